@@ -1,0 +1,1 @@
+"""The applications: each a folder that composes model builders with data, and has commands."""

@@ -1,0 +1,138 @@
+"""The command line `kerasmlsp`: one import and one list entry per application.
+
+    $ kerasmlsp doctor
+    $ kerasmlsp sentiment --help
+
+Nothing heavy is imported here: commands import what they need when they run.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+import kerasmlsp
+from kerasmlsp.apps import options
+from kerasmlsp.apps.sentiment import cli as sentiment
+
+_OPTIONAL = (
+    ("tensorflow-serving-api", "pip install 'kerasmlsp[serving]'"),
+    ("tf2onnx", "pip install 'kerasmlsp[onnx]'"),
+    ("onnxruntime", "pip install 'kerasmlsp[onnx]'"),
+    ("ai-edge-litert", "pip install 'kerasmlsp[litert]'"),
+    ("jax", "pip install jax"),
+)
+
+
+@click.group(cls=options.OneSentenceErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kerasmlsp.__version__, prog_name="kerasmlsp")
+@click.option("--debug", is_flag=True, envvar="KERASMLSP_DEBUG", help="Show tracebacks and TensorFlow's own messages.")
+@click.pass_context
+def root(context, debug):
+    """Neural networks for signals: train, evaluate, export and use them."""
+    options.set_up_logs(context, debug)
+
+
+@click.command()
+@options.json_option
+def doctor(as_json):
+    """Tell whether everything that the other commands need is here.
+
+    Exits with 0 if it is, else with 1.
+    """
+    report = {
+        "versions": {"python": sys.version.split()[0], "kerasmlsp": kerasmlsp.__version__, **_required_versions()},
+        "devices": _devices(),
+        "optional": [_optional(name, advice) for name, advice in _OPTIONAL],
+        "saved models": _shipped_models(),
+        "folder": _folder(Path.cwd()),
+    }
+    report["problems"] = _problems(report)
+    options.print_results(report, as_json)
+    sys.exit(1 if report["problems"] else 0)
+
+
+def _version(name: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _requirements():
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    parsed = map(Requirement, metadata.requires("kerasmlsp") or ())
+    return [requirement for requirement in parsed if requirement.marker is None or requirement.marker.evaluate()]
+
+
+def _required_versions() -> dict:
+    return {requirement.name: _version(requirement.name) for requirement in _requirements()}
+
+
+def _optional(name: str, advice: str) -> dict:
+    version = _version(name)
+    return {"optional": name, "version": version, "to get it": None if version else advice}
+
+
+def _devices() -> dict:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        with options.quiet_imports():
+            import keras
+            import tensorflow
+
+        gpus = [_gpu_name(tensorflow, gpu) for gpu in tensorflow.config.list_physical_devices("GPU")]
+        return {"CPU cores": cores, "GPUs": gpus, "Keras backend": keras.backend.backend()}
+    except Exception as error:  # whatever stops TensorFlow is what the report is for
+        return {"CPU cores": cores, "GPUs": [], "Keras backend": None, "error": options.sentence(error)}
+
+
+def _gpu_name(tensorflow, gpu) -> str:
+    return tensorflow.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+
+
+def _shipped_models() -> list[str]:
+    from importlib import resources
+
+    found = []
+    for app in resources.files("kerasmlsp.saved_models").iterdir():
+        if app.is_dir():
+            found += [
+                f"{app.name}/{version.name}" for version in app.iterdir() if (version / "saved_model.pb").is_file()
+            ]
+    return sorted(found)
+
+
+def _folder(path: Path) -> dict:
+    return {"path": str(path), "writable": os.access(path, os.W_OK), "free GB": shutil.disk_usage(path).free / 1e9}
+
+
+def _problems(report: dict) -> list[str]:
+    problems = []
+    for requirement in _requirements():
+        version = report["versions"][requirement.name]
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            problems.append(f"{requirement.name} is {version or 'not there'}: `pip install '{requirement}'`")
+    if "error" in report["devices"]:
+        problems.append(report["devices"]["error"])
+    return problems
+
+
+for command in (doctor, sentiment.sentiment):
+    root.add_command(command)
+
+
+def main():
+    """Runs the command line; the console script `kerasmlsp`."""
+    root(prog_name="kerasmlsp")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""What the commands of all applications share: options, logs, the printing of results, and errors as one sentence.
+
+Nothing heavy is imported here: every `--help` passes through this file.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import math
+import os
+import re
+import traceback
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_EXTRAS = {
+    "tensorflow_serving": "kerasmlsp[serving]",
+    "tf2onnx": "kerasmlsp[onnx]",
+    "onnxruntime": "kerasmlsp[onnx]",
+    "ai_edge_litert": "kerasmlsp[litert]",
+}
+
+
+def _plain_name(context, parameter, value: str) -> str:
+    if not re.fullmatch(r"[\w][\w.-]*", value):
+        raise click.BadParameter(f"must be letters, digits, '-', '_' and '.', without a folder. Received: {value!r}")
+    return value
+
+
+run_option = click.option(
+    "--run",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    callback=_plain_name,
+    help="Name of the run, which lies in runs/<app>/NAME.",
+)
+models_option = click.option(
+    "--models",
+    type=_FOLDER,
+    default=Path("saved_models"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of your saved models, looked up before the shipped ones.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides every random choice."
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Your own file (CSV, TSV, JSON Lines or Parquet) or folder (one subfolder per class).",
+)
+dataset_option = click.option("--dataset", metavar="NAME", help="Data set of TensorFlow Datasets, as imdb_reviews.")
+manual_dir_option = click.option(
+    "--manual-dir",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Folder with the original files of --dataset, needed where there is no network.",
+)
+text_column_option = click.option(
+    "--text-column", default="text", show_default=True, metavar="NAME", help="Column of --data that holds the text."
+)
+label_column_option = click.option(
+    "--label-column", default="label", show_default=True, metavar="NAME", help="Column of --data that holds the label."
+)
+
+
+def print_results(results: dict | list, as_json: bool = False):
+    """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
+
+    NumPy values are taken as their Python counterparts; NaN and infinity, which JSON lacks, become null there.
+    """
+    if as_json:
+        click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(results)))
+
+
+def _json_value(value):
+    if hasattr(value, "tolist"):  # a NumPy value, recognised without importing NumPy
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _lines(value, indent: str = "") -> list[str]:
+    if isinstance(value, dict):
+        width = max(map(len, map(str, value)), default=0)
+        return [line for key, item in value.items() for line in _entry(str(key), item, indent, width)]
+    if isinstance(value, (list, tuple)) and value and all(isinstance(row, dict) for row in value):
+        return [indent + line for line in _table(value)]
+    return [f"{indent}{_cell(item)}" for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _entry(key: str, item, indent: str, width: int) -> list[str]:
+    if isinstance(item, (dict, list, tuple)) and item:
+        return [f"{indent}{key}", *_lines(item, indent + "  ")]
+    return [f"{indent}{key:<{width}}  {_cell(item)}"]
+
+
+def _table(rows: list[dict]) -> list[str]:
+    heads = list(dict.fromkeys(str(key) for row in rows for key in row))
+    cells = [heads, *([_cell(row.get(head)) for head in heads] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _cell(value) -> str:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return "-" if value is None or value in ([], (), {}) else " ".join(str(value).split())
+
+
+class _EchoHandler(logging.Handler):
+    """Writes records as plain lines to the stderr of the moment, which tests and notebooks replace."""
+
+    def emit(self, record):
+        click.echo(self.format(record), err=True)
+
+
+def set_up_logs(context: click.Context, debug: bool):
+    """Sends the logs of kerasmlsp, and only errors of other packages, to stderr until the command ends.
+
+    TensorFlow reads its own level once, while it is imported: so this comes before.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    logger, handler = logging.getLogger("kerasmlsp"), _EchoHandler()
+    others = logging.WARNING if debug else logging.ERROR
+    handler.addFilter(lambda record: record.name.split(".")[0] == "kerasmlsp" or record.levelno >= others)
+    level_before = logger.level
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger().addHandler(handler)
+    context.call_on_close(lambda: (logging.getLogger().removeHandler(handler), logger.setLevel(level_before)))
+
+
+@contextlib.contextmanager
+def quiet_imports():
+    """Keeps what TensorFlow's libraries write to stderr while they are imported away from the terminal.
+
+    They write it before they read TF_CPP_MIN_LOG_LEVEL (seen with TensorFlow 2.21), past `sys.stderr`, so the file
+    descriptor itself is turned away. Errors are Python exceptions and pass; `--debug` turns nothing away.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().params.get("debug"):
+        yield
+        return
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+class OneSentenceErrors(click.Group):
+    """A group whose commands end in one sentence on stderr, whatever goes wrong in them.
+
+    Exit codes: 1 for failures, 2 for wrong usage, 130 for Ctrl-C; the parameter `debug` also prints the traceback. A
+    command tells how to go on after Ctrl-C by raising `KeyboardInterrupt("...")`.
+    """
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
+            raise  # click answers these itself, a closed pipe (`| head`) with silence
+        except KeyboardInterrupt as error:
+            raise _failure(ctx, f"Stopped. {error}".strip(), code=130) from error
+        except Exception as error:
+            raise _failure(ctx, sentence(error)) from error
+
+
+def _failure(context: click.Context, message: str, code: int = 1) -> click.ClickException:
+    if context.params.get("debug"):
+        click.echo(traceback.format_exc(), err=True)
+    failure = click.ClickException(message)
+    failure.exit_code = code
+    return failure
+
+
+def sentence(error: Exception) -> str:
+    """Returns what to tell somebody at the command line: what failed, where, and the next step."""
+    text = _first_paragraph(error)
+    modules = {kind.__module__ for kind in type(error).__mro__}
+    if any(module.startswith("tensorflow.python.framework.errors") for module in modules):
+        return _tensorflow_sentence(error)
+    if isinstance(error, MemoryError):
+        return _memory_sentence(text)
+    if isinstance(error, OSError):
+        return _file_sentence(error)
+    if isinstance(error, ImportError):
+        return _import_sentence(error)
+    if any(module.split(".")[0] in ("pandas", "pyarrow") for module in modules):
+        return f"The table cannot be read: check that the file is whole and of the kind its ending says ({text})."
+    if isinstance(error, UnicodeError):
+        return f"The text is not UTF-8: convert it, for example with `iconv -f latin1 -t utf-8 FILE` ({text})."
+    if isinstance(error, json.JSONDecodeError):
+        return f"A JSON file is damaged: restore it, or train or export again ({text})."
+    if isinstance(error, ValueError) and text:
+        return text
+    return (
+        f"{type(error).__name__}: {text or 'no message'}. This looks like a fault of kerasmlsp: "
+        f"run again with --debug, as in `kerasmlsp --debug COMMAND`, and report what it prints."
+    )
+
+
+def _first_paragraph(error: Exception) -> str:
+    paragraph = " ".join(re.split(r"\n\s*\n", str(error).strip())[0].split())
+    return paragraph if len(paragraph) <= 600 else paragraph[:600] + " ..."
+
+
+def _memory_sentence(text: str) -> str:
+    return f"Out of memory: use a smaller batch, shorter inputs or less data ({text or 'no details given'})."
+
+
+def _no_space_sentence(path) -> str:
+    return f"No space left on the device of {path}: free some space there or choose another folder, then run again."
+
+
+def _file_sentence(error: OSError) -> str:
+    path = error.filename2 or error.filename
+    if error.errno == errno.ENOSPC:
+        return _no_space_sentence(path or Path.cwd())
+    if path is None:
+        return _first_paragraph(error) or f"{type(error).__name__}: run again with --debug to see where."
+    reasons = {
+        errno.ENOENT: "is not there: check its spelling, and the folder that you are in",
+        errno.EACCES: "may not be read or written: change its permissions or choose another place",
+        errno.EPERM: "may not be read or written: change its permissions or choose another place",
+        errno.EROFS: "is on a read-only file system: choose another folder to write to",
+        errno.EISDIR: "is a folder: give a file",
+        errno.ENOTDIR: "is a file: give a folder",
+        errno.EEXIST: "is already there: move it away or choose another name",
+        errno.ENOTEMPTY: "is a folder that is not empty: move it away or choose another name",
+    }
+    return f"{path} {reasons.get(error.errno, f'cannot be used ({error.strerror}): check the path and the device')}."
+
+
+def _import_sentence(error: ImportError) -> str:
+    text, package = _first_paragraph(error), (error.name or "").split(".")[0]
+    if "pip install" in text or not package:
+        return text or "A package cannot be imported: `kerasmlsp doctor` tells which."
+    if package == "kerasmlsp":
+        return f"The installation is not whole ({text}): install kerasmlsp again."
+    wanted = _EXTRAS.get(package, package)
+    return f"This needs the package {package}, which cannot be imported ({text}): `pip install '{wanted}'`."
+
+
+def _tensorflow_sentence(error: Exception) -> str:
+    text = " ".join(str(getattr(error, "message", error)).split("\n")[0].split())[:400]
+    text = re.sub(r"^\{\{function_node.*?\}\} ", "", text)
+    path = re.search(r"(\S+); ", text)
+    if "No space left" in text:
+        return _no_space_sentence(path[1] if path else Path.cwd())
+    if type(error).__name__ == "ResourceExhaustedError":
+        return _memory_sentence(text)
+    steps = {
+        "NotFoundError": "check the path",
+        "PermissionDeniedError": "change the permissions or choose another folder",
+        "FailedPreconditionError": "check that the folder is there and may be written to",
+        "DataLossError": "the file is damaged, so restore it or make it again",
+        "InvalidArgumentError": "check the input",
+    }
+    return f"TensorFlow stopped ({text}): {steps.get(type(error).__name__, 'run again with --debug to see where')}."

@@ -1,0 +1,117 @@
+"""Labelled texts from files or TensorFlow Datasets, and their token ids as batches."""
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from kerasmlsp import batching, datasets, text
+
+log = logging.getLogger("kerasmlsp")
+
+# Batches are padded to a multiple of this, so that a compiled step meets few shapes.
+LENGTH_STEP = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """Texts as token ids.
+
+    Args:
+        tokens: Ids of all texts one after the other, int32 `(tokens,)`.
+        starts: Where each text begins, int64 `(texts + 1,)`; the last is the number of tokens.
+        labels: Class numbers, int32 `(texts,)`.
+    """
+
+    tokens: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def lengths(self):
+        return np.diff(self.starts)
+
+
+def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column="text", label_column="label"):
+    """Reads labelled texts from a file or folder, or from TensorFlow Datasets.
+
+    Returns:
+        Texts and their labels, two lists of strings.
+
+    Raises:
+        ValueError: Neither or both of `path` and `dataset` are given, or the data cannot be used.
+    """
+    if (path is None) == (dataset is None):
+        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
+    if path is not None:
+        return datasets.read_labelled_texts(path, text_column=text_column, label_column=label_column)
+    examples, info = datasets.load_tfds(dataset, split, manual_dir=manual_dir)
+    for column in (text_column, label_column):
+        if column not in info.features:
+            raise ValueError(f"The data set {dataset} has no feature {column!r}, only {', '.join(info.features)}.")
+    rows = list(examples.as_numpy_iterator())
+    label = info.features[label_column]
+    name = label.int2str if hasattr(label, "int2str") else _as_text
+    return [_as_text(row[text_column]) for row in rows], [name(row[label_column]) for row in rows]
+
+
+def _as_text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def shortened(texts, words):
+    """Cuts every text to its first `words` words."""
+    return [" ".join(each.split()[:words]) for each in texts]
+
+
+def encode(texts, labels, words, max_tokens):
+    """Turns texts into token ids.
+
+    Args:
+        texts: List of strings.
+        labels: Class numbers.
+        words: The vocabulary: ids from 2 on.
+        max_tokens: Longest text.
+
+    Returns:
+        `Encoded`.
+    """
+    import tensorflow as tf
+
+    lookup = text.lookup(words)
+    parts, lengths = [], []
+    for start in range(0, len(texts), 1000):
+        ids = lookup(text.truncate(text.tokenize(tf.constant(texts[start : start + 1000])), max_tokens))
+        parts.append(ids.flat_values.numpy().astype(np.int32))
+        lengths.append(ids.row_lengths().numpy())
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return Encoded(np.concatenate(parts), starts, np.asarray(labels, np.int32))
+
+
+def loader(encoded):
+    """Returns the function from example indices to token ids `(batch, length)` and class numbers `(batch,)`."""
+    import tensorflow as tf
+
+    ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
+    labels = tf.constant(encoded.labels)
+
+    def load(indices, key=None):
+        return text.dense(tf.gather(ids, indices), LENGTH_STEP), tf.gather(labels, indices)
+
+    return load
+
+
+def training_batches(encoded, config, *, drop_remainder=False):
+    """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
+    order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
+    return batching.Batches(order, loader(encoded))
+
+
+def dataset(encoded, batch_size):
+    """Returns a `tf.data.Dataset` of all texts sorted by length, and the order of the texts in it."""
+    import tensorflow as tf
+
+    batches = batching.sorted_by_length(encoded.lengths, batch_size)
+    load = loader(encoded)
+    rows = tf.ragged.constant([batch.tolist() for batch in batches], dtype=tf.int64)
+    return tf.data.Dataset.from_tensor_slices(rows).map(load).prefetch(2), np.concatenate(batches)

@@ -1,0 +1,140 @@
+"""How good a run is on texts that it has not seen."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import datasets, metrics, plotting, training
+from kerasmlsp.apps.sentiment import data
+from kerasmlsp.apps.sentiment.train import VOCABULARY
+
+EVALUATION = "evaluation"
+
+
+def load(run: Path):
+    """Loads a finished run.
+
+    Returns:
+        The model, the vocabulary and the configuration.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or a file of it is damaged.
+    """
+    config = training.read_config(run, "sentiment")
+    model = training.load_model(run / training.MODEL)
+    return model, json.loads((run / VOCABULARY).read_text()), config
+
+
+def evaluate(
+    run: Path, path=None, *, dataset=None, manual_dir=None, text_column="text", label_column="label", worst=50
+):
+    """Measures a run on labelled texts and writes figures and the worst mistakes to its folder `evaluation`.
+
+    Args:
+        run: Folder of a finished run.
+        path: File or folder of labelled texts.
+        dataset: Name in TensorFlow Datasets, whose split "test" is read.
+        manual_dir: Folder with the original files of `dataset`.
+        text_column: Column or feature that holds the text.
+        label_column: Column or feature that holds the label.
+        worst: Number of mistakes to write, the surest first.
+
+    Returns:
+        Dict of `metrics` (each with its 95 % interval), the same for texts cut to the length for which the run was
+        calibrated (`short`), class shares, and the files written.
+
+    Raises:
+        ValueError: A label is not among those the run was trained on, or the data cannot be used.
+    """
+    run = Path(run)
+    model, words, config = load(run)
+    texts, labels = data.read(
+        path, dataset=dataset, manual_dir=manual_dir, split="test", text_column=text_column, label_column=label_column
+    )
+    classes = config["classes"]
+    if unknown := sorted(set(labels) - set(classes)):
+        raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
+    numbers = np.searchsorted(classes, labels)
+    probabilities = predict(model, texts, words, config["max_tokens"])
+    result = {
+        "texts": len(texts),
+        "fingerprint": datasets.fingerprint(texts, labels),
+        "metrics": measure(numbers, probabilities),
+        "shares": _shares(classes, numbers, probabilities),
+    }
+    if config["short_words"]:
+        short = predict(model, data.shortened(texts, config["short_words"]), words, config["max_tokens"])
+        result["short"] = {
+            "words": config["short_words"],
+            "metrics": measure(numbers, short),
+            "shares": _shares(classes, numbers, short),
+        }
+    folder = run / EVALUATION
+    folder.mkdir(exist_ok=True)
+    files = _figures(folder, numbers, probabilities, classes)
+    files.append(_write_mistakes(folder / "mistakes.csv", texts, numbers, probabilities, classes, worst))
+    target = folder / "metrics.json"
+    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    return {**result, "files": [str(file) for file in [target, *files]]}
+
+
+def predict(model, texts, words, max_tokens):
+    """Returns class probabilities `(texts, classes)` in the order of `texts`."""
+    encoded = data.encode(texts, np.zeros(len(texts)), words, max_tokens)
+    batches, order = data.dataset(encoded, 256)
+    probabilities = model.predict(batches, verbose=0)
+    return probabilities[np.argsort(order)]
+
+
+def measure(labels, probabilities):
+    """Returns accuracy, macro F1, AUC and calibration error, each with its 95 % interval."""
+    measures = {
+        "accuracy": metrics.accuracy,
+        "macro_f1": metrics.macro_f1,
+        "auc": metrics.auc,
+        "calibration_error": metrics.calibration_error,
+    }
+    return {name: metrics.with_interval(each, labels, probabilities) for name, each in measures.items()}
+
+
+def _shares(classes, labels, probabilities):
+    chosen = np.argmax(probabilities, axis=1)
+    return {
+        name: {"true": float(np.mean(labels == k)), "predicted": float(np.mean(chosen == k))}
+        for k, name in enumerate(classes)
+    }
+
+
+def _figures(folder, labels, probabilities, classes):
+    drawings = {
+        "confusion_matrix.png": lambda path: plotting.confusion_matrix(
+            metrics.confusion(labels, probabilities), classes, path
+        ),
+        "reliability_diagram.png": lambda path: plotting.reliability_diagram(
+            *metrics.reliability(labels, probabilities), path
+        ),
+    }
+    for name, draw in drawings.items():
+        training.write_atomically(folder / name, draw)
+    return [folder / name for name in drawings]
+
+
+def _write_mistakes(path, texts, labels, probabilities, classes, worst):
+    chosen, sure = np.argmax(probabilities, axis=1), np.max(probabilities, axis=1)
+    wrong = np.flatnonzero(chosen != labels)
+    rows = [
+        {"text": texts[i], "label": classes[labels[i]], "predicted": classes[chosen[i]], "confidence": f"{sure[i]:.4f}"}
+        for i in wrong[np.argsort(-sure[wrong], kind="stable")][:worst]
+    ]
+
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["text", "label", "predicted", "confidence"])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    training.write_atomically(path, write)
+    return path

@@ -1,0 +1,144 @@
+"""The nets behind `--architecture`, compiled, and the saved model's functions from text to label."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kerasmlsp import models, text, training
+
+MEMBERS = {"ensemble": ("ngrams", "attention-lstm", "cnn")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained where the configuration does not say."""
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+RECIPES = {
+    "ngrams": Recipe(epochs=6, learning_rate=2e-2),
+    "lstm": Recipe(epochs=6, learning_rate=2e-3),
+    "attention-lstm": Recipe(epochs=4, learning_rate=2e-3, weight_decay=0.01),
+    "cnn": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
+    "transformer": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
+}
+
+
+def members(architecture):
+    """Returns the names of the nets that an architecture is made of."""
+    return MEMBERS.get(architecture, (architecture,))
+
+
+def build(member, vocabulary_size, num_classes):
+    """Builds the untrained net of one member."""
+    nets = min(vocabulary_size, 30_000)
+    if member == "ngrams":
+        return models.naive_bayes_ngrams(num_classes)
+    if member == "lstm":
+        return models.lstm_classifier(min(vocabulary_size, 10_000), num_classes)
+    if member == "attention-lstm":
+        return models.attention_lstm(nets, num_classes, embedding_dim=64)
+    if member == "cnn":
+        return models.text_cnn(nets, num_classes, embedding_dim=64)
+    return models.transformer_classifier(nets, num_classes)
+
+
+def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
+    """Builds one member and compiles it for `steps` training steps; the n-gram model counts its n-grams first."""
+    from kerasmlsp.apps.sentiment import data
+
+    model, recipe = build(member, vocabulary_size, num_classes), RECIPES[member]
+    if member == "ngrams":
+        batches, _ = data.dataset(encoded, 256)
+        hashing = model.get_layer("hashing")
+        model.get_layer("ngrams").adapt((hashing(ids), labels) for ids, labels in batches)
+    optimizer = training.optimizer(
+        config.learning_rate or recipe.learning_rate,
+        schedule=config.schedule,
+        steps=steps,
+        warmup=config.warmup,
+        weight_decay=recipe.weight_decay,
+        clip_norm=config.clip_norm,
+        ema=config.ema,
+    )
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def calibrated(nets, held_out):
+    """Combines trained nets and calibrates them on texts that they were not trained on.
+
+    Args:
+        nets: Trained members.
+        held_out: List of `data.Encoded`: whole texts, and short ones.
+
+    Returns:
+        The uncompiled `calibrated_ensemble`.
+    """
+    from kerasmlsp.apps.sentiment import data
+
+    opinions, lengths, labels = [], [], []
+    for encoded in held_out:
+        batches, order = data.dataset(encoded, 256)
+        opinions.append(np.stack([net.predict(batches, verbose=0) for net in nets], axis=1))
+        lengths.append(encoded.lengths[order].astype("int32"))
+        labels.append(encoded.labels[order])
+    model = models.calibrated_ensemble(nets)
+    layer = model.get_layer("calibration")
+    inputs = (keras.Input(opinions[0].shape[1:]), keras.Input((), dtype="int32"))
+    fitted = keras.Model(inputs, layer(inputs))
+    fitted.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", jit_compile=False)
+    # A few weights on all texts at once: this is a convex problem that full batches solve without noise.
+    texts, classes = (np.concatenate(opinions), np.concatenate(lengths)), np.concatenate(labels)
+    fitted.fit(texts, classes, batch_size=len(classes), epochs=300, shuffle=False, verbose=0)
+    return model
+
+
+def endpoints(model, words, classes, max_tokens):
+    """Returns the functions of the saved model, and what they hold.
+
+    `serving_default` gives `label` and `probabilities` in the order of `classes`; `explain` gives besides `tokens`
+    `(batch, length)`, "" for padding, and `attention`, one weight a token, where the model has attention.
+
+    Returns:
+        Dict of name to `(function, input signature)`, and the list of objects to track.
+    """
+    import tensorflow as tf
+
+    lookup, names = text.lookup(words), tf.constant(classes)
+    weighted = _with_attention(model)
+
+    def encode(texts):
+        tokens = text.truncate(text.tokenize(texts), max_tokens)
+        ids = tf.cast(lookup(tokens), tf.int32)
+        return text.dense(tokens), text.dense(ids)
+
+    def answer(probabilities):
+        return {"label": tf.gather(names, tf.argmax(probabilities, axis=-1)), "probabilities": probabilities}
+
+    def classify(text):
+        return answer(model(encode(text)[1], training=False))
+
+    def explain(text):
+        tokens, ids = encode(text)
+        probabilities, attention = weighted(ids, training=False)
+        return {**answer(probabilities), "tokens": tokens, "attention": attention}
+
+    signature = {"text": tf.TensorSpec([None], tf.string, name="text")}
+    functions = {"serving_default": (classify, signature)}
+    if weighted is not None:
+        functions["explain"] = (explain, signature)
+    return functions, [model, lookup, *([weighted] if weighted is not None else [])]
+
+
+def _with_attention(model):
+    """The model with the attention of its first member that has any as second output; None where none has."""
+    for member in model.layers:
+        if isinstance(member, keras.Model) and "attention" in {layer.name for layer in member.layers}:
+            inner = keras.Model(member.inputs, member.get_layer("attention").output[1])
+            return keras.Model(model.inputs, [model.output, inner(model.inputs[0])], name="explained")
+    return None

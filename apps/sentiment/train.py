@@ -1,0 +1,110 @@
+"""From labelled texts to a run."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import datasets, text, training
+from kerasmlsp.apps.sentiment import data, model
+from kerasmlsp.apps.sentiment.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+VOCABULARY = "vocabulary.json"
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains every net of the configured architecture, then calibrates them together on the held-out texts.
+
+    The run folder gets `config.json`, `vocabulary.json`, a folder per net (see `kerasmlsp.training.fit`) and
+    `model.keras`, the calibrated whole.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, the numbers of texts, and for each net its best epoch's validation values.
+
+    Raises:
+        ValueError: The data cannot be used, or the folder holds another run.
+    """
+    run = Path(run)
+    if (run / training.CONFIG).exists() and not resume:
+        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    texts, labels = _read(config)
+    classes = sorted(set(labels))
+    numbers = np.searchsorted(classes, labels)
+    chosen, held_out = datasets.split_indices(labels, config.validation_share, config.seed)
+    facts = {
+        "classes": classes,
+        "texts": len(texts),
+        "held_out": len(held_out),
+        "fingerprint": datasets.fingerprint(texts, labels),
+    }
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    log.info("%d texts of %d classes, %d of them held out.", len(texts), len(classes), len(held_out))
+
+    words = text.vocabulary(text.count_words([texts[i] for i in chosen]), config.vocabulary_size)
+    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(json.dumps(words, ensure_ascii=False)))
+    encoded = data.encode([texts[i] for i in chosen], numbers[chosen], words, config.max_tokens)
+    whole = [texts[i] for i in held_out]
+    validation = data.encode(whole, numbers[held_out], words, config.max_tokens)
+
+    nets, results = [], {}
+    for member in model.members(config.architecture):
+        log.info("Training %s.", member)
+        net, results[member] = _fit(member, config, run, encoded, validation, len(words) + 2, len(classes), resume)
+        nets.append(net)
+    sets = [validation]
+    if config.short_words:
+        short = data.shortened(whole, config.short_words)
+        sets.append(data.encode(short, numbers[held_out], words, config.max_tokens))
+    whole_model = model.calibrated(nets, sets)
+    training.write_atomically(run / training.MODEL, lambda path: whole_model.save(path))
+    return {"run": str(run), "texts": len(texts), "held out": len(held_out), "nets": results}
+
+
+def _read(config):
+    columns = {"text_column": config.text_column, "label_column": config.label_column}
+    texts, labels = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir, **columns)
+    others = data.read(config.exclude, **columns)[0] if config.exclude else ()
+    kept = datasets.without(texts, others)
+    if len(kept) < len(texts):
+        log.info("Left out %d texts that occur twice or are in --exclude.", len(texts) - len(kept))
+    texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
+    if len(set(labels)) < 2:
+        raise ValueError("Fewer than two classes are left once repeated texts and those of `--exclude` are left out.")
+    return texts, labels
+
+
+def _fit(member, config, run, encoded, validation, vocabulary_size, num_classes, resume):
+    jit = {"auto": "auto", "on": True, "off": False}[config.jit]
+    epochs = config.epochs or model.RECIPES[member].epochs
+    batches = data.training_batches(encoded, config, drop_remainder=jit is not False)
+    steps = epochs * len(batches.order(0))
+    weights = None
+    if config.class_weights:
+        counts = np.bincount(encoded.labels, minlength=num_classes)
+        weights = dict(enumerate((len(encoded.labels) / num_classes / np.maximum(counts, 1)).tolist()))
+    folder = run / member
+    net = training.fit(
+        lambda: model.compiled(member, config, vocabulary_size, num_classes, steps, encoded),
+        batches,
+        run=folder,
+        epochs=epochs,
+        validation=data.dataset(validation, 256)[0],
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=config.precision,
+        jit=jit,
+        steps_per_execution=config.steps_per_execution,
+        class_weight=weights,
+        resume=resume,
+    )
+    return net, training.best_row(folder)

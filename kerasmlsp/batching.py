@@ -1,0 +1,98 @@
+"""The order in which training sees examples: a function of seed and epoch alone, so that it can be taken up anywhere."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Training data as index batches and the function that loads them.
+
+    Args:
+        order: Maps an epoch number to the list of int64 index arrays of that epoch; the same epoch gives the
+            same list in every process.
+        load: Maps `(indices, key)`, int64 tensors `(batch,)` and `(2,)`, to `(inputs, targets)` inside
+            `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
+            augmentation that survives a restart.
+    """
+
+    order: Callable[[int], list[np.ndarray]]
+    load: Callable
+
+    def dataset(self, position: Callable[[], tuple[int, int]]):
+        """Makes a `tf.data.Dataset` that yields the rest of one epoch each time it is iterated.
+
+        All epochs have as many batches; a data set that starts inside an epoch is for that epoch only.
+
+        Args:
+            position: Called at the start of every pass; returns the epoch and the number of batches of it
+                that are already done.
+        """
+        import tensorflow as tf
+
+        def remaining():
+            epoch, done = position()
+            for step, indices in enumerate(self.order(epoch)[done:], start=done):
+                yield indices, np.array([epoch, step], np.int64)
+
+        signature = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int64))
+        dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
+        dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        epoch, done = position()
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(self.order(epoch)) - done))
+
+
+def shuffled(size, batch_size, *, seed=0, drop_remainder=False):
+    """Returns an `order` that shuffles `size` examples anew in every epoch.
+
+    Raises:
+        ValueError: `size` or `batch_size` is less than 1.
+    """
+    return bucketed(np.zeros(size, np.int64), batch_size, seed=seed, drop_remainder=drop_remainder)
+
+
+def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
+    """Returns an `order` that shuffles, yet puts examples of similar length into one batch.
+
+    Within a window of `window * batch_size` shuffled examples, batches are cut from the examples sorted by length;
+    then the batches are shuffled. Padding is thus small while a batch stays close to a random sample.
+
+    Args:
+        lengths: Length of every example.
+        batch_size: Examples in a batch, at least 1.
+        seed: Seed of the order.
+        window: Batches that are sorted together, at least 1; 1 is a plain shuffle.
+        drop_remainder: Leaves out the few examples (others in every epoch) that do not fill a batch, which spares
+            a compiled training step a second batch size.
+
+    Raises:
+        ValueError: There is no example, or `batch_size` or `window` is less than 1.
+    """
+    lengths = np.asarray(lengths)
+    if not len(lengths):
+        raise ValueError("`lengths` must hold at least one example. Received: none")
+    if batch_size < 1 or window < 1:
+        raise ValueError(
+            f"`batch_size` and `window` must be at least 1. Received: batch_size={batch_size}, window={window}"
+        )
+
+    def order(epoch):
+        random = np.random.default_rng([seed, epoch])
+        indices = random.permutation(len(lengths))
+        if drop_remainder and len(indices) > batch_size:
+            indices = indices[: len(indices) // batch_size * batch_size]
+        span = window * batch_size
+        windows = (indices[start : start + span] for start in range(0, len(indices), span))
+        ordered = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
+        batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    return order
+
+
+def sorted_by_length(lengths, batch_size):
+    """Returns index batches of examples sorted by length, for validation and prediction."""
+    indices = np.argsort(np.asarray(lengths), kind="stable")
+    return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]

@@ -1,0 +1,54 @@
+"""Layers that turn the opinions of trained models into probabilities that can be trusted."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class LengthCalibration(keras.layers.Layer):
+    """Combines the log-probabilities of several classifiers with weights and biases that depend on the text's length.
+
+    With `l = log((n + 1) / 100)` for a text of `n` tokens, class `k` gets
+    `z_k = sum_m (w_m + v_m l) log p_mk + b_k + c_k l`, and the output is `softmax(z)`. A classifier trained on long
+    texts is too sure and too fond of one class on short ones; this is the smallest model that can say so.
+
+    Reference: Platt 1999, "Probabilistic Outputs for Support Vector Machines"; Guo et al. 2017, "On Calibration of
+    Modern Neural Networks"; Wolpert 1992, "Stacked Generalization".
+
+    Args:
+        num_members: Number of classifiers.
+        num_classes: Number of classes.
+
+    Call arguments:
+        inputs: Pair of probabilities `(batch, num_members, num_classes)` and token counts `(batch,)`.
+
+    Returns:
+        Probabilities `(batch, num_classes)`, float32.
+    """
+
+    def __init__(self, num_members, num_classes, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.num_members, self.num_classes = num_members, num_classes
+
+    def build(self, input_shape):
+        self.shares = self.add_weight(
+            name="member_weights",
+            shape=(2, self.num_members),
+            initializer=lambda shape, dtype: ops.array([[1 / shape[1]] * shape[1], [0.0] * shape[1]], dtype),
+        )
+        self.biases = self.add_weight(name="biases", shape=(2, self.num_classes), initializer="zeros")
+
+    def call(self, inputs):
+        probabilities, lengths = inputs
+        length = ops.log((ops.cast(lengths, "float32") + 1.0) / 100.0)[:, None]
+        opinions = ops.log(ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0))
+        share = self.shares[0] + self.shares[1] * length
+        biases = self.biases[0] + self.biases[1] * length
+        return ops.softmax(ops.sum(opinions * share[:, :, None], axis=1) + biases)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0][0], self.num_classes
+
+    def get_config(self):
+        return {**super().get_config(), "num_members": self.num_members, "num_classes": self.num_classes}

@@ -1,0 +1,53 @@
+"""Layers that tell a Transformer where in the sequence it is."""
+
+import math
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class SinusoidalPosition(keras.layers.Layer):
+    """Adds fixed sines and cosines of geometrically spaced wavelengths to a sequence of vectors.
+
+    Feature `2i` of step `t` gets `sin(t / wavelength^(2i / features))`, feature `2i + 1` the cosine.
+
+    Reference: Ganapathy, MLSP 2025, "Transformers"; Vaswani et al. 2017, "Attention Is All You Need".
+
+    Args:
+        max_wavelength: The longest wavelength over 2 pi, in steps, above 0.
+
+    Call arguments:
+        inputs: `(batch, length, features)`, any length, an even number of features.
+
+    Returns:
+        A tensor of the shape of `inputs`.
+
+    Raises:
+        ValueError: `max_wavelength` is not positive, or the number of features is odd.
+    """
+
+    def __init__(self, max_wavelength=10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        if max_wavelength <= 0:
+            raise ValueError(f"`max_wavelength` must be above 0. Received: max_wavelength={max_wavelength}")
+        self.max_wavelength = max_wavelength
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if input_shape[-1] % 2:
+            raise ValueError(f"The number of features must be even. Received: input_shape={input_shape}")
+
+    def call(self, inputs):
+        length, features = ops.shape(inputs)[1], inputs.shape[-1]
+        steps = ops.cast(ops.arange(length), "float32")[:, None]
+        rates = ops.exp(ops.arange(0, features, 2, dtype="float32") * (-math.log(self.max_wavelength) / features))
+        angles = steps * rates[None, :]
+        waves = ops.reshape(ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1), (-1, features))
+        return inputs + ops.cast(waves, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "max_wavelength": self.max_wavelength}

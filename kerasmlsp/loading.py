@@ -1,0 +1,224 @@
+"""Saved models, found and called: only TensorFlow is needed, none of the layers they were trained with.
+
+Names here are offered by `kerasmlsp.exporting`. TensorFlow is imported inside the functions, so that `find` costs
+nothing.
+"""
+
+import contextlib
+import functools
+import importlib.resources
+import json
+import pathlib
+import re
+
+import numpy as np
+
+# What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
+_PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
+_PLACE = re.compile(r"^\{\{.*?\}\} |^.*error: loc\(.*\): |^.*<unknown>:0: error: ")
+
+
+def find(app: str, version: int | str | None = None, models=None) -> pathlib.Path:
+    """Returns the folder of an application's saved model.
+
+    Args:
+        app: Name of the application.
+        version: Version to take; by default the highest in the first place that has the application.
+        models: Folder of the user's own saved models, `./saved_models` by default. It is looked up before the models
+            that come with kerasmlsp.
+
+    Raises:
+        FileNotFoundError: If there is no such application or version.
+        ValueError: If the folder is there, but holds no saved model.
+    """
+    own = pathlib.Path("saved_models" if models is None else models)
+    shipped = pathlib.Path(str(importlib.resources.files("kerasmlsp.saved_models")))
+    places = [place / app for place in (own, shipped) if versions(place / app)]
+    if not places:
+        known = sorted({folder.name for place in (own, shipped) for folder in _folders(place) if versions(folder)})
+        raise FileNotFoundError(
+            f"There is no saved model of {app!r} in {own} or among those that come with kerasmlsp "
+            f"({', '.join(known) or 'none'}). Train and export it, or name the folder that holds it."
+        )
+    wanted = max(versions(places[0])) if version is None else version
+    for place in places:
+        for folder in _folders(place):
+            if folder.name.isdecimal() and str(int(folder.name)) == str(wanted):
+                return _with_graph(folder)
+    there = sorted({number for place in places for number in versions(place)})
+    raise FileNotFoundError(
+        f"There is no version {version} of the saved model of {app!r}. Take one of: {', '.join(map(str, there))}."
+    )
+
+
+def versions(folder: pathlib.Path) -> list[int]:
+    """Returns the version numbers in an application's folder, an empty list if there is none."""
+    return [int(child.name) for child in _folders(folder) if child.name.isdecimal()]
+
+
+def load(path) -> "SavedModel":
+    """Loads the saved model in the folder `path`, see `SavedModel`.
+
+    Most of the time until the first answer goes into importing TensorFlow; keep the model, not the folder, for
+    repeated calls. The first call is slower than later ones, as TensorFlow optimises the graph then.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If the folder is no saved model or a file in it is damaged.
+    """
+    return SavedModel(path)
+
+
+class SavedModel:
+    """A saved model that takes lists, arrays or pandas columns and returns a dict of NumPy arrays.
+
+        >>> model = load(find("sentiment"))
+        >>> model(text=["Two hours I will not get back."])
+        {'label': array([b'negative'], dtype=object), ...}
+
+    Attributes:
+        path: The folder.
+        endpoints: Endpoint name to `{"inputs": ..., "outputs": ...}`, each a dict of name to `tf.TensorSpec`.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self._loaded = _restore(self.path)
+        self._signatures = dict(self._loaded.signatures)
+        self.endpoints = {
+            name: {"inputs": signature.structured_input_signature[1], "outputs": signature.structured_outputs}
+            for name, signature in self._signatures.items()
+        }
+
+    @functools.cached_property
+    def card(self) -> dict:
+        """The model card; empty for a saved model that has none. A `ValueError` says that it is damaged."""
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                return json.loads((self.path / "card.json").read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ValueError(f"The model card {self.path / 'card.json'} is damaged: {error}") from error
+        return {}
+
+    def __call__(self, **inputs) -> dict[str, np.ndarray]:
+        """Calls the endpoint `serving_default`."""
+        return self.call("serving_default", **inputs)
+
+    def call(self, endpoint: str, /, **inputs) -> dict[str, np.ndarray]:
+        """Calls one endpoint with a batch.
+
+        Args:
+            endpoint: Name of the endpoint.
+            **inputs: One list, array, tensor or pandas column of rows for each input.
+
+        Returns:
+            Output name to array, one row per example; strings are UTF-8 bytes.
+
+        Raises:
+            ValueError: If the endpoint or an input is not there, a row is missing (None, NaN) or has the wrong type
+                or shape, or the model refuses the values.
+        """
+        import tensorflow as tf
+
+        if endpoint not in self.endpoints:
+            raise ValueError(f"`endpoint` must be one of {sorted(self.endpoints)}. Received: {endpoint!r}")
+        specs = self.endpoints[endpoint]["inputs"]
+        if inputs.keys() != specs.keys():
+            raise ValueError(f"Endpoint `{endpoint}` takes the inputs {sorted(specs)}. Received: {sorted(inputs)}")
+        tensors = {name: tf.constant(to_array(name, inputs[name], spec)) for name, spec in specs.items()}
+        try:
+            outputs = self._signatures[endpoint](**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"Endpoint `{endpoint}` refuses its inputs: {reason(error)}") from error
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+def to_array(name: str, values, spec) -> np.ndarray:
+    """Returns the rows of one input as an array that `spec`, a `tf.TensorSpec`, describes.
+
+    Raises:
+        ValueError: If a row is missing, or type, range or shape do not fit.
+    """
+    convert = _text_array if spec.dtype.name == "string" else functools.partial(_number_array, dtype=spec.dtype)
+    try:
+        array = convert(name, values)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"`{name}` must be {spec.dtype.name} in every row. Received: {error}") from error
+    if not spec.shape.is_compatible_with(array.shape):
+        raise ValueError(f"`{name}` must be a list or array of rows, shape {spec.shape}. Received: shape {array.shape}")
+    return array
+
+
+def _rows(name, values, dtype=None):
+    try:
+        return np.asarray(values, dtype)
+    except ValueError as error:
+        raise ValueError(f"`{name}` must have rows of one shape. Received: {error}") from error
+
+
+def _text_array(name, values):
+    array = _rows(name, values, object)
+    for place, value in enumerate(array.flat):
+        if not isinstance(value, str | bytes):
+            row = _row(array, place)
+            raise ValueError(
+                f"`{name}` must be text in every row; row {row} is missing or no text. Received: {value!r}"
+            )
+    return array
+
+
+def _number_array(name, values, dtype):
+    array = _rows(name, values)
+    if array.dtype.kind in "OSU":
+        array = _plain_numbers(array)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        row = _row(array, np.flatnonzero(np.isnan(array))[0])
+        raise ValueError(f"`{name}` must be a number in every row; row {row} is missing. Received: NaN")
+    with np.errstate(invalid="ignore"):
+        converted = array.astype(dtype.as_numpy_dtype, copy=False)
+    if not dtype.is_floating and converted is not array and not np.array_equal(converted, array):
+        raise TypeError(f"values from {array.min()} to {array.max()}, some not whole or out of range")
+    return converted
+
+
+def _plain_numbers(array):
+    if any(isinstance(value, str | bytes) for value in array.flat):
+        raise TypeError("text")
+    # None becomes NaN by itself, the missing value of pandas does not.
+    missing = [value is None or type(value).__name__ == "NAType" for value in array.flat]
+    return np.where(np.reshape(missing, array.shape), None, array).astype("float64")
+
+
+def _row(array, place):
+    return place // max(1, array.size // len(array)) if array.ndim else 0
+
+
+def _folders(place):
+    return [child for child in place.iterdir() if child.is_dir()] if place.is_dir() else []
+
+
+def _with_graph(folder):
+    if not (folder / "saved_model.pb").is_file():
+        raise ValueError(f"{folder} is not a saved model or is damaged: it has no saved_model.pb. Export it again.")
+    return folder
+
+
+def _restore(path):
+    import tensorflow as tf
+
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no folder {path}. Take one that `find` returns.")
+    _with_graph(path)
+    try:
+        return tf.saved_model.load(str(path))
+    except Exception as error:  # what a damaged file raises depends on where the damage is
+        raise ValueError(
+            f"{path} is not a saved model or is damaged; export it again. Received: {reason(error)}"
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """Returns the line in which an error says what is wrong, without TensorFlow's account of the graph."""
+    lines = (line.strip() for line in str(getattr(error, "message", error)).splitlines())
+    telling = [_PLACE.sub("", line) for line in lines if line and not _PLACES.match(line)]
+    return telling[0] if telling else type(error).__name__

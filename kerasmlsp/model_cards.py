@@ -1,0 +1,133 @@
+"""Model cards: what a saved model was trained on, how well it does and what it must not be used for.
+
+A card is a plain dict. `exporting.export` writes it into the saved model as `card.json` and, rendered from the same
+dict, as `README.md`. Keys: `title`, `data`, `licence`, `metrics` and `limits` are required; `description`, `split`,
+`training`, `sample` and `figures` are optional, and any further key is kept in `card.json`.
+
+Reference: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+"""
+
+import json
+import numbers
+import pathlib
+import re
+import shutil
+
+REQUIRED = ("title", "data", "licence", "metrics", "limits")
+_SECTIONS = ("data", "licence", "split", "limits", "training", "sample")
+
+
+def check(card: dict) -> None:
+    """Refuses a card from which a reader could not judge the model.
+
+    Args:
+        card: The card. `metrics` maps a metric's name to a number or to `{"value", "low", "high"}`, where `low` and
+            `high` bound the 95 % confidence interval. `figures` maps a figure's name to an image file.
+
+    Raises:
+        ValueError: If a required key is missing or empty, a metric or a figure is unusable, or a value cannot be
+            written as JSON.
+    """
+    missing = [key for key in REQUIRED if not card.get(key)]
+    if missing:
+        raise ValueError(
+            f"`card` must say {', '.join(REQUIRED)}; {', '.join(missing)} is missing. Received: {list(card)}"
+        )
+    for name, metric in card["metrics"].items():
+        _check_metric(name, metric)
+    for name, path in card.get("figures", {}).items():
+        if not pathlib.Path(path).is_file():
+            raise ValueError(f"Figure `{name}` of `card` must be an image file. Received: {path}")
+    try:
+        _dump(card)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`card` must hold what JSON can. Received: {error}") from error
+
+
+def write(folder: pathlib.Path, card: dict) -> None:
+    """Writes `card.json`, `README.md` and copies of the figures into `folder`.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    figures = {}
+    for name, path in card.get("figures", {}).items():
+        figures[name] = f"figures/{re.sub(r'[^A-Za-z0-9]+', '_', name)}{pathlib.Path(path).suffix}"
+        (folder / "figures").mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / figures[name])
+    card = {**card, "figures": figures} if figures else card
+    (folder / "card.json").write_text(_dump(card) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(render(card), encoding="utf-8")
+
+
+def render(card: dict) -> str:
+    """Returns the card as Markdown; keys that are absent leave no trace."""
+    parts = [f"# {card['title']}", card.get("description", "")]
+    parts += [_table(("Metric", "Value", "95 % interval"), [_metric_row(*item) for item in card["metrics"].items()])]
+    for key in _SECTIONS:
+        if card.get(key):
+            parts += [f"## {key.capitalize()}", _text(card[key])]
+    parts += [f"![{name}]({path})" for name, path in card.get("figures", {}).items()]
+    if "endpoints" in card:
+        parts += ["## Endpoints", _table(("Endpoint", "Inputs", "Outputs"), _endpoint_rows(card))]
+    if "size_bytes" in card:
+        parts += ["## Size and speed", _cost(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _check_metric(name, metric):
+    values = metric.values() if isinstance(metric, dict) else [metric]
+    if isinstance(metric, dict) and set(metric) != {"value", "low", "high"}:
+        raise ValueError(f"Metric `{name}` must be a number or have value, low and high. Received: {metric}")
+    if not all(isinstance(value, numbers.Real) for value in values):
+        raise ValueError(f"Metric `{name}` must hold numbers only. Received: {metric}")
+
+
+def _dump(card):
+    # Scores often come as NumPy numbers, paths as `Path`.
+    def plain(value):
+        if hasattr(value, "tolist"):
+            return value.tolist()
+        if isinstance(value, pathlib.PurePath):
+            return str(value)
+        raise TypeError(f"{type(value).__name__} {value!r}")
+
+    return json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False, default=plain)
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _metric_row(name, metric):
+    if not isinstance(metric, dict):
+        return name, f"{metric:.4g}", ""
+    return name, f"{metric['value']:.4g}", f"{metric['low']:.4g} to {metric['high']:.4g}"
+
+
+def _text(value):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and any(isinstance(item, dict | list) for item in value.values()):
+        return f"```json\n{_dump(value)}\n```"
+    items = [f"{key}: {item}" for key, item in value.items()] if isinstance(value, dict) else value
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _endpoint_rows(card):
+    def names(tensors):
+        return ", ".join(f"`{name}` {tensor['dtype']} {tuple(tensor['shape'])}" for name, tensor in tensors.items())
+
+    return [(f"`{name}`", names(each["inputs"]), names(each["outputs"])) for name, each in card["endpoints"].items()]
+
+
+def _cost(card):
+    speeds = [f"`{name}` {value:.3g} ms" for name, value in card["latency"]["median_ms"].items()]
+    warmup = "There is a warm-up file for TensorFlow Serving." if card["warmup_requests"] else card["warmup_note"]
+    return (
+        f"{card['size_bytes'] / 1e6:.3g} MB on disk. One example takes {', '.join(speeds)} (median after warm-up, "
+        f"CPU with {card['latency']['cores']} cores). {warmup}\n\n"
+        f"Made with {', '.join(f'{name} {version}' for name, version in card['versions'].items())}."
+    )

@@ -1,0 +1,43 @@
+"""What the text classifiers share: token ids in, class probabilities out."""
+
+import keras
+from keras import layers, ops
+
+from kerasmlsp.layers.ngrams import PADDING, UNKNOWN
+
+
+def check_sizes(**sizes):
+    """Raises a ValueError for a size that is less than 1; vocabularies and classes need more."""
+    least = {"vocabulary_size": 2, "num_classes": 2}
+    for name, value in sizes.items():
+        if value < least.get(name, 1):
+            raise ValueError(f"`{name}` must be at least {least.get(name, 1)}. Received: {name}={value}")
+
+
+def token_ids():
+    """The input of every text model: `(batch, length)`, int32, 0 for padding on the right."""
+    return keras.Input((None,), dtype="int32", name="token_ids")
+
+
+def known(ids, vocabulary_size):
+    """Makes ids from `vocabulary_size` on unknown: one tokeniser, sorted by frequency, serves nets of every size."""
+    return ops.where(ids < vocabulary_size, ids, UNKNOWN)
+
+
+def mask_of(ids):
+    """True where there is a token. A row without any counts as one unknown word, so that nothing is divided by 0."""
+    return ops.logical_or(ops.not_equal(ids, PADDING), ops.equal(steps(ids), 0))
+
+
+def steps(ids):
+    """The place of every token in its row, from 0; a running sum, since the length is unknown while building."""
+    return ops.cumsum(ops.ones_like(ids), axis=1) - 1
+
+
+def probabilities(features, num_classes, dropout):
+    """A dropout and a softmax layer; two classes get one sigmoid unit, as in the lecture."""
+    features = layers.Dropout(dropout, name="dropout")(features)
+    if num_classes > 2:
+        return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)
+    positive = layers.Dense(1, activation="sigmoid", dtype="float32", name="positive")(features)
+    return layers.Concatenate(dtype="float32", name="probabilities")([1.0 - positive, positive])

@@ -1,0 +1,131 @@
+"""Proofs that an exported model answers as the model it was made from."""
+
+import inspect
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+
+def _run_examples(folder, requests, answers):
+    """Runs a saved model on pickled examples; its source is sent to a fresh process, hence the imports inside."""
+    import os
+    import pickle
+    import statistics
+    import sys
+    import time
+
+    sys.modules["kerasmlsp"] = None
+    import tensorflow as tf
+
+    def describe(specs):
+        return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
+
+    def seconds(signature, feed):
+        began = time.perf_counter()
+        signature(**feed)
+        return time.perf_counter() - began
+
+    with open(requests, "rb") as file:
+        batches = pickle.load(file)
+    loaded = tf.saved_model.load(folder)
+    facts = {"answers": {}, "endpoints": {}, "latency": {"cores": os.cpu_count(), "median_ms": {}}}
+    for name, batch in batches.items():
+        signature = loaded.signatures[name]
+        inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+        facts["endpoints"][name] = {"inputs": describe(inputs), "outputs": describe(outputs)}
+        rows = max(len(array) for array in batch.values() if array.ndim)
+        feeds = []
+        for take in (slice(None), *(slice(row, row + 1) for row in range(rows))):
+            feeds.append({key: tf.constant(array[take] if array.ndim else array) for key, array in batch.items()})
+        answers_here = [{key: value.numpy() for key, value in signature(**feed).items()} for feed in feeds]
+        facts["answers"][name] = {"batch": answers_here[0], "rows": answers_here[1:]}
+        times = []
+        while len(times) < 50 and sum(times) < 2:
+            times.append(seconds(signature, feeds[1]))
+        facts["latency"]["median_ms"][name] = statistics.median(times) * 1e3
+    with open(answers, "wb") as file:
+        pickle.dump(facts, file)
+
+
+def replay(folder: pathlib.Path, batches: dict) -> dict:
+    """Runs the endpoints of a saved model in a fresh process that can import TensorFlow, but not kerasmlsp.
+
+    Args:
+        folder: The saved model.
+        batches: Endpoint name to input name to array; arrays without axes are shared by all rows.
+
+    Returns:
+        `answers`: endpoint name to `{"batch": outputs, "rows": [outputs of each row alone]}`; `endpoints`: data type
+        and shape of inputs and outputs; `latency`: median milliseconds of one example on the CPU, and its cores.
+
+    Raises:
+        ValueError: If the process fails.
+    """
+    script = f"{inspect.getsource(_run_examples)}\n_run_examples({str(folder.resolve())!r}, 'requests', 'answers')"
+    # A GPU may be filled by this process, and a saved model has to work without one.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    with tempfile.TemporaryDirectory() as scratch:
+        pathlib.Path(scratch, "requests").write_bytes(pickle.dumps(batches))
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", script], cwd=scratch, env=environment, capture_output=True, text=True
+        )
+        if done.returncode:
+            # A negative status is the signal that ended it, as when memory runs out.
+            last = done.stderr.strip().splitlines()[-1:] if done.returncode > 0 else []
+            reason = last[0] if last else f"exit status {done.returncode}"
+            raise ValueError(f"The saved model does not run on its own in a fresh process: {reason}")
+        return pickle.loads(pathlib.Path(scratch, "answers").read_bytes())
+
+
+def check_names(endpoint: str, batch: dict, expected: dict, signature: dict) -> None:
+    """Raises a `ValueError` unless a signature has the input names of `batch` and the output names of `expected`."""
+    if signature["inputs"].keys() != batch.keys() or signature["outputs"].keys() != expected.keys():
+        raise ValueError(
+            f"The saved model's endpoint `{endpoint}` must have the inputs {sorted(batch)} and outputs "
+            f"{sorted(expected)}. Received: {sorted(signature['inputs'])} and {sorted(signature['outputs'])}"
+        )
+
+
+def check_answers(endpoint: str, expected: dict, answer: dict, tolerance: float) -> None:
+    """Raises a `ValueError` unless an answer of `replay` equals the `expected` outputs, as a batch and row by row."""
+    for name, here in expected.items():
+        there, where = answer["batch"][name], f"Output `{name}` of endpoint `{endpoint}`"
+        if here.shape[:1] != (len(answer["rows"]),):
+            raise ValueError(f"{where} must have one row per example. Received: shape {here.shape}")
+        check_equal(f"{where} in the saved model", here, there, tolerance)
+        for index, row in enumerate(answer["rows"]):
+            check_equal(
+                f"{where} for example {index} alone", *_without_padding(there[index : index + 1], row[name]), tolerance
+            )
+
+
+def _without_padding(batch, row):
+    # Alone, a short example is not padded to the longest of its batch.
+    if batch.ndim != row.ndim:
+        return batch, row
+    shared = tuple(slice(min(sizes)) for sizes in zip(batch.shape, row.shape, strict=True))
+    rest = np.ones(batch.shape, bool)
+    rest[shared] = False
+    return (batch[shared], row) if not batch[rest].any() else (batch, row)
+
+
+def check_equal(what: str, expected: np.ndarray, received: np.ndarray, tolerance: float) -> None:
+    """Raises a `ValueError` that begins with `what` unless two arrays are equal, floats to `tolerance`."""
+    if expected.shape != received.shape:
+        raise ValueError(f"{what} must have shape {expected.shape}. Received: {received.shape}")
+    if expected.dtype.kind in "OSUbiu":
+        if wrong := int(np.sum(expected != received)):
+            raise ValueError(f"{what} differs in {wrong} of {expected.size} values.")
+        return
+    expected, received = expected.astype("float64"), received.astype("float64")
+    if np.isnan(expected).any() or np.isnan(received).any():
+        raise ValueError(f"{what} must be numbers. Received: NaN")
+    same = expected == received  # infinities, too
+    distance = np.abs(np.where(same, 0, expected) - np.where(same, 0, received)) / np.maximum(1, np.abs(expected))
+    if distance.max(initial=0) > tolerance:
+        raise ValueError(f"{what} differs by {distance.max():.3g}, more than `tolerance` {tolerance:g}.")

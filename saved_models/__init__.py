@@ -1,0 +1,1 @@
+"""Saved models shipped with the package, found with `importlib.resources`: `<app>/<version>/`."""

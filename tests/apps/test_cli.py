@@ -1,0 +1,225 @@
+"""The root of the command line: what it imports, how it fails, and what doctor tells."""
+
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kerasmlsp
+from kerasmlsp.apps import cli, options
+
+HEAVY = {"tensorflow", "keras", "jax", "numpy", "pandas", "pyarrow", "tensorflow_datasets", "matplotlib"}
+
+
+def invoke(*arguments, **settings):
+    return CliRunner().invoke(cli.root, arguments, prog_name="kerasmlsp", **settings)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function that makes `kerasmlsp fail` raise an error, and runs it."""
+
+    def run(error, *before, **settings):
+        @click.command()
+        def fail():
+            raise error
+
+        monkeypatch.setitem(cli.root.commands, "fail", fail)
+        return invoke(*before, "fail", **settings)
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor", "--help"], ["sentiment", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    script = (
+        f"import sys; sys.argv = ['kerasmlsp', *{arguments}]\n"
+        "from kerasmlsp.apps.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "print('MODULES', *{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(done.stdout.split("MODULES")[1].split())
+
+
+def test_version():
+    assert invoke("--version").stdout == f"kerasmlsp, version {kerasmlsp.__version__}\n"
+
+
+def test_every_command_has_help():
+    for name, command in cli.root.commands.items():
+        assert command.help, name
+        assert invoke(name, "--help").exit_code == 0
+
+
+def test_wrong_usage_exits_with_2():
+    result = invoke("nothing")
+    assert result.exit_code == 2
+    assert "No such command 'nothing'" in result.stderr
+
+
+class ResourceExhaustedError(Exception):
+    """Looks like TensorFlow's error of this name, without importing TensorFlow."""
+
+    message = "{{function_node __wrapped__WriteFile_device_/job:localhost}} /run/a.keras; No space left on device"
+
+
+ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("`path` must be a file.\n\nmore"), "`path` must be a file."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "reviews.csv"), "reviews.csv is not there"),
+        (PermissionError(errno.EACCES, "Permission denied", "/runs/a"), "/runs/a may not be read or written"),
+        (OSError(errno.EROFS, "Read-only file system", "/runs/a"), "/runs/a is on a read-only file system"),
+        (OSError(errno.ENOSPC, "No space left on device", "/runs/a"), "No space left on the device of /runs/a"),
+        (OSError(errno.ENOSPC, "No space left on device"), f"No space left on the device of {os.getcwd()}"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "runs"), "runs is a folder"),
+        (ConnectionError("imdb_reviews cannot be reached: give --data."), "imdb_reviews cannot be reached"),
+        (MemoryError(), "Out of memory"),
+        (ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx"), "`pip install 'kerasmlsp[onnx]'`"),
+        (ImportError("needs `pip install zstandard`", name="zstandard"), "needs `pip install zstandard`"),
+        (json.JSONDecodeError("Expecting value", "x", 0), "A JSON file is damaged"),
+        (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "The text is not UTF-8"),
+        (ResourceExhaustedError(), "No space left on the device of /run/a.keras"),
+        (KeyError("weights"), "KeyError: 'weights'. This looks like a fault of kerasmlsp: run again with --debug"),
+    ],
+)
+def test_a_failure_is_one_sentence(failing, error, expected):
+    result = failing(error)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ") and expected in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_errors_of_pandas_pyarrow_and_tensorflow_are_recognised(failing):
+    pd, pa, tf = pytest.importorskip("pandas"), pytest.importorskip("pyarrow"), pytest.importorskip("tensorflow")
+    assert "The table cannot be read" in failing(pd.errors.ParserError("line 3")).stderr
+    assert "The table cannot be read" in failing(pa.ArrowInvalid("magic")).stderr
+    assert "TensorFlow stopped (a; No such file): check the path" in (
+        failing(tf.errors.NotFoundError(None, None, "a; No such file")).stderr
+    )
+    assert "Out of memory" in failing(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")).stderr
+
+
+@pytest.mark.parametrize(("before", "environment"), [(["--debug"], {}), ([], {"KERASMLSP_DEBUG": "1"})])
+def test_debug_shows_the_traceback(failing, before, environment):
+    result = failing(ValueError("`path` must be a file."), *before, env=environment)
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr and "Error: `path` must be a file." in result.stderr
+
+
+def test_ctrl_c_tells_how_to_go_on(failing):
+    result = failing(KeyboardInterrupt("Go on with `kerasmlsp sentiment train --resume`."))
+    assert result.exit_code == 130
+    assert result.stderr == "Error: Stopped. Go on with `kerasmlsp sentiment train --resume`.\n"
+    assert failing(KeyboardInterrupt()).stderr == "Error: Stopped.\n"
+
+
+def test_a_closed_pipe_is_silent():
+    script = "from kerasmlsp.apps import cli, options; import click\n"
+    script += "@cli.root.command()\ndef much():\n    [click.echo('x' * 1000) for _ in range(10000)]\n"
+    command = f"{sys.executable} -c \"{script}cli.root(['much'])\" | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "x" * 1000 + "\n"
+    assert done.stderr == ""
+
+
+def test_an_unwritable_folder_names_its_path(failing, tmp_path, monkeypatch):
+    @click.command()
+    def write():
+        (tmp_path / "file").write_text("")
+        (tmp_path / "file" / "inside").mkdir(parents=True)
+
+    monkeypatch.setitem(cli.root.commands, "write", write)
+    result = invoke("write")
+    assert result.exit_code == 1
+    assert str(tmp_path / "file") in result.stderr
+
+
+def test_doctor_reports_and_exits_with_0():
+    result = invoke("doctor", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["versions"]["kerasmlsp"] == kerasmlsp.__version__
+    assert report["versions"]["tensorflow"] and report["devices"]["CPU cores"] >= 1
+    assert {row["optional"] for row in report["optional"]} >= {"tensorflow-serving-api", "tf2onnx", "jax"}
+    assert report["problems"] == []
+
+
+def test_doctor_names_what_is_missing_and_exits_with_1(monkeypatch):
+    true_version = cli._version
+    monkeypatch.setattr(cli, "_version", lambda name: {"pandas": None, "keras": "2.0.0"}.get(name, true_version(name)))
+    result = invoke("doctor")
+    assert result.exit_code == 1
+    assert "pandas is not there: `pip install 'pandas" in result.stdout
+    assert "keras is 2.0.0: `pip install 'keras" in result.stdout
+    assert result.stderr == ""
+
+
+def test_doctor_survives_a_tensorflow_that_cannot_be_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    result = invoke("doctor")
+    assert result.exit_code == 1
+    assert "tensorflow, which cannot be imported" in result.stdout
+
+
+def test_results_are_printed_as_a_table_or_as_json(capsys):
+    results = {"accuracy": np.float32(0.5), "runs": [{"seed": 0, "note": None}, {"seed": 10}], "ok": True, "none": []}
+    options.print_results(results)
+    assert capsys.readouterr().out == (
+        "accuracy  0.5\nruns\n  seed  note\n  0     -\n  10    -\nok        yes\nnone      -\n"
+    )
+    options.print_results({"loss": float("nan"), "counts": np.arange(2), "word": "für"}, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"loss": None, "counts": [0, 1], "word": "für"}
+
+
+def test_logs_of_kerasmlsp_are_plain_lines_and_end_with_the_command(monkeypatch):
+    @click.command()
+    def talk():
+        logging.getLogger("kerasmlsp.training").info("Epoch 1 of 2.")
+        logging.getLogger("absl").warning("chatter")
+
+    monkeypatch.setitem(cli.root.commands, "talk", talk)
+    handlers = list(logging.getLogger().handlers)
+    result = invoke("talk")
+    assert (result.stdout, result.stderr) == ("", "Epoch 1 of 2.\n")
+    assert logging.getLogger().handlers == handlers
+
+
+def test_quiet_imports_turns_only_the_file_descriptor_away(capfd):
+    with options.quiet_imports():
+        os.write(2, b"chatter")
+    os.write(2, b"word")
+    assert capfd.readouterr().err == "word"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [(["--run", "good-1"], 0), (["--run", "../up"], 2), (["--run", ""], 2), (["--seed", "-1"], 2)],
+)
+def test_shared_options(arguments, exit_code):
+    @click.command()
+    @options.run_option
+    @options.seed_option
+    @options.models_option
+    @options.data_option
+    @options.dataset_option
+    @options.manual_dir_option
+    @options.text_column_option
+    @options.label_column_option
+    def command(**values):
+        click.echo(values)
+
+    assert CliRunner().invoke(command, arguments).exit_code == exit_code
