@@ -4,7 +4,6 @@ import csv
 import json
 import logging
 import math
-import os
 import sys
 import time
 import zipfile
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+from kerasmlsp.files import write_atomically
 
 log = logging.getLogger("kerasmlsp")
 
@@ -224,22 +225,6 @@ def best_row(run):
     with np.load(Path(run) / CHECKPOINT) as file:
         state = json.loads(str(file["state"]))
     return next(row for row in state["rows"] if row["epoch"] == state["best_epoch"])
-
-
-def write_atomically(path, write):
-    """Calls `write` with a temporary name beside `path`, then renames: readers see the old file or the new one.
-
-    Args:
-        path: The file to make. Its ending is kept by the temporary name.
-        write: Function of one path.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _built(build, seed, deterministic, precision, jit):

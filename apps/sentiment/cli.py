@@ -1,0 +1,196 @@
+"""The commands of the sentiment application."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
+
+RUNS = Path("runs/sentiment")
+
+
+@click.group()
+def sentiment():
+    """Tell the class of a text, such as whether a review is good or bad.
+
+    \b
+    kerasmlsp sentiment predict "This film was excellent!"
+    kerasmlsp sentiment train --data reviews.csv --run mine
+    kerasmlsp sentiment evaluate --run mine --data test.csv
+    kerasmlsp sentiment export --run mine
+    """
+
+
+def _number(name, kind, text):
+    default = getattr(Config, name)
+    shown = (
+        default if default is not None else "the architecture's own" if name in ("epochs", "learning_rate") else "off"
+    )
+    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=str(shown), help=text)
+
+
+@sentiment.command()
+@options.data_option
+@options.dataset_option
+@options.manual_dir_option
+@options.text_column_option
+@options.label_column_option
+@click.option(
+    "--exclude", type=click.Path(path_type=Path), metavar="PATH", help="Texts never to train on: the test set."
+)
+@click.option("--architecture", type=click.Choice(ARCHITECTURES), default="ensemble", show_default=True)
+@options.run_option
+@click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
+@options.seed_option
+@_number("epochs", click.IntRange(min=1), "Epochs of each net.")
+@_number("batch_size", click.IntRange(min=1), "Texts in a batch.")
+@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
+@click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
+@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
+@_number("clip_norm", click.FloatRange(min=0, min_open=True), "Largest norm of all gradients together.")
+@_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
+@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before a net stops.")
+@click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
+@_number("validation_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Share of the texts held out.")
+@_number("vocabulary_size", click.IntRange(min=3), "Words known, most frequent first.")
+@_number("max_tokens", click.IntRange(min=2), "Longest text; of longer ones the middle is left out.")
+@_number("short_words", click.IntRange(min=1), "Calibrate also for texts of so few words.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
+)
+@click.option("--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA.")
+@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
+@click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+@options.json_option
+@click.pass_context
+def train(context, run, resume, as_json, **values):
+    """Train on your own texts, or on a data set of TensorFlow Datasets.
+
+    \b
+    kerasmlsp sentiment train --data reviews.csv
+    kerasmlsp sentiment train --data aclImdb/train --architecture ngrams --run fast
+    kerasmlsp sentiment train --dataset imdb_reviews --run imdb
+    kerasmlsp sentiment train --run imdb --resume
+    """
+    folder = RUNS / run
+    config = _stored(context, folder, values) if resume else Config(**_plain(values))
+    with options.quiet_imports():
+        from kerasmlsp.apps.sentiment import train as app
+    try:
+        result = app.train(config, folder, resume=resume)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on with: kerasmlsp sentiment train --run {run} --resume") from None
+    options.print_results(result, as_json)
+    click.echo(f"Next: kerasmlsp sentiment evaluate --run {run} --data TEST_FILE", err=True)
+
+
+def _plain(values):
+    """Paths as absolute text: a run can be resumed from another folder."""
+    return {name: os.path.abspath(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _stored(context, folder, values):
+    with options.quiet_imports():
+        from kerasmlsp import training
+
+    stored = training.read_config(folder, "sentiment")
+    fields = {field.name for field in dataclasses.fields(Config)}
+    config = Config(**{name: value for name, value in stored.items() if name in fields})
+    for name, value in _plain(values).items():
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and value != getattr(config, name):
+            raise ValueError(
+                f"The run {folder} was started with {name}={getattr(config, name)!r}, which `--resume` keeps. "
+                f"Received: {value!r}; leave the option out, or start another run."
+            )
+    return config
+
+
+@sentiment.command()
+@options.run_option
+@options.data_option
+@options.dataset_option
+@options.manual_dir_option
+@options.text_column_option
+@options.label_column_option
+@click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
+@options.json_option
+def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, as_json):
+    """Measure a run on texts that it has not seen.
+
+    \b
+    kerasmlsp sentiment evaluate --run mine --data test.csv
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.sentiment import evaluate as app
+    columns = {"text_column": text_column, "label_column": label_column}
+    source = {"dataset": dataset, "manual_dir": manual_dir}
+    options.print_results(app.evaluate(RUNS / run, data, **source, **columns, worst=worst), as_json)
+
+
+@sentiment.command()
+@options.run_option
+@options.models_option
+@click.option("--format", type=click.Choice(["savedmodel", "onnx", "litert"]), default="savedmodel", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File for onnx and litert.")
+@click.option("--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card.")
+@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card.")
+@options.json_option
+def export(run, models, format, output, data_note, licence, as_json):
+    """Make a saved model of a run: text in, label out.
+
+    \b
+    kerasmlsp sentiment export --run mine
+    kerasmlsp sentiment export --run mine --format onnx --output mine.onnx
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.sentiment import export as app
+    if format == "savedmodel":
+        path = app.export(RUNS / run, models, licence=licence, data=data_note)
+    else:
+        path = app.convert(RUNS / run, output or Path(f"{run}.{'onnx' if format == 'onnx' else 'tflite'}"), format)
+    options.print_results({"exported": str(path)}, as_json)
+
+
+@sentiment.command()
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, JSON Lines or Parquet.")
+@options.text_column_option
+@click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
+@click.option("--explain", is_flag=True, help="Show the words that got most attention.")
+@options.models_option
+@click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
+@options.json_option
+def predict(texts, file, text_column, output, explain, models, version, as_json):
+    """Classify texts, or a column of a file of any size.
+
+    \b
+    kerasmlsp sentiment predict "This film was excellent!" "What a waste of time."
+    kerasmlsp sentiment predict --file reviews.csv --text-column review --output labelled.csv
+    """
+    if bool(texts) == bool(file):
+        raise click.UsageError("Give either texts or `--file FILE`.")
+    with options.quiet_imports():
+        from kerasmlsp import loading
+        from kerasmlsp.apps.sentiment import predict as app
+
+        model = loading.load(loading.find("sentiment", version, models))
+    if file:
+        output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
+        options.print_results(app.predict_file(model, file, output, text_column=text_column), as_json)
+        return
+    rows = app.explain(model, texts) if explain else app.predict_texts(model, texts)
+    if not as_json:
+        rows = [_shown(row) for row in rows]
+    options.print_results(rows, as_json)
+
+
+def _shown(row):
+    text = row["text"] if len(row["text"]) <= 60 else row["text"][:57] + "..."
+    shown = {"label": row["label"], "confidence": row["confidence"], "text": text}
+    if "attention" in row:
+        shown["attention"] = ", ".join(f"{token} {weight:.2f}" for token, weight in row["attention"])
+    return shown

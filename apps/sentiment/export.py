@@ -1,0 +1,104 @@
+"""From a run to a saved model."""
+
+import json
+from pathlib import Path
+
+from kerasmlsp import exporting, training
+from kerasmlsp.apps.sentiment import evaluate, model
+
+EXAMPLES = [
+    "This film was excellent!",
+    "I want those two hours of my life back: dull, badly acted and far too long.",
+    "",
+    "Ein schöner Film 🎬 <br /><br /> It's not bad at all.",
+]
+
+
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Sentiment of texts"):
+    """Exports a run as the next version of the saved model `sentiment`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    """
+    run = Path(run)
+    net, words, config = evaluate.load(run)
+    functions, track = model.endpoints(net, words, config["classes"], config["max_tokens"])
+    with_figures = {
+        name: run / evaluate.EVALUATION / f"{name}.png"
+        for name in ("confusion_matrix", "reliability_diagram")
+        if (run / evaluate.EVALUATION / f"{name}.png").exists()
+    }
+    card = {
+        "title": title,
+        "description": "Tells the class of a text, for instance whether a review is positive.",
+        "classes": config["classes"],
+        "data": data,
+        "licence": licence,
+        "split": f"{config['held_out']} of {config['texts']} texts, drawn by class with seed {config['seed']}, "
+        "were held out to select and calibrate.",
+        "limits": _limits(config),
+        "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
+        "figures": with_figures,
+        **_measured(run),
+    }
+    examples = {name: {"text": EXAMPLES} for name in functions}
+    return exporting.export(models, "sentiment", functions, track=track, examples=examples, card=card)
+
+
+def convert(run: Path, path: Path, format: str):
+    """Writes the net of a run, from token ids to probabilities, as ONNX or LiteRT.
+
+    Neither format has string operations, so that the vocabulary of the run is written beside as `<path>.json`.
+
+    Raises:
+        ValueError: A package is missing, or the converted net does not answer as the net does.
+    """
+    import numpy as np
+
+    run, path = Path(run), Path(path)
+    net, words, config = evaluate.load(run)
+    random = np.random.default_rng(0)
+    examples = [
+        {"token_ids": random.integers(2, len(words) + 2, shape).astype("int32")} for shape in ((1, 12), (3, 40))
+    ]
+    file = exporting.convert(net, path, format, examples=examples)
+    facts = {"classes": config["classes"], "max_tokens": config["max_tokens"], "vocabulary": ["", "[UNK]", *words]}
+    side = path.with_suffix(path.suffix + ".json")
+    training.write_atomically(side, lambda place: place.write_text(json.dumps(facts, ensure_ascii=False)))
+    return file
+
+
+def _limits(config):
+    return (
+        f"Learned from texts like those named above, in their language; texts of another kind may be told wrong. Of texts "
+        f"longer than {config['max_tokens']} tokens the middle is not read. Irony, negation across sentences and names "
+        "that were good or bad in training mislead it. Not for decisions about persons."
+    )
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its validation values where it was not evaluated."""
+    path = run / evaluate.EVALUATION / "metrics.json"
+    if path.exists():
+        result = json.loads(path.read_text())
+        metrics = result["metrics"]
+        if "short" in result:
+            short = result["short"]
+            metrics |= {f"{name}, first {short['words']} words": value for name, value in short["metrics"].items()}
+        return {"metrics": metrics, "evaluated": f"{result['texts']} texts, fingerprint {result['fingerprint']}"}
+    rows = {net.name: training.best_row(net) for net in sorted(run.iterdir()) if (net / training.CHECKPOINT).exists()}
+    return {
+        "metrics": {f"held-out accuracy of {name}": row["val_accuracy"] for name, row in rows.items()},
+        "evaluated": "on the held-out texts only, which also selected the epochs: run evaluate on other texts first",
+    }

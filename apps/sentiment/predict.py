@@ -1,0 +1,108 @@
+"""Labels for texts, with nothing but the saved model."""
+
+import csv
+from pathlib import Path
+
+from kerasmlsp.files import write_atomically
+
+# Texts answered in one call; of these, `BATCH` at a time have about the same length.
+CHUNK, BATCH = 4096, 128
+
+
+def predict_texts(model, texts):
+    """Classifies texts.
+
+    Args:
+        model: A loaded saved model (`kerasmlsp.loading.load`).
+        texts: List of strings, pandas column or NumPy array.
+
+    Returns:
+        List of dicts of `text`, `label`, `confidence` (the label's probability) and `probabilities` by class.
+
+    Raises:
+        ValueError: A text is missing.
+    """
+    texts = list(texts)
+    # Neighbours in length share a batch, so that hardly any time goes into padding.
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
+    results = [None] * len(texts)
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        answers = model(text=[texts[i] for i in part])
+        for place, label, probabilities in zip(part, answers["label"], answers["probabilities"], strict=True):
+            results[place] = _row(texts[place], label.decode(), probabilities.tolist(), model.card["classes"])
+    return results
+
+
+def _row(text, label, probabilities, classes):
+    shares = dict(zip(classes, probabilities, strict=True))
+    return {"text": text, "label": label, "confidence": shares[label], "probabilities": shares}
+
+
+def explain(model, texts, most=5):
+    """Classifies texts, each with the `most` tokens that got the largest attention weights.
+
+    Raises:
+        ValueError: The saved model has no attention.
+    """
+    if "explain" not in model.endpoints:
+        raise ValueError(
+            "This saved model has no attention to show: train `--architecture attention-lstm` or ensemble."
+        )
+    rows = predict_texts(model, texts)
+    for row in rows:
+        answer = model.call("explain", text=[row["text"]])
+        pairs = zip(answer["tokens"][0], answer["attention"][0].tolist(), strict=True)
+        weights = [(token.decode(), weight) for token, weight in pairs if token]
+        row["attention"] = sorted(weights, key=lambda pair: -pair[1])[:most]
+    return rows
+
+
+def predict_file(model, path, output, *, text_column="text"):
+    """Classifies a column of a table of any size and writes the table with the answers beside it, as CSV.
+
+    The file is read, answered and written in pieces, and `output` appears only when it is whole.
+
+    Args:
+        model: A loaded saved model.
+        path: CSV, TSV, JSON Lines or Parquet.
+        output: CSV file to write: the columns of `path`, then `predicted` and `p_<class>`.
+        text_column: Column to read.
+
+    Returns:
+        Dict of `rows`, `output` and how many texts got each label.
+
+    Raises:
+        ValueError: The column is not there, or a cell is empty.
+    """
+    from kerasmlsp import datasets
+
+    counts = dict.fromkeys(model.card["classes"], 0)
+
+    def write(place):
+        rows = 0
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            for table in datasets.read_table(path, chunk_size=CHUNK):
+                answers = predict_texts(model, _texts(table, text_column, path, rows))
+                if not rows:
+                    writer.writerow([*table.columns, "predicted", *(f"p_{name}" for name in counts)])
+                for cells, answer in zip(table.itertuples(index=False, name=None), answers, strict=True):
+                    writer.writerow([*cells, answer["label"], *(f"{p:.6f}" for p in answer["probabilities"].values())])
+                    counts[answer["label"]] += 1
+                rows += len(table)
+        return rows
+
+    rows = write_atomically(output, write)
+    return {"rows": rows, "output": str(Path(output)), "labels": counts}
+
+
+def _texts(table, column, path, rows_before):
+    if column not in table.columns:
+        there = ", ".join(map(str, table.columns))
+        raise ValueError(f"`--text-column` must be a column of {path}: {there}. Received: {column!r}")
+    missing = table[column].isna().to_numpy()
+    if missing.any():
+        row = rows_before + 1 + int(missing.argmax())
+        raise ValueError(f"Row {row} of {path} has no text in the column {column!r}: leave that row out.")
+    return table[column].astype(str)
