@@ -81,7 +81,7 @@ def convert(run: Path, path: Path, format: str):
 
 def _limits(config):
     return (
-        f"Learned from texts like those named above, in their language; texts of another kind may be told wrong. Of texts "
+        f"Learned from texts like those named above, in their language; others may be told wrong. Of texts "
         f"longer than {config['max_tokens']} tokens the middle is not read. Irony, negation across sentences and names "
         "that were good or bad in training mislead it. Not for decisions about persons."
     )

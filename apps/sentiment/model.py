@@ -20,7 +20,7 @@ class Recipe:
 
 
 RECIPES = {
-    "ngrams": Recipe(epochs=6, learning_rate=2e-2),
+    "ngrams": Recipe(epochs=2, learning_rate=5e-2),
     "lstm": Recipe(epochs=6, learning_rate=2e-3),
     "attention-lstm": Recipe(epochs=4, learning_rate=2e-3, weight_decay=0.01),
     "cnn": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
@@ -37,7 +37,7 @@ def build(member, vocabulary_size, num_classes):
     """Builds the untrained net of one member."""
     nets = min(vocabulary_size, 30_000)
     if member == "ngrams":
-        return models.naive_bayes_ngrams(num_classes)
+        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19, scale=0.0)
     if member == "lstm":
         return models.lstm_classifier(min(vocabulary_size, 10_000), num_classes)
     if member == "attention-lstm":
@@ -87,8 +87,9 @@ def calibrated(nets, held_out):
         opinions.append(np.stack([net.predict(batches, verbose=0) for net in nets], axis=1))
         lengths.append(encoded.lengths[order].astype("int32"))
         labels.append(encoded.labels[order])
-    model = models.calibrated_ensemble(nets)
+    model = models.calibrated_ensemble([_uncompiled(net) for net in nets])
     layer = model.get_layer("calibration")
+    layer.adapt(np.concatenate(lengths))
     inputs = (keras.Input(opinions[0].shape[1:]), keras.Input((), dtype="int32"))
     fitted = keras.Model(inputs, layer(inputs))
     fitted.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", jit_compile=False)
@@ -96,6 +97,13 @@ def calibrated(nets, held_out):
     texts, classes = (np.concatenate(opinions), np.concatenate(lengths)), np.concatenate(labels)
     fitted.fit(texts, classes, batch_size=len(classes), epochs=300, shuffle=False, verbose=0)
     return model
+
+
+def _uncompiled(net):
+    """A copy without optimizer, which would be saved with the whole."""
+    copy = type(net).from_config(net.get_config())
+    copy.set_weights(net.get_weights())
+    return copy
 
 
 def endpoints(model, words, classes, max_tokens):

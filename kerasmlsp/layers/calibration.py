@@ -1,6 +1,7 @@
 """Layers that turn the opinions of trained models into probabilities that can be trusted."""
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -10,7 +11,8 @@ class LengthCalibration(keras.layers.Layer):
 
     With `l = log((n + 1) / 100)` for a text of `n` tokens, class `k` gets
     `z_k = sum_m (w_m + v_m l) log p_mk + b_k + c_k l`, and the output is `softmax(z)`. A classifier trained on long
-    texts is too sure and too fond of one class on short ones; this is the smallest model that can say so.
+    texts is too sure and too fond of one class on short ones; this is the smallest model that can say so. Lengths
+    outside the range given to `adapt` count as its ends, since a line says nothing of where it was not fitted.
 
     Reference: Platt 1999, "Probabilistic Outputs for Support Vector Machines"; Guo et al. 2017, "On Calibration of
     Modern Neural Networks"; Wolpert 1992, "Stacked Generalization".
@@ -37,11 +39,19 @@ class LengthCalibration(keras.layers.Layer):
             shape=(2, self.num_members),
             initializer=lambda shape, dtype: ops.array([[1 / shape[1]] * shape[1], [0.0] * shape[1]], dtype),
         )
+        self.range = self.add_weight(
+            name="range", shape=(2,), initializer=lambda shape, dtype: ops.array([0.0, 1e9], dtype), trainable=False
+        )
         self.biases = self.add_weight(name="biases", shape=(2, self.num_classes), initializer="zeros")
+
+    def adapt(self, lengths):
+        """Keeps the range of the token counts that the layer is fitted on."""
+        self.range.assign([float(np.min(lengths)), float(np.max(lengths))])
 
     def call(self, inputs):
         probabilities, lengths = inputs
-        length = ops.log((ops.cast(lengths, "float32") + 1.0) / 100.0)[:, None]
+        lengths = ops.clip(ops.cast(lengths, "float32"), self.range[0], self.range[1])
+        length = ops.log((lengths + 1.0) / 100.0)[:, None]
         opinions = ops.log(ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0))
         share = self.shares[0] + self.shares[1] * length
         biases = self.biases[0] + self.biases[1] * length

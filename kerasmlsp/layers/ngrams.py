@@ -84,7 +84,7 @@ class NaiveBayesNgrams(keras.layers.Layer):
     the training texts once. Two classes share one column: their logits are `(-z/2, z/2)`.
 
     The n-grams live in a table of `num_buckets` places; each place belongs to one, recognised by its hash, and all
-    others are ignored. n-grams of a single text say nothing that holds for another, and are most of all.
+    others are ignored. n-grams of one or two texts say little that holds for another, and are most of all.
 
     Reference: Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
 
@@ -134,7 +134,7 @@ class NaiveBayesNgrams(keras.layers.Layer):
         self.kernel = table("kernel", self.columns, start, "float32", trainable=True)
         self.bias = self.add_weight(name="bias", shape=(self.columns,), initializer="zeros", dtype="float32")
 
-    def adapt(self, batches, smoothing=1.0, min_count=2):
+    def adapt(self, batches, smoothing=1.0, min_count=3):
         """Counts the n-grams of each class and gives the places of the table to them.
 
         Of n-grams that fall into the same place the one found in most texts gets it.

@@ -1,0 +1,224 @@
+"""The sentiment application through its command line, on reviews that the tests write."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kerasmlsp.apps import cli
+from kerasmlsp.apps.sentiment import data, predict
+from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
+
+GOOD = ["wonderful", "excellent", "brilliant", "charming", "superb"]
+BAD = ["terrible", "boring", "awful", "dreadful", "dull"]
+FILLER = "the film story actor scene music plot of and in was is a very this with".split()
+
+
+def write_reviews(path, count, seed):
+    """Writes reviews whose class hangs on one word among others."""
+    random = np.random.default_rng(seed)
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for index in range(count):
+            words = list(random.choice(FILLER, random.integers(4, 30)))
+            words.insert(random.integers(len(words)), random.choice(GOOD if index % 2 else BAD))
+            writer.writerow([" ".join(words), "pos" if index % 2 else "neg"])
+    return path
+
+
+def command(*words, code=0):
+    """Runs a command in this process and returns what it printed."""
+    result = CliRunner().invoke(cli.root, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with data, a trained, evaluated and exported run `whole` (n-grams and a CNN would do: all of them)."""
+    folder = tmp_path_factory.mktemp("workshop")
+    before = Path.cwd()
+    os.chdir(folder)
+    write_reviews(folder / "train.csv", 240, seed=0)
+    write_reviews(folder / "test.csv", 60, seed=1)
+    command("sentiment", "train", "--data", "train.csv", "--architecture", "ngrams", "--run", "whole", "--epochs", 3)
+    command("sentiment", "evaluate", "--run", "whole", "--data", "test.csv")
+    command("sentiment", "export", "--run", "whole", "--licence", "none", "--data-note", "reviews of a test")
+    yield folder
+    os.chdir(before)
+
+
+def test_training_leaves_a_whole_run(workshop):
+    run = workshop / "runs/sentiment/whole"
+    assert {"config.json", "vocabulary.json", "model.keras", "ngrams"} <= {each.name for each in run.iterdir()}
+    config = json.loads((run / "config.json").read_text())
+    assert config["classes"] == ["neg", "pos"] and config["versions"]["keras"] and len(config["fingerprint"]) == 16
+
+
+def test_evaluation_measures_figures_and_mistakes(workshop):
+    result = json.loads(command("sentiment", "evaluate", "--run", "whole", "--data", "test.csv", "--json").stdout)
+    for values in result["metrics"].values():
+        assert values["low"] <= values["value"] <= values["high"]
+    assert result["metrics"]["accuracy"]["value"] > 0.9
+    assert result["short"]["words"] == 20
+    for file in result["files"]:
+        assert Path(file).stat().st_size > 0
+
+
+def test_predict_answers_texts(workshop):
+    rows = json.loads(command("sentiment", "predict", "--json", "a superb film", "the plot is dull").stdout)
+    assert [row["label"] for row in rows] == ["pos", "neg"]
+    for row in rows:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["confidence"] == max(row["probabilities"].values())
+
+
+def test_predict_writes_a_table(workshop):
+    result = json.loads(command("sentiment", "predict", "--file", "test.csv", "--output", "out.csv", "--json").stdout)
+    with open("out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert result["rows"] == len(rows) == 60
+    assert np.mean([row["label"] == row["predicted"] for row in rows]) > 0.9
+    assert set(rows[0]) == {"text", "label", "predicted", "p_neg", "p_pos"}
+    with open("test.csv", newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == [row["text"] for row in rows]
+
+
+def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
+    command("sentiment", "predict", "--file", "test.csv", "--output", "whole.csv")
+    monkeypatch.setattr(predict, "CHUNK", 7)
+    monkeypatch.setattr(predict, "BATCH", 3)
+    command("sentiment", "predict", "--file", "test.csv", "--output", "pieces.csv")
+    with open("whole.csv", newline="") as whole, open("pieces.csv", newline="") as pieces:
+        for one, other in zip(csv.DictReader(whole), csv.DictReader(pieces), strict=True):
+            assert float(one.pop("p_pos")) == pytest.approx(float(other.pop("p_pos")), abs=1e-5)
+            assert float(one.pop("p_neg")) == pytest.approx(float(other.pop("p_neg")), abs=1e-5)
+            assert one == other
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("train", "--data", "missing.csv", "--run", "x"), 1, "missing.csv"),
+        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--data", "train.csv", "--text-column", "review", "--run", "x"), 1, "text, label"),
+        (("train", "--data", "train.csv", "--architecture", "magic"), 2, "attention-lstm"),
+        (("train", "--data", "train.csv", "--run", "whole"), 1, "--resume"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=3"),
+        (("train", "--data", "train.csv", "--run", "../x"), 2, "--run"),
+        (("train", "--run", "nothing", "--resume"), 1, "no run"),
+        (("evaluate", "--run", "nothing", "--data", "test.csv"), 1, "no run"),
+        (("evaluate", "--run", "whole", "--data", "other.csv"), 1, "neutral"),
+        (("export", "--run", "nothing"), 1, "no run"),
+        (("export", "--run", "whole", "--format", "coreml"), 2, "onnx"),
+        (("predict",), 2, "--file"),
+        (("predict", "text", "--file", "test.csv"), 2, "--file"),
+        (("predict", "text", "--version", "9"), 1, "version 9"),
+        (("predict", "text", "--explain"), 1, "attention"),
+        (("predict", "--file", "test.csv", "--text-column", "review"), 1, "text, label"),
+        (("predict", "--file", "gaps.csv"), 1, "Row 2"),
+    ],
+)
+def test_failures_are_one_sentence(workshop, words, code, told):
+    Path("other.csv").write_text("text,label\nhm,neutral\nfine,pos\n")
+    Path("gaps.csv").write_text("text,n\nfine,1\n,2\n")
+    files = sorted(Path().rglob("*"))
+    result = command("sentiment", *words, code=code)
+    assert told in result.stderr and "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert sorted(Path().rglob("*")) == files
+
+
+def test_one_class_is_refused(workshop):
+    Path("one.csv").write_text("text,label\n" + "fine,pos\n" * 5)
+    assert "two classes" in command("sentiment", "train", "--data", "one.csv", "--run", "one", code=1).stderr
+
+
+def test_run_of_another_app(workshop):
+    other = Path("runs/sentiment/other")
+    other.mkdir(parents=True)
+    (other / "config.json").write_text('{"app": "music"}')
+    assert "'music'" in command("sentiment", "evaluate", "--run", "other", "--data", "test.csv", code=1).stderr
+
+
+def test_truncated_model_is_named(workshop):
+    run = Path("runs/sentiment/broken")
+    run.mkdir()
+    for name in ("config.json", "vocabulary.json", "model.keras"):
+        (run / name).write_bytes((Path("runs/sentiment/whole") / name).read_bytes())
+    model = (run / "model.keras").read_bytes()
+    (run / "model.keras").write_bytes(model[: len(model) // 2])
+    assert "model.keras" in command("sentiment", "evaluate", "--run", "broken", "--data", "test.csv", code=1).stderr
+
+
+def test_long_and_odd_texts_are_answered(workshop):
+    from kerasmlsp import loading
+
+    model = loading.load(loading.find("sentiment"))
+    texts = ["", " ", "\x00", "🎬 <br />", "a superb film " * 700_000]
+    rows = predict.predict_texts(model, texts)
+    assert [row["text"] for row in rows] == texts
+    assert rows[-1]["label"] == "pos"
+    for row in rows:
+        assert all(np.isfinite(list(row["probabilities"].values())))
+
+
+def test_encoding_of_tfds_like_and_plain_lists():
+    encoded = data.encode(["good film", "", "bad"], [1, 0, 0], ["film", "good"], 10)
+    assert encoded.lengths.tolist() == [2, 0, 1]
+    assert encoded.tokens.tolist() == [3, 2, 1]
+    ids, labels = data.loader(encoded)(np.array([1, 0]))
+    assert ids.shape == (2, data.LENGTH_STEP) and labels.numpy().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("values", [{"architecture": "magic"}, {"validation_share": 1.0}, {"max_tokens": 1}])
+def test_configuration_is_checked(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        Config(**values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "ngrams"])
+def test_every_architecture_learns_and_exports(workshop, architecture):
+    options = ("--epochs", 12, "--learning-rate", 0.005, "--batch-size", 16, "--jit", "off")
+    command(
+        "sentiment", "train", "--data", "train.csv", "--architecture", architecture, "--run", architecture, *options
+    )
+    result = command("sentiment", "evaluate", "--run", architecture, "--data", "test.csv", "--json")
+    assert json.loads(result.stdout)["metrics"]["accuracy"]["value"] > 0.8
+    command("sentiment", "export", "--run", architecture, "--models", f"models-{architecture}")
+    words = ("sentiment", "predict", "a superb film", "--models", f"models-{architecture}", "--json")
+    attentive = architecture in ("ensemble", "attention-lstm", "transformer")
+    rows = json.loads(command(*words, *(["--explain"] if attentive else [])).stdout)
+    assert rows[0]["label"] == "pos"
+    if attentive:
+        assert rows[0]["attention"][0][0] == "superb"
+
+
+@pytest.mark.slow
+def test_killed_training_is_resumed_by_the_command_it_names(workshop):
+    def started(run):
+        words = ["sentiment", "train", "--data", "train.csv", "--architecture", "lstm", "--run", run, "--epochs", "8"]
+        words += ["--deterministic", "--jit", "off", "--batch-size", "4"]
+        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
+
+    assert started("steady").wait() == 0
+    stopped = started("stopped")
+    history = Path("runs/sentiment/stopped/lstm/history.csv")
+    while not (history.exists() and len(history.read_text().splitlines()) > 3):
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGINT)
+    _, told = stopped.communicate()
+    assert stopped.returncode == 130 and "kerasmlsp sentiment train --run stopped --resume" in told
+    command("sentiment", "train", "--run", "stopped", "--resume")
+    assert history.read_text() == Path("runs/sentiment/steady/lstm/history.csv").read_text()
