@@ -1,7 +1,19 @@
-"""Files that are never half written."""
+"""Files that must be there, and files that are never half written."""
 
 import os
 from pathlib import Path
+
+
+def existing(path, argument: str = "path") -> Path:
+    """Returns the path of a file or folder that is there, with `~` taken as the home folder.
+
+    Raises:
+        FileNotFoundError: It is not there; `argument` is named.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"`{argument}` must be there already: check its spelling. Received: {path}")
+    return path
 
 
 def write_atomically(path, write):

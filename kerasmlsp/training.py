@@ -51,8 +51,8 @@ def fit(
 
     `precision="auto"` means `mixed_bfloat16` on GPUs and TPUs and float32 on CPUs. On CPUs with bfloat16
     instructions a Transformer trains faster in `mixed_bfloat16`, embeddings and recurrent nets do not.
-    `jit="auto"` compiles recurrent nets without convolutions on CPUs, where `python -m benchmarks.sentiment_speed`
-    shows XLA to gain for them (it makes convolutions slower), and leaves GPUs and TPUs to Keras.
+    `jit="auto"` leaves GPUs and TPUs to Keras and uses no XLA on CPUs, where it makes convolutions and the gradients of
+    gathers slower by whole factors; `python -m benchmarks.sentiment_speed --part policy` measures both.
 
     Args:
         build: Called without arguments after seed and precision are set; returns a compiled model.
@@ -251,7 +251,7 @@ def _built(build, seed, deterministic, precision, jit):
     if jit != "auto":
         model.jit_compile = jit
     elif not accelerated:
-        model.jit_compile = _gains_by_jit(model)
+        model.jit_compile = False
     for each in _optimizers(model):
         if not each.built:
             each.build(model.trainable_variables)
@@ -263,13 +263,6 @@ def _accelerated():
         return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
     except RuntimeError:
         return False
-
-
-def _gains_by_jit(model):
-    kinds = [type(layer).__mro__ for layer in model._flatten_layers()]
-    recurrent = any(keras.layers.RNN in kind for kind in kinds)
-    convolutional = any(any("Conv" in base.__name__ for base in kind) for kind in kinds)
-    return recurrent and not convolutional
 
 
 def _optimizers(model):

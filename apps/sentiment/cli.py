@@ -25,11 +25,11 @@ def sentiment():
 
 
 def _number(name, kind, text):
+    """An option with the name and the default of a field of `Config`."""
     default = getattr(Config, name)
-    shown = (
-        default if default is not None else "the architecture's own" if name in ("epochs", "learning_rate") else "off"
-    )
-    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=str(shown), help=text)
+    shown = "the architecture's own" if name in ("epochs", "learning_rate") else "off"
+    shown = True if default is not None else shown
+    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=shown, help=text)
 
 
 @sentiment.command()
@@ -50,14 +50,14 @@ def _number(name, kind, text):
 @_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0, min_open=True), "Largest norm of all gradients together.")
+@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
 @_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
 @_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before a net stops.")
 @click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
 @_number("validation_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Share of the texts held out.")
 @_number("vocabulary_size", click.IntRange(min=3), "Words known, most frequent first.")
 @_number("max_tokens", click.IntRange(min=2), "Longest text; of longer ones the middle is left out.")
-@_number("short_words", click.IntRange(min=1), "Calibrate also for texts of so few words.")
+@_number("short_words", click.IntRange(min=0), "Calibrate also for texts cut to so few words; 0 for not.")
 @click.option(
     "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
 )
@@ -83,6 +83,8 @@ def train(context, run, resume, as_json, **values):
         result = app.train(config, folder, resume=resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Go on with: kerasmlsp sentiment train --run {run} --resume") from None
+    if not as_json:
+        result["nets"] = [{"net": net, **row} for net, row in result["nets"].items()]
     options.print_results(result, as_json)
     click.echo(f"Next: kerasmlsp sentiment evaluate --run {run} --data TEST_FILE", err=True)
 
@@ -128,7 +130,8 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, a
         from kerasmlsp.apps.sentiment import evaluate as app
     columns = {"text_column": text_column, "label_column": label_column}
     source = {"dataset": dataset, "manual_dir": manual_dir}
-    options.print_results(app.evaluate(RUNS / run, data, **source, **columns, worst=worst), as_json)
+    result = app.evaluate(RUNS / run, data, **source, **columns, worst=worst)
+    options.print_results(result if as_json else _report(result), as_json)
 
 
 @sentiment.command()
@@ -186,6 +189,26 @@ def predict(texts, file, text_column, output, explain, models, version, as_json)
     if not as_json:
         rows = [_shown(row) for row in rows]
     options.print_results(rows, as_json)
+
+
+def _report(result):
+    """The figures of an evaluation as a table, one row a measure, whole texts beside short ones."""
+    slices = {f"{result['texts']} texts": result}
+    if "short" in result:
+        slices[f"first {result['short']['words']} words"] = result["short"]
+    rows = []
+    for measure in result["metrics"]:
+        row = {"measure": measure.replace("_", " ")}
+        for name, part in slices.items():
+            values = part["metrics"][measure]
+            row[name] = f"{values['value']:.4f} ({values['low']:.4f} to {values['high']:.4f})"
+        rows.append(row)
+    for label, shares in result["shares"].items():
+        row = {"measure": f"share of {label}: true, predicted"}
+        for name, part in slices.items():
+            row[name] = f"{shares['true']:.3f}, {part['shares'][label]['predicted']:.3f}"
+        rows.append(row)
+    return {"measures, with 95 % intervals": rows, "files": result["files"]}
 
 
 def _shown(row):

@@ -24,14 +24,14 @@ class Config:
         learning_rate: Peak learning rate; None for the architecture's own.
         schedule: "cosine" or "constant".
         warmup: Share of the steps in which the rate rises.
-        clip_norm: Largest norm of all gradients together.
+        clip_norm: Largest norm of all gradients together; 0 for any.
         ema: Momentum of the moving average of the weights; None for no average.
         patience: Epochs without a better validation loss before training stops; None for never.
         class_weights: Whether rare classes weigh more, so that all count the same.
         validation_share: Share of the texts that is held out to select and calibrate, between 0 and 1.
         vocabulary_size: Token ids, with padding and unknown.
         max_tokens: Longest text in tokens; of longer ones the middle is left out.
-        short_words: Words to which held-out texts are cut, to calibrate for short ones too; None for not.
+        short_words: Words to which held-out texts are cut, to calibrate for short ones too; 0 for not.
         precision: "auto", "float32" or "mixed_bfloat16".
         jit: "auto", "on" or "off".
         steps_per_execution: Batches worked off by one call of the compiled step.
@@ -52,14 +52,14 @@ class Config:
     learning_rate: float | None = None
     schedule: str = "cosine"
     warmup: float = 0.05
-    clip_norm: float | None = 1.0
+    clip_norm: float = 1.0
     ema: float | None = None
     patience: int | None = None
     class_weights: bool = False
     validation_share: float = 0.1
     vocabulary_size: int = 80_000
     max_tokens: int = 512
-    short_words: int | None = 20
+    short_words: int = 20
     precision: str = "auto"
     jit: str = "auto"
     steps_per_execution: int = 1

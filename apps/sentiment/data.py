@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, text
+from kerasmlsp import batching, datasets, text, tfds
 
 log = logging.getLogger("kerasmlsp")
 
@@ -45,7 +45,7 @@ def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if path is not None:
         return datasets.read_labelled_texts(path, text_column=text_column, label_column=label_column)
-    examples, info = datasets.load_tfds(dataset, split, manual_dir=manual_dir)
+    examples, info = tfds.load_tfds(dataset, split, manual_dir=manual_dir)
     for column in (text_column, label_column):
         if column not in info.features:
             raise ValueError(f"The data set {dataset} has no feature {column!r}, only {', '.join(info.features)}.")

@@ -75,7 +75,7 @@ def predict_file(model, path, output, *, text_column="text"):
     Raises:
         ValueError: The column is not there, or a cell is empty.
     """
-    from kerasmlsp import datasets
+    from kerasmlsp import tables
 
     counts = dict.fromkeys(model.card["classes"], 0)
 
@@ -83,7 +83,7 @@ def predict_file(model, path, output, *, text_column="text"):
         rows = 0
         with open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            for table in datasets.read_table(path, chunk_size=CHUNK):
+            for table in tables.read_table(path, chunk_size=CHUNK):
                 answers = predict_texts(model, _texts(table, text_column, path, rows))
                 if not rows:
                     writer.writerow([*table.columns, "predicted", *(f"p_{name}" for name in counts)])

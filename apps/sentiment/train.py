@@ -85,7 +85,7 @@ def _read(config):
 def _fit(member, config, run, encoded, validation, vocabulary_size, num_classes, resume):
     jit = {"auto": "auto", "on": True, "off": False}[config.jit]
     epochs = config.epochs or model.RECIPES[member].epochs
-    batches = data.training_batches(encoded, config, drop_remainder=jit is not False)
+    batches = data.training_batches(encoded, config, drop_remainder=jit is True)
     steps = epochs * len(batches.order(0))
     weights = None
     if config.class_weights:
