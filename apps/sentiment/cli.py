@@ -164,10 +164,13 @@ def export(run, models, format, output, data_note, licence, as_json):
 @options.text_column_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
+@click.option(
+    "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw what --explain shows of one text."
+)
 @options.models_option
 @click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
 @options.json_option
-def predict(texts, file, text_column, output, explain, models, version, as_json):
+def predict(texts, file, text_column, output, explain, figure, models, version, as_json):
     """Classify texts, or a column of a file of any size.
 
     \b
@@ -176,6 +179,8 @@ def predict(texts, file, text_column, output, explain, models, version, as_json)
     """
     if bool(texts) == bool(file):
         raise click.UsageError("Give either texts or `--file FILE`.")
+    if figure and len(texts) != 1:
+        raise click.UsageError("`--figure` draws one text: give just one.")
     with options.quiet_imports():
         from kerasmlsp import loading
         from kerasmlsp.apps.sentiment import predict as app
@@ -185,7 +190,9 @@ def predict(texts, file, text_column, output, explain, models, version, as_json)
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
         options.print_results(app.predict_file(model, file, output, text_column=text_column), as_json)
         return
-    rows = app.explain(model, texts) if explain else app.predict_texts(model, texts)
+    rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
+    if figure:
+        _draw(rows[0], figure)
     if not as_json:
         rows = [_shown(row) for row in rows]
     options.print_results(rows, as_json)
@@ -211,9 +218,18 @@ def _report(result):
     return {"measures, with 95 % intervals": rows, "files": result["files"]}
 
 
+def _draw(row, path):
+    from kerasmlsp import files, plotting
+
+    tokens, weights = zip(*row["attention"], strict=True)
+    title = f"{row['label']} ({row['confidence']:.2f})"
+    files.write_atomically(path, lambda place: plotting.token_weights(tokens, weights, place, title=title))
+
+
 def _shown(row):
     text = row["text"] if len(row["text"]) <= 60 else row["text"][:57] + "..."
     shown = {"label": row["label"], "confidence": row["confidence"], "text": text}
     if "attention" in row:
-        shown["attention"] = ", ".join(f"{token} {weight:.2f}" for token, weight in row["attention"])
+        heaviest = sorted(row["attention"], key=lambda pair: -pair[1])[:5]
+        shown["attention"] = ", ".join(f"{token} {weight:.2f}" for token, weight in heaviest)
     return shown

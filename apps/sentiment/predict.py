@@ -39,8 +39,8 @@ def _row(text, label, probabilities, classes):
     return {"text": text, "label": label, "confidence": shares[label], "probabilities": shares}
 
 
-def explain(model, texts, most=5):
-    """Classifies texts, each with the `most` tokens that got the largest attention weights.
+def explain(model, texts):
+    """Classifies texts, each with `attention`: its tokens in order, with the weight that each of them got.
 
     Raises:
         ValueError: The saved model has no attention.
@@ -53,8 +53,7 @@ def explain(model, texts, most=5):
     for row in rows:
         answer = model.call("explain", text=[row["text"]])
         pairs = zip(answer["tokens"][0], answer["attention"][0].tolist(), strict=True)
-        weights = [(token.decode(), weight) for token, weight in pairs if token]
-        row["attention"] = sorted(weights, key=lambda pair: -pair[1])[:most]
+        row["attention"] = [(token.decode(), weight) for token, weight in pairs if token]
     return rows
 
 

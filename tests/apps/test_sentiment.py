@@ -19,7 +19,7 @@ from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
 
 GOOD = ["wonderful", "excellent", "brilliant", "charming", "superb"]
 BAD = ["terrible", "boring", "awful", "dreadful", "dull"]
-FILLER = "the film story actor scene music plot of and in was is a very this with".split()
+FILLER = "the film story actor scene music plot of and in was is a very this with".split()  # noqa: SIM905 (reads better)
 
 
 def write_reviews(path, count, seed):
@@ -201,7 +201,10 @@ def test_every_architecture_learns_and_exports(workshop, architecture):
     rows = json.loads(command(*words, *(["--explain"] if attentive else [])).stdout)
     assert rows[0]["label"] == "pos"
     if attentive:
-        assert rows[0]["attention"][0][0] == "superb"
+        assert [token for token, _ in rows[0]["attention"]] == ["a", "superb", "film"]
+        assert sum(weight for _, weight in rows[0]["attention"]) == pytest.approx(1, abs=1e-3)
+        command(*words[:3], *words[3:5], "--figure", "attention.png")
+        assert Path("attention.png").stat().st_size > 1000
 
 
 @pytest.mark.slow
