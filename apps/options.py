@@ -213,6 +213,9 @@ def sentence(error: Exception) -> str:
         return f"The text is not UTF-8: convert it, for example with `iconv -f latin1 -t utf-8 FILE` ({text})."
     if isinstance(error, json.JSONDecodeError):
         return f"A JSON file is damaged: restore it, or train or export again ({text})."
+    if "No space left on device" in text:  # said by TensorFlow or HDF5, and passed on in a ValueError or RuntimeError
+        path = re.search(r"(\S+); No space left", text)
+        return _no_space_sentence(path[1] if path else Path.cwd())
     if isinstance(error, ValueError) and text:
         return text
     return (

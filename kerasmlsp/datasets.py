@@ -164,7 +164,10 @@ def split_indices(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.nd
     classes, codes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     if len(classes) == 0 or counts.min() < 2:
         rare = ", ".join(str(name) for name in classes[counts < 2]) or "no labels at all"
-        raise ValueError(f"`labels` must hold at least two examples of every class. Received: too few of {rare}")
+        raise ValueError(
+            f"`labels` must hold at least two examples of every class: add some, or leave the class out. "
+            f"Received: too few of {rare}"
+        )
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(codes), bool)
     for code, count in enumerate(counts):

@@ -7,11 +7,12 @@ nothing.
 import contextlib
 import functools
 import importlib.resources
-import json
 import pathlib
 import re
 
 import numpy as np
+
+from kerasmlsp.files import read_json
 
 # What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
@@ -94,10 +95,10 @@ class SavedModel:
     def card(self) -> dict:
         """The model card; empty for a saved model that has none. A `ValueError` says that it is damaged."""
         with contextlib.suppress(FileNotFoundError):
-            try:
-                return json.loads((self.path / "card.json").read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ValueError(f"The model card {self.path / 'card.json'} is damaged: {error}") from error
+            card = read_json(self.path / "card.json")
+            if not isinstance(card, dict):
+                raise ValueError(f"{self.path / 'card.json'} is damaged: it is no JSON object. Export the model again.")
+            return card
         return {}
 
     def __call__(self, **inputs) -> dict[str, np.ndarray]:

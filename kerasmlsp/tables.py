@@ -4,6 +4,7 @@ pandas and pyarrow are imported where they are used, so that importing this modu
 """
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import io
@@ -174,10 +175,19 @@ def _open_text(path: Path):
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         advice = f"convert it with `iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}`"
         raise ValueError(f"`path` must be UTF-8 text, not UTF-16: {advice}. Received: {path}")
-    if b"\0" in start:
+    if _is_binary(start):
         raise ValueError(f"`path` must be a table of text. Received: {path}, which holds binary data")
     with _open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         yield text
+
+
+def _is_binary(start: bytes) -> bool:
+    """Whether a file that starts so is no text: a stray NUL may be in one, many or other bytes than UTF-8 may not."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return b"\0" in start
+    return start.count(0) > 1 + len(start) // 100
 
 
 def _delimited_chunks(path: Path, chunk_size: int | None, separator: str):

@@ -20,7 +20,7 @@ from kerasmlsp.files import existing
 _NETWORK_SECONDS = 1.8
 
 
-def load_tfds(name: str, split: str, *, manual_dir=None, data_dir=None):
+def load_tfds(name: str, split: str, *, features=(), manual_dir=None, data_dir=None):
     """Loads a data set of TensorFlow Datasets, prepared first where it is not yet.
 
     A prepared data set needs no network. Without a network it is prepared from the original files in `manual_dir`,
@@ -30,6 +30,7 @@ def load_tfds(name: str, split: str, *, manual_dir=None, data_dir=None):
     Args:
         name: As in `tfds.load`, such as "imdb_reviews" or "fashion_mnist:3.0.1".
         split: As in `tfds.load`, such as "train" or "train[:10%]".
+        features: Names of features that the data set must have, asked before anything is downloaded or prepared.
         manual_dir: Folder with the original files under their original names.
         data_dir: Folder of prepared data sets; default `~/tensorflow_datasets`.
 
@@ -39,10 +40,16 @@ def load_tfds(name: str, split: str, *, manual_dir=None, data_dir=None):
     Raises:
         ConnectionError: The files have to be downloaded, and their hosts cannot be reached.
         FileNotFoundError: `manual_dir` lacks a file.
-        ValueError: There is no such data set, version or split, or a file fails its checksum.
+        ValueError: There is no such data set, version, feature or split, or a file fails its checksum.
     """
     manual_dir = None if manual_dir is None else existing(manual_dir, "manual_dir")
     builder = _tfds_builder(name, data_dir)
+    if missing := [feature for feature in features if feature not in (builder.info.features or ())]:
+        there = ", ".join(builder.info.features or ())
+        raise ValueError(
+            f"`features` (--text-column, --label-column) must be among those of {name}: {there}. "
+            f"Received: {missing[0]!r}"
+        )
     if not builder.is_prepared():
         _prepare(builder, manual_dir)
     try:

@@ -41,7 +41,7 @@ def fit(
 ):
     """Trains a model into a run folder, from the start or from where an earlier process was stopped.
 
-    A checkpoint holds the model's and the optimizers' variables, the states of all random generators, the running
+    A checkpoint holds the model's and the optimizers' variables, the states of its random generators, the running
     metrics, the log rows, and what model selection and early stopping remember. Since the order of examples follows
     from seed and epoch, a run that was killed and resumed ends in the same weights, rows and stopping epoch as one
     that was not; with `deterministic`, bit for bit.
@@ -71,7 +71,7 @@ def fit(
         class_weight: Dict of class number to weight of its examples in the loss.
         checkpoint_seconds: Least time between checkpoints inside an epoch; each epoch ends with one anyway.
         resume: Takes up the run in the folder; a folder without checkpoint is started from the beginning.
-        callbacks: More Keras callbacks. Their state is not part of the checkpoint.
+        callbacks: More Keras callbacks, which may stop the training. Their state is not part of the checkpoint.
 
     Returns:
         The model, with the weights of the best epoch.
@@ -108,6 +108,10 @@ def fit(
         if rest_of_epoch:
             # fit() ends by overwriting the weights with their moving averages.
             keeper.load(model, batches)
+        if model.stop_training:
+            # The keeper or one of the caller's callbacks said so.
+            break
+    keeper.draw()
     keeper.restore_best(model)
     write_atomically(run / MODEL, lambda path: model.save(path))
     return model
@@ -124,8 +128,9 @@ def optimizer(
         steps: Training steps in all; needed for a schedule or a warm-up.
         warmup: Share of the steps in which the rate rises linearly from 0, in `[0, 1)`.
         weight_decay: Decoupled weight decay, at least 0.
-        clip_norm: Largest norm of all gradients together, or None.
-        ema: Momentum of the exponential moving average of the weights that is validated and kept, or None.
+        clip_norm: Largest norm of all gradients together, above 0, or None.
+        ema: Momentum, between 0 and 1, of the exponential moving average of the weights that is validated and kept,
+            or None.
 
     Raises:
         ValueError: A value is out of range.
@@ -136,6 +141,12 @@ def optimizer(
         raise ValueError(f"`learning_rate` must be above 0. Received: learning_rate={learning_rate}")
     if not 0 <= warmup < 1:
         raise ValueError(f"`warmup` must be in [0, 1). Received: warmup={warmup}")
+    if weight_decay < 0:
+        raise ValueError(f"`weight_decay` must be at least 0. Received: weight_decay={weight_decay}")
+    if clip_norm is not None and clip_norm <= 0:
+        raise ValueError(f"`clip_norm` must be above 0 or None. Received: clip_norm={clip_norm}")
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"`ema` must be between 0 and 1 or None. Received: ema={ema}")
     rate = learning_rate
     if schedule == "cosine" or warmup:
         if not steps:
@@ -304,7 +315,9 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step = self.resumed_step + batch + 1
-        if time.monotonic() - self.written >= self.seconds:
+        # After the last batch there would be nothing to go on with; the checkpoint of the whole epoch follows.
+        more = batch + 1 < self.params["steps"]
+        if more and time.monotonic() - self.written >= self.seconds:
             _synchronise(self.model)
             self.save(metrics=self.model.metrics_variables)
 
@@ -334,7 +347,7 @@ class _Keeper(keras.callbacks.Callback):
         write_atomically(self.run / HISTORY, self._write_rows)
         self.save()
 
-    def on_train_end(self, logs=None):
+    def draw(self):
         from kerasmlsp import plotting
 
         if self.rows:
@@ -360,19 +373,21 @@ class _Keeper(keras.callbacks.Callback):
             with np.load(path) as file:
                 arrays = dict(file)
             state = json.loads(str(arrays.pop("state")))
+            state = {name: state[name] for name in self.STATE}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"The checkpoint {path} is damaged: delete the run's folder and start again.") from error
-        for name in self.STATE:
-            setattr(self, name, state[name])
+        for name, value in state.items():
+            setattr(self, name, value)
         stored = {}
         for key, value in arrays.items():
             stored.setdefault(key.split(".")[0], []).append(value)
-        for group, variables in _groups(model).items():
-            _assign(variables, stored.get(group, []), self.run)
         self.best_values, self.metric_values = stored.get("best"), stored.get("metrics")
         if self.metric_values and len(model.metrics_variables) != len(self.metric_values):
-            # Keras makes the variables of compiled metrics with the first batch.
+            # Keras makes the variables of compiled metrics with the first batch. Before the states come back, since
+            # a batch may draw random numbers.
             model.test_on_batch(*next(iter(batches.dataset(lambda: (self.epoch, self.step)))))
+        for group, variables in _groups(model).items():
+            _assign(variables, stored.get(group, []), self.run)
         log.info("Going on with %s after epoch %d, batch %d.", self.run, self.epoch, self.step)
 
     def _select(self, epoch, logs):
@@ -387,7 +402,8 @@ class _Keeper(keras.callbacks.Callback):
         else:
             self.waited += 1
             self.stopped = self.patience is not None and self.waited >= self.patience
-            self.model.stop_training = self.stopped
+            # Another callback's wish to stop is left as it is.
+            self.model.stop_training = self.model.stop_training or self.stopped
 
     def _write_rows(self, path):
         with open(path, "w", newline="") as file:

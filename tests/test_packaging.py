@@ -1,6 +1,5 @@
-"""What is installed: the package list, the sdist, and the wheel in an environment of its own."""
+"""What is installed: the sdist, and the wheel in an environment of its own."""
 
-import configparser
 import csv
 import json
 import os
@@ -15,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = 60
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +52,6 @@ def run(*words, **settings):
     return done.stdout
 
 
-def test_every_package_is_listed():
-    settings = configparser.ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    listed = settings["options"]["packages"].split()
-    folders = dict(line.split(" = ") for line in settings["options"]["package_dir"].strip().splitlines())
-    there = {
-        ".".join([name, *path.parent.relative_to(ROOT / folder).parts])
-        for name, folder in folders.items()
-        for path in (ROOT / folder).rglob("__init__.py")
-    }
-    assert sorted(listed) == sorted(there)
-
-
-@pytest.mark.slow
 def test_the_sdist_is_whole(built):
     source, sdist, _ = built
     with tarfile.open(sdist) as archive:
@@ -74,7 +61,6 @@ def test_the_sdist_is_whole(built):
         assert {path.relative_to(source).as_posix() for path in (source / folder).rglob("*") if path.is_file()} <= names
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_packages_and_saved_models_only(built):
     source, _, wheel = built
     with zipfile.ZipFile(wheel) as archive:
@@ -91,7 +77,6 @@ def test_the_wheel_holds_packages_and_saved_models_only(built):
     assert wheel.stat().st_size < MEGABYTES * 2**20
 
 
-@pytest.mark.slow
 def test_the_wheel_works_in_an_environment_of_its_own(installed, tmp_path):
     """From a folder without a checkout: train, evaluate, export, predict."""
 
@@ -117,7 +102,6 @@ def test_the_wheel_works_in_an_environment_of_its_own(installed, tmp_path):
         assert {row["predicted"] for row in csv.DictReader(file)} <= {"pos", "neg"}
 
 
-@pytest.mark.slow
 def test_the_shipped_model_answers_from_the_wheel(installed, tmp_path):
     if not (ROOT / "saved_models/sentiment/1/saved_model.pb").exists():
         pytest.skip("saved_models/sentiment/1 is not in the checkout")
@@ -125,7 +109,6 @@ def test_the_shipped_model_answers_from_the_wheel(installed, tmp_path):
     assert json.loads(answer)[0]["confidence"] > 0.5
 
 
-@pytest.mark.slow
 def test_nested_files_of_saved_models_are_packed(tmp_path):
     """With a made-up saved model, so that it holds before there is one to ship and for folders that none has yet."""
     source = tmp_path / "source"

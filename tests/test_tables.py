@@ -118,6 +118,7 @@ def test_chunks_join_to_the_whole(tmp_path, ending, chunk_size):
         ("a.csv", "text,label\nok,1\ncaf\xe9,2\n".encode("latin1"), "line 3 has the byte 0xe9 at position 4"),
         ("a.csv", "text,label\na,b\n".encode("utf-16"), "iconv -f utf-16"),
         ("a.csv", bytes(range(256)), "binary data"),
+        ("a.csv", b"SQLite format 3" + bytes(99), "binary data"),
         ("a.csv.gz", "text,label\na,b\n", "whole file of the kind its ending says"),
         ("a.csv.gz", gzip.compress(b"text,label\n" + os.urandom(9999).hex().encode())[:5000], "whole file"),
         ("a.csv.bz2", "text,label\na,b\n", "whole file"),
@@ -141,6 +142,11 @@ def test_a_bad_file_is_one_sentence(tmp_path, name, content, words, chunk_size):
         list(table)
     message = str(caught.value)
     assert words in message and str(path) in message and "\n" not in message
+
+
+def test_a_stray_nul_is_text(tmp_path):
+    table = tables.read_table(write(tmp_path / "a.csv", "text,label\na\0b,1\n"))
+    assert table.values.tolist() == [["a\0b", "1"]]
 
 
 def test_missing_file_folder_and_chunk_size(tmp_path):

@@ -61,6 +61,12 @@ def test_unknown_names(tmp_path, offline, name, words):
     assert "\n" not in str(caught.value)
 
 
+def test_features_are_asked_before_anything_is_prepared(tmp_path, offline):
+    with pytest.raises(ValueError, match=r"`features` .*of fashion_mnist: image, label\. Received: 'text'"):
+        tfds.load_tfds("fashion_mnist", "train", features=("label", "text"), manual_dir=tmp_path, data_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_names_of_other_hubs_need_a_network(tmp_path, offline):
     with pytest.raises(ConnectionError, match="huggingface:imdb"):
         tfds.load_tfds("huggingface:imdb", "train", data_dir=tmp_path)

@@ -1,9 +1,10 @@
 """Training that survives SIGKILL: run as a script, this file is the processes that the tests kill and start again."""
 
 import csv
+import functools
 import json
-import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-KEYS = ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc")
 EPOCHS, BATCHES = 9, 11
 # What a run does differently from the others, by the first word of its name.
 VARIANTS = {
@@ -42,7 +42,9 @@ def test_killed_runs_end_as_one_never_stopped(tmp_path):
 
 
 def test_a_killed_model_with_two_optimizers_ends_as_one_never_stopped(tmp_path):
-    process(tmp_path, ("adversarial", "whole", "nowhere"), ("adversarial", "a", "inside"), ("adversarial", "a", "nowhere"))
+    process(
+        tmp_path, ("adversarial", "whole", "nowhere"), ("adversarial", "a", "inside"), ("adversarial", "a", "nowhere")
+    )
     assert len(rows(tmp_path / "whole")) == EPOCHS
     assert same(tmp_path / "whole", tmp_path / "a")
 
@@ -72,6 +74,223 @@ def test_killed_runs_on_jax_end_as_one_never_stopped(tmp_path):
     )
     process(tmp_path, ("usual", "a", "again"), ("usual", "a", "nowhere"), ("usual", "b", "nowhere"), backend="jax")
     assert same(tmp_path / "whole", tmp_path / "a") and same(tmp_path / "whole", tmp_path / "b")
+
+
+# ---- what else fit promises ----------------------------------------------------------------------------------------
+
+
+def small_fit(run, build=None, **options):
+    """Two epochs in this process."""
+    from kerasmlsp import training
+
+    build = build or functools.partial(classifier, metrics=False)
+    options = {"epochs": 2, "validation": validation(), "checkpoint_seconds": math.inf, **options}
+    return training.fit(build, batches(24), run=run, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished run, and its model."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    return run, small_fit(run)
+
+
+def copy_of(finished, tmp_path):
+    return Path(shutil.copytree(finished[0], tmp_path / "run"))
+
+
+def test_a_run_leaves_its_files(finished):
+    run, model = finished
+    assert {each.name for each in run.iterdir()} == {
+        "checkpoint.npz", "history.csv", "curves.png", "tensorboard", "model.keras"
+    }  # fmt: skip
+    assert list(rows(run)[0]) == ["epoch", "loss", "val_loss", "learning_rate"] and len(rows(run)) == 2
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run / "tensorboard").rglob("events.out*"))
+
+
+def test_the_model_has_the_weights_of_the_best_epoch(finished):
+    from kerasmlsp import training
+
+    run, model = finished
+    best = min(rows(run), key=lambda row: float(row["val_loss"]))
+    assert training.best_row(run)["epoch"] == int(best["epoch"])
+    # Without metrics, evaluate returns the loss.
+    assert model.evaluate(validation(), verbose=0) == pytest.approx(float(best["val_loss"]), abs=1e-5)
+    loaded = training.load_model(run / "model.keras")
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True))
+
+
+def test_a_finished_run_is_only_restored(finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    (run / "model.keras").unlink()
+    before = {name: (run / name).read_bytes() for name in ("checkpoint.npz", "history.csv")}
+    model = small_fit(run, resume=True)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), finished[1].get_weights(), strict=True))
+    assert {name: (run / name).read_bytes() for name in before} == before and (run / "model.keras").exists()
+
+
+def test_a_finished_run_can_be_made_longer(finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    small_fit(run, resume=True, epochs=3)
+    assert rows(run)[:2] == rows(finished[0]) and [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
+
+
+def test_a_run_is_not_overwritten_unasked(finished):
+    with pytest.raises(ValueError, match=f"{finished[0]} holds a run already"):
+        small_fit(finished[0])
+
+
+def test_a_broken_checkpoint_is_named(finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    whole = (run / "checkpoint.npz").read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 0xFF
+    for broken in (whole[: len(whole) // 2], whole[:-3], b"", b"no archive", bytes(changed)):
+        (run / "checkpoint.npz").write_bytes(broken)
+        with pytest.raises(ValueError, match=f"The checkpoint {run}/checkpoint.npz is damaged"):
+            small_fit(run, resume=True)
+        assert (run / "checkpoint.npz").read_bytes() == broken
+
+
+def test_a_checkpoint_without_its_state_is_damaged(finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    np.savez(run / "checkpoint.npz", **{**arrays(run), "state": np.array("{}")})
+    with pytest.raises(ValueError, match="is damaged"):
+        small_fit(run, resume=True)
+
+
+def test_the_checkpoint_of_another_model_is_refused(finished):
+    with pytest.raises(ValueError, match="of another model"):
+        small_fit(finished[0], lambda: classifier(units=5, metrics=False), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"precision": "float8"}, "`precision` must be .* Received: precision='float8'"),
+        ({"jit": "always"}, "`jit` must be .* Received: jit='always'"),
+    ],
+)
+def test_unknown_values_are_refused_before_training(tmp_path, options, named):
+    with pytest.raises(ValueError, match=named):
+        small_fit(tmp_path / "run", **options)
+    assert not (tmp_path / "run/checkpoint.npz").exists()
+
+
+def test_an_unknown_monitor_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(ValueError, match="`monitor` must be one of loss, val_loss. Received: monitor='val_beauty'"):
+        small_fit(tmp_path / "run", monitor="val_beauty")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"schedule": "square"}, "`schedule`"),
+        ({"learning_rate": 0}, "`learning_rate`"),
+        ({"warmup": 1.0, "steps": 5}, "`warmup`"),
+        ({"schedule": "cosine"}, "`steps`"),
+        ({"warmup": 0.1}, "`steps`"),
+        ({"weight_decay": -0.1}, "`weight_decay`"),
+        ({"clip_norm": 0.0}, "`clip_norm`"),
+        ({"ema": 0.0}, "`ema`"),
+        ({"ema": 1.0}, "`ema`"),
+    ],
+)
+def test_optimizers_refuse_values_out_of_range(options, named):
+    from kerasmlsp import training
+
+    with pytest.raises(ValueError, match=f"{named} must be"):
+        training.optimizer(**options)
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 0.2), ("cosine", 0.0)])
+def test_the_rate_rises_and_falls_as_its_schedule_says(schedule, last):
+    from kerasmlsp import training
+
+    rate = training.optimizer(0.2, schedule=schedule, steps=100, warmup=0.2)._learning_rate
+    assert [float(rate(step)) for step in (0, 10, 20, 100)] == pytest.approx([0, 0.1, 0.2, last], abs=1e-6)
+    middle = 0.2 if schedule == "constant" else 0.1 * (1 + math.cos(math.pi / 2))
+    assert float(rate(60)) == pytest.approx(middle)
+
+
+def test_divergence_ends_training_with_a_word_on_it(tmp_path):
+    def build():
+        import keras
+
+        model = classifier(None, metrics=False)
+        model.compile(keras.optimizers.SGD(1e30), "mse")
+        model.layers[-1].activation = keras.activations.linear
+        return model
+
+    with pytest.raises(ValueError, match="diverged in epoch 1: .* is (nan|inf).* smaller learning rate"):
+        small_fit(tmp_path / "run", build)
+    assert not (tmp_path / "run/model.keras").exists()
+
+
+def test_the_wish_of_another_callback_to_stop_is_heard(tmp_path):
+    import keras
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    small_fit(tmp_path / "run", epochs=6, patience=5, callbacks=[Stop()])
+    assert len(rows(tmp_path / "run")) == 2 and (tmp_path / "run/model.keras").exists()
+
+
+def test_without_validation_the_last_epoch_is_the_best(tmp_path):
+    from kerasmlsp import training
+
+    small_fit(tmp_path / "run", validation=None, class_weight={0: 2.0, 1: 1.0})
+    assert training.best_row(tmp_path / "run")["epoch"] == 2
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    from kerasmlsp.files import write_atomically
+
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail(target):
+        assert target.parent == tmp_path and target.suffix == ".txt" and target != path
+        target.write_text("half of the ne")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert write_atomically(path, lambda target: target.write_text("new")) == 3
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_configuration_is_kept_and_compared(tmp_path):
+    from kerasmlsp import training
+
+    config = {"app": "toy", "epochs": 3, "shape": (2, 3)}
+    training.write_config(tmp_path, config)
+    read = training.read_config(tmp_path, "toy")
+    assert read["shape"] == [2, 3] and {"python", "keras", "tensorflow"} <= set(read["versions"])
+    training.write_config(tmp_path, config, resume=True)
+    with pytest.raises(ValueError, match="epochs was 3, now 4"):
+        training.write_config(tmp_path, {**config, "epochs": 4}, resume=True)
+    with pytest.raises(ValueError, match="of the application 'toy'"):
+        training.read_config(tmp_path, "other")
+    with pytest.raises(FileNotFoundError, match="train one first"):
+        training.read_config(tmp_path / "nowhere", "toy")
+    (tmp_path / "config.json").write_text('{"app": ')
+    with pytest.raises(ValueError, match="is damaged"):
+        training.read_config(tmp_path, "toy")
+
+
+def test_models_that_are_not_there_or_broken_are_named(tmp_path):
+    from kerasmlsp import training
+
+    with pytest.raises(FileNotFoundError, match="not finished"):
+        training.load_model(tmp_path / "model.keras")
+    (tmp_path / "model.keras").write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match="is damaged"):
+        training.load_model(tmp_path / "model.keras")
 
 
 # ---- the processes -------------------------------------------------------------------------------------------------
@@ -178,7 +397,7 @@ def data(size, seed):
     return points, ((points[:, 0] * points[:, 1] > 0) ^ wrong).astype("float32")[:, None]
 
 
-def batches(size=84, batch_size=8, labelled=True):
+def batches(size=84, batch_size=8):
     import tensorflow as tf
 
     from kerasmlsp import batching
@@ -283,9 +502,10 @@ def arrays(run):
 
 def same(one, other):
     """Whether two runs have the same log, checkpoint (weights, optimizers, random state, best epoch) and model."""
-    import h5py
     import io
     import zipfile
+
+    import h5py
 
     assert (one / "history.csv").read_bytes() == (other / "history.csv").read_bytes()
     first, second = arrays(one), arrays(other)

@@ -45,10 +45,8 @@ def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if path is not None:
         return datasets.read_labelled_texts(path, text_column=text_column, label_column=label_column)
-    examples, info = tfds.load_tfds(dataset, split, manual_dir=manual_dir)
-    for column in (text_column, label_column):
-        if column not in info.features:
-            raise ValueError(f"The data set {dataset} has no feature {column!r}, only {', '.join(info.features)}.")
+    columns = (text_column, label_column)
+    examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
     rows = list(examples.as_numpy_iterator())
     label = info.features[label_column]
     name = label.int2str if hasattr(label, "int2str") else _as_text

@@ -9,6 +9,7 @@ import numpy as np
 from kerasmlsp import datasets, metrics, plotting, training
 from kerasmlsp.apps.sentiment import data
 from kerasmlsp.apps.sentiment.train import VOCABULARY
+from kerasmlsp.files import read_json
 
 EVALUATION = "evaluation"
 
@@ -25,7 +26,7 @@ def load(run: Path):
     """
     config = training.read_config(run, "sentiment")
     model = training.load_model(run / training.MODEL)
-    return model, json.loads((run / VOCABULARY).read_text()), config
+    return model, read_json(run / VOCABULARY), config
 
 
 def evaluate(

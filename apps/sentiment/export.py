@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from kerasmlsp import exporting, training
+from kerasmlsp import exporting, files, training
 from kerasmlsp.apps.sentiment import evaluate, model
 
 EXAMPLES = [
@@ -75,7 +75,9 @@ def convert(run: Path, path: Path, format: str):
     file = exporting.convert(net, path, format, examples=examples)
     facts = {"classes": config["classes"], "max_tokens": config["max_tokens"], "vocabulary": ["", "[UNK]", *words]}
     side = path.with_suffix(path.suffix + ".json")
-    training.write_atomically(side, lambda place: place.write_text(json.dumps(facts, ensure_ascii=False)))
+    training.write_atomically(
+        side, lambda place: place.write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    )
     return file
 
 
@@ -91,7 +93,7 @@ def _measured(run):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
     path = run / evaluate.EVALUATION / "metrics.json"
     if path.exists():
-        result = json.loads(path.read_text())
+        result = files.read_json(path)
         metrics = result["metrics"]
         if "short" in result:
             short = result["short"]

@@ -1,6 +1,7 @@
 """Labels for texts, with nothing but the saved model."""
 
 import csv
+import os
 from pathlib import Path
 
 from kerasmlsp.files import write_atomically
@@ -20,8 +21,9 @@ def predict_texts(model, texts):
         List of dicts of `text`, `label`, `confidence` (the label's probability) and `probabilities` by class.
 
     Raises:
-        ValueError: A text is missing.
+        ValueError: A text is missing, or the model card does not name the classes.
     """
+    classes = _classes(model)
     texts = list(texts)
     # Neighbours in length share a batch, so that hardly any time goes into padding.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
@@ -30,8 +32,19 @@ def predict_texts(model, texts):
         part = order[start : start + BATCH]
         answers = model(text=[texts[i] for i in part])
         for place, label, probabilities in zip(part, answers["label"], answers["probabilities"], strict=True):
-            results[place] = _row(texts[place], label.decode(), probabilities.tolist(), model.card["classes"])
+            results[place] = _row(texts[place], label.decode(), probabilities.tolist(), classes)
     return results
+
+
+def _classes(model):
+    classes = model.card.get("classes") or []
+    count = model.endpoints["serving_default"]["outputs"]["probabilities"].shape[-1]
+    if len(classes) != count:
+        raise ValueError(
+            f"The model card {model.path / 'card.json'} must name the {count} classes of the model: export it again. "
+            f"Received: {len(classes)} of them"
+        )
+    return classes
 
 
 def _row(text, label, probabilities, classes):
@@ -72,11 +85,14 @@ def predict_file(model, path, output, *, text_column="text"):
         Dict of `rows`, `output` and how many texts got each label.
 
     Raises:
-        ValueError: The column is not there, or a cell is empty.
+        ValueError: The column is not there, a cell is empty, or `output` is `path`.
     """
     from kerasmlsp import tables
 
-    counts = dict.fromkeys(model.card["classes"], 0)
+    if Path(output).exists() and Path(path).exists() and os.path.samefile(path, output):
+        raise ValueError(f"`--output` must be another file than `--file`. Received: {output} for both")
+
+    counts = dict.fromkeys(_classes(model), 0)
 
     def write(place):
         rows = 0
@@ -86,7 +102,8 @@ def predict_file(model, path, output, *, text_column="text"):
                 answers = predict_texts(model, _texts(table, text_column, path, rows))
                 if not rows:
                     writer.writerow([*table.columns, "predicted", *(f"p_{name}" for name in counts)])
-                for cells, answer in zip(table.itertuples(index=False, name=None), answers, strict=True):
+                whole = table.astype(object).where(table.notna(), None)  # else a missing cell would become "nan"
+                for cells, answer in zip(whole.itertuples(index=False, name=None), answers, strict=True):
                     writer.writerow([*cells, answer["label"], *(f"{p:.6f}" for p in answer["probabilities"].values())])
                     counts[answer["label"]] += 1
                 rows += len(table)

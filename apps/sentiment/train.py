@@ -50,7 +50,8 @@ def train(config: Config, run: Path, *, resume: bool = False):
     log.info("%d texts of %d classes, %d of them held out.", len(texts), len(classes), len(held_out))
 
     words = text.vocabulary(text.count_words([texts[i] for i in chosen]), config.vocabulary_size)
-    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(json.dumps(words, ensure_ascii=False)))
+    listed = json.dumps(words, ensure_ascii=False)
+    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(listed, encoding="utf-8"))
     encoded = data.encode([texts[i] for i in chosen], numbers[chosen], words, config.max_tokens)
     whole = [texts[i] for i in held_out]
     validation = data.encode(whole, numbers[held_out], words, config.max_tokens)

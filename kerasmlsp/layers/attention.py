@@ -45,7 +45,9 @@ class AttentionPooling(keras.layers.Layer):
         scores = ops.cast(ops.squeeze(scores, -1), "float32")
         if mask is not None:
             scores = ops.where(mask, scores, -1e9)
-        weights = ops.softmax(scores, axis=-1)
+        # Written out, since Keras's softmax warns of sequences of one step, which texts of one word are.
+        weights = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
+        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
         return ops.squeeze(ops.matmul(ops.cast(weights, inputs.dtype)[:, None, :], inputs), 1), weights
 
     def compute_mask(self, inputs, mask=None):

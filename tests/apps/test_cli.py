@@ -86,6 +86,10 @@ ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
         (OSError(errno.ENOSPC, "No space left on device"), f"No space left on the device of {os.getcwd()}"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "runs"), "runs is a folder"),
         (ConnectionError("imdb_reviews cannot be reached: give --data."), "imdb_reviews cannot be reached"),
+        (
+            ValueError("Not written: /a/part; No space left on device [Op:SaveV2]"),
+            "No space left on the device of /a/part",
+        ),
         (MemoryError(), "Out of memory"),
         (ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx"), "`pip install 'kerasmlsp[onnx]'`"),
         (ImportError("needs `pip install zstandard`", name="zstandard"), "needs `pip install zstandard`"),

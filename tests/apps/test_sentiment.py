@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,9 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("predict", "text", "--explain"), 1, "attention"),
         (("predict", "--file", "test.csv", "--text-column", "review"), 1, "text, label"),
         (("predict", "--file", "gaps.csv"), 1, "Row 2"),
+        (("predict", "--file", "test.csv", "--output", "./test.csv"), 1, "another file"),
+        (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+        (("predict", "--file", "test.csv", "--output", "runs"), 1, "runs is a folder"),
     ],
 )
 def test_failures_are_one_sentence(workshop, words, code, told):
@@ -225,3 +229,28 @@ def test_killed_training_is_resumed_by_the_command_it_names(workshop):
     assert stopped.returncode == 130 and "kerasmlsp sentiment train --run stopped --resume" in told
     command("sentiment", "train", "--run", "stopped", "--resume")
     assert history.read_text() == Path("runs/sentiment/steady/lstm/history.csv").read_text()
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "must name the 2 classes"), ("{", "damaged"), ("[1]", "damaged")])
+def test_a_damaged_model_card_is_named(workshop, tmp_path, content, told):
+    shutil.copytree("saved_models/sentiment/1", tmp_path / "sentiment/1")
+    card = tmp_path / "sentiment/1/card.json"
+    card.unlink() if content is None else card.write_text(content)
+    stderr = command("sentiment", "predict", "text", "--models", tmp_path, code=1).stderr
+    assert str(card) in stderr and told in stderr
+
+
+def test_a_damaged_vocabulary_is_named(workshop):
+    run = Path("runs/sentiment/wordless")
+    run.mkdir()
+    for name in ("config.json", "model.keras"):
+        shutil.copy(Path("runs/sentiment/whole") / name, run)
+    (run / "vocabulary.json").write_text('["a",')
+    assert str(run / "vocabulary.json") in command("sentiment", "export", "--run", "wordless", code=1).stderr
+
+
+def test_empty_cells_beside_the_text_stay_empty(workshop):
+    Path("notes.csv").write_text("text,note\nfine,\ndull,NA\n")
+    command("sentiment", "predict", "--file", "notes.csv", "--output", "notes.out.csv")
+    with open("notes.out.csv", newline="") as file:
+        assert [row["note"] for row in csv.DictReader(file)] == ["", "NA"]

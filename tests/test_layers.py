@@ -1,0 +1,385 @@
+"""Layers against NumPy, on the backend that KERAS_BACKEND names."""
+
+import collections
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kerasmlsp import layers
+
+CASES = {
+    "AttentionPooling": {"units": 3},
+    "HashedNgrams": {"order": 2},
+    "LengthCalibration": {"num_members": 2, "num_classes": 3},
+    "NaiveBayesNgrams": {"num_buckets": 50, "num_classes": 3, "scale": 0.5, "rate": 0.1, "seed": 4},
+    "SinusoidalPosition": {"max_wavelength": 100.0},
+}
+
+
+def numpy(value):
+    return keras.ops.convert_to_numpy(value)
+
+
+def softmax(values):
+    values = np.exp(values - values.max(-1, keepdims=True))
+    return values / values.sum(-1, keepdims=True)
+
+
+def test_every_layer_has_a_case():
+    assert set(CASES) == set(layers.__all__)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers_keep_their_arguments(name):
+    layer = getattr(layers, name)(**CASES[name], name="mine")
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(copy) is type(layer) and copy.get_config() == layer.get_config() and copy.name == "mine"
+    assert {key: layer.get_config()[key] for key in CASES[name]} == CASES[name]
+    assert keras.saving.get_registered_name(type(layer)) == f"kerasmlsp>{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "named"),
+    [
+        ("AttentionPooling", {"units": 0}, "`units`"),
+        ("HashedNgrams", {"order": 0}, "`order`"),
+        ("NaiveBayesNgrams", {"num_buckets": 1}, "`num_buckets`"),
+        ("NaiveBayesNgrams", {"num_classes": 1}, "`num_classes`"),
+        ("NaiveBayesNgrams", {"rate": 1.0}, "`rate`"),
+        ("SinusoidalPosition", {"max_wavelength": 0}, "`max_wavelength`"),
+    ],
+)
+def test_layers_refuse_values_out_of_range(name, options, named):
+    with pytest.raises(ValueError, match=f"{named} must be .* Received: {named[1:-1]}="):
+        getattr(layers, name)(**{**CASES[name], **options})
+
+
+# ---- attention pooling ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def states():
+    return np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+
+
+MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0]], bool)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_attention_pooling_is_its_formula(states, mask):
+    layer = layers.AttentionPooling(3)
+    layer.build(states.shape)
+    random = np.random.default_rng(1)
+    kernel, bias, query = (random.normal(size=shape).astype("float32") for shape in ((4, 3), (3,), (3, 1)))
+    layer.set_weights([kernel, bias, query])
+    pooled, weights = (numpy(each) for each in layer(states, mask=mask))
+    scores = (np.tanh(states @ kernel + bias) @ query)[..., 0]
+    expected = softmax(scores if mask is None else np.where(mask, scores, -np.inf))
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+    np.testing.assert_allclose(pooled, np.einsum("bt,btf->bf", expected, states), atol=1e-5)
+    assert layer.count_params() == 4 * 3 + 3 + 3
+
+
+def test_attention_pooling_of_a_row_without_steps_is_even(states):
+    pooled, weights = layers.AttentionPooling(3)(states, mask=np.zeros((3, 5), bool))
+    np.testing.assert_allclose(numpy(weights), np.full((3, 5), 0.2), atol=1e-6)
+    np.testing.assert_allclose(numpy(pooled), states.mean(1), atol=1e-5)
+
+
+def test_attention_pooling_knows_its_shapes_and_takes_a_mask_along(states):
+    pooled, weights = layers.AttentionPooling(3)(keras.Input((None, 4)))
+    assert pooled.shape == (None, 4) and weights.shape == (None, None)
+    assert layers.AttentionPooling(3).compute_output_shape((2, 7, 4)) == ((2, 4), (2, 7))
+    ids = np.array([[3, 4, 0, 0]])
+    embedded = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
+    assert numpy(layers.AttentionPooling(3)(embedded)[1])[0, 2:].tolist() == [0, 0]
+
+
+def test_attention_weights_stay_in_float32(states):
+    pooled, weights = layers.AttentionPooling(3, dtype="mixed_bfloat16")(states)
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    assert keras.backend.standardize_dtype(pooled.dtype) == "bfloat16"
+    np.testing.assert_allclose(numpy(weights).sum(1), 1, atol=1e-6)
+
+
+# ---- positions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wavelength", [10_000.0, 100.0])
+def test_sinusoidal_position_is_its_formula(wavelength):
+    inputs = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
+    expected = inputs.copy()
+    for t in range(7):
+        for i in range(3):
+            angle = t / wavelength ** (2 * i / 6)
+            expected[:, t, 2 * i] += math.sin(angle)
+            expected[:, t, 2 * i + 1] += math.cos(angle)
+    layer = layers.SinusoidalPosition(wavelength)
+    np.testing.assert_allclose(numpy(layer(inputs)), expected, atol=1e-5)
+    assert layer.compute_output_shape((2, 7, 6)) == (2, 7, 6) and not layer.weights
+
+
+def test_sinusoidal_position_refuses_odd_features():
+    with pytest.raises(ValueError, match="must be even"):
+        layers.SinusoidalPosition()(np.zeros((1, 2, 3), "float32"))
+
+
+# ---- hashed n-grams ------------------------------------------------------------------------------------------------
+
+
+def hashed(row, order):
+    """The layer's hashes of one row, in Python's whole numbers."""
+    found, word = set(), 0xFFFFFFFF
+    tokens = list(row)[: list(row).index(0)] if 0 in row else list(row)
+    for start in range(len(tokens)):
+        state = 0
+        for n, token in enumerate(tokens[start : start + order]):
+            state = (state * 0x01000193 & word) ^ (token + n + 1 & word)
+            for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+                state = (state ^ state >> shift) * factor & word
+            state ^= state >> 16
+            found.add(state >> 1 | 1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ids():
+    random = np.random.default_rng(0)
+    ids = random.integers(1, 12, (6, 20)).astype("int32")
+    for row, length in enumerate((20, 13, 5, 2, 1, 0)):
+        ids[row, length:] = 0
+    ids[0, :3] = 30_000, 2**31 - 1, 7
+    return ids
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_hashes_are_those_of_plain_python(ids, order):
+    hashes = numpy(layers.HashedNgrams(order)(ids))
+    assert hashes.dtype == np.int32 and hashes.shape == (6, order * 20)
+    for row, values in zip(ids.tolist(), hashes.tolist(), strict=True):
+        present = [value for value in values if value]
+        assert set(present) == hashed(row, order)
+        # Each once, positive, sorted (0s for those taken out lie between).
+        assert present == sorted(set(present)) and all(value > 0 for value in present)
+
+
+def test_a_row_has_as_many_hashes_as_different_ngrams(ids):
+    hashes = numpy(layers.HashedNgrams(3)(ids))
+    for row, values in zip(ids.tolist(), hashes, strict=True):
+        tokens = [token for token in row if token]
+        grams = {tuple(tokens[i : i + n]) for n in (1, 2, 3) for i in range(len(tokens) - n + 1)}
+        assert np.count_nonzero(values) == len(grams)
+
+
+def test_order_and_place_of_tokens_make_a_difference():
+    layer = layers.HashedNgrams(2)
+    one, turned, moved = (set(numpy(layer(np.array([row])))[0]) - {0} for row in ([5, 6], [6, 5], [9, 5, 6]))
+    assert len(one & turned) == 2 and len(one - turned) == 1
+    assert one < moved
+
+
+def test_padding_changes_no_hash(ids):
+    layer = layers.HashedNgrams(3)
+    short, long = numpy(layer(ids)), numpy(layer(np.pad(ids, ((0, 0), (0, 9)))))
+    assert [set(row) - {0} for row in short] == [set(row) - {0} for row in long]
+
+
+def test_random_ngrams_hardly_collide():
+    # Of 6,000 n-grams in 2^30 hashes (the lowest bit is always set), 0.017 pairs collide on average.
+    random = np.random.default_rng(0)
+    grams = {tuple(row) for row in random.integers(2, 30_000, (3000, 2))}
+    hashes = numpy(layers.HashedNgrams(2)(np.array(sorted(grams), "int32")))
+    tokens = {token for gram in grams for token in gram}
+    assert len(set(hashes.ravel()) - {0}) == len(grams) + len(tokens)
+
+
+def test_hashes_spread_evenly_over_a_table():
+    hashes = numpy(layers.HashedNgrams(1)(np.arange(1, 20_001, dtype="int32")[:, None]))
+    counts = np.bincount(hashes.ravel() % 63, minlength=63)
+    # Chi-squared of 62 degrees of freedom: mean 62, standard deviation 11.
+    assert np.sum((counts - 20_000 / 63) ** 2 / (20_000 / 63)) < 62 + 4 * 11
+
+
+def test_hashing_knows_its_shape():
+    outputs = layers.HashedNgrams(3)(keras.Input((None,), dtype="int32"))
+    assert outputs.shape == (None, None) and outputs.dtype == "int32"
+    assert layers.HashedNgrams(3).compute_output_shape((2, 7)) == (2, 21)
+
+
+# ---- naive Bayes ---------------------------------------------------------------------------------------------------
+
+
+def corpus(num_classes, texts=40, seed=0):
+    """Sets of hashes (ints from 1 to 29) and classes; some hashes are rare."""
+    random = np.random.default_rng(seed)
+    rows = [sorted({int(value) for value in random.geometric(0.12, 10) if value < 30}) for _ in range(texts)]
+    return rows, random.integers(0, num_classes, texts)
+
+
+def padded(rows):
+    hashes = np.zeros((len(rows), 12), "int32")
+    for place, row in enumerate(rows):
+        hashes[place, : len(row)] = row
+    return hashes
+
+
+def adapted(num_classes, *, num_buckets=1000, parts=3, smoothing=1.0, min_count=3, **options):
+    """A built layer adapted to the corpus, which comes in `parts` batches."""
+    rows, labels = corpus(num_classes)
+    layer = layers.NaiveBayesNgrams(num_buckets, num_classes, **options)
+    layer.build((None, None))
+    pieces = np.array_split(np.arange(len(rows)), parts)
+    layer.adapt(((padded(rows)[p], labels[p]) for p in pieces), smoothing=smoothing, min_count=min_count)
+    return layer
+
+
+def expected_statistics(num_classes, smoothing=1.0, min_count=3):
+    """Dict of hash to inverse document frequency and log ratio of each class, by loops."""
+    rows, labels = corpus(num_classes)
+    counts = collections.defaultdict(lambda: [0] * num_classes)
+    for row, label in zip(rows, labels, strict=True):
+        for value in row:
+            counts[value][label] += 1
+    counts = {value: count for value, count in counts.items() if sum(count) >= min_count}
+    total = [sum(count[k] + smoothing for count in counts.values()) for k in range(num_classes)]
+    found = {}
+    for value, count in counts.items():
+        ratios = []
+        for k in range(num_classes):
+            others = [j for j in range(num_classes) if j != k]
+            share = (count[k] + smoothing) / total[k]
+            rest = sum(count[j] + smoothing for j in others) / sum(total[j] for j in others)
+            ratios.append(math.log(share / rest))
+        found[value] = (math.log((1 + len(rows)) / (1 + sum(count))) + 1, ratios)
+    return found
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize(("smoothing", "min_count"), [(1.0, 3), (0.5, 1)])
+def test_adapt_counts_frequencies_and_ratios(num_classes, smoothing, min_count):
+    layer = adapted(num_classes, smoothing=smoothing, min_count=min_count)
+    expected = expected_statistics(num_classes, smoothing, min_count)
+    owners, statistics = numpy(layer.owners)[:, 0], numpy(layer.statistics).astype("float64")
+    assert set(owners) - {0} == set(expected)
+    for place, owner in enumerate(owners):
+        if owner:
+            frequency, ratios = expected[owner]
+            # Two classes keep the ratio of the second alone. Half precision has 11 bits.
+            np.testing.assert_allclose(statistics[place], [frequency, *ratios[-layer.columns :]], rtol=1e-3, atol=1e-3)
+        else:
+            assert not statistics[place].any()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_logits_are_their_formula(num_classes):
+    layer, statistics = adapted(num_classes), expected_statistics(num_classes)
+    random = np.random.default_rng(2)
+    kernel = random.normal(size=layer.kernel.shape).astype("float32")
+    bias = random.normal(size=layer.bias.shape).astype("float32")
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
+    rows = [*corpus(num_classes, texts=8, seed=1)[0], [], [29], [777]]
+    expected = []
+    for row in rows:
+        known = [value for value in row if value in statistics]
+        length = math.sqrt(sum(statistics[value][0] ** 2 for value in known)) or 1.0
+        z = bias.astype("float64")
+        for value in known:
+            frequency, ratios = statistics[value]
+            z = z + frequency / length * np.array(ratios[-layer.columns :]) * kernel[value % 999 + 1]
+        expected.append([-z[0] / 2, z[0] / 2] if num_classes == 2 else z)
+    np.testing.assert_allclose(numpy(layer(padded(rows))), expected, atol=5e-3)
+
+
+def test_of_ngrams_in_one_place_the_most_frequent_stays():
+    texts = [[1, 4], [1, 4], [4, 2], [4, 5], [2, 5], [5, 1], [5, 2], [5, 2]]
+    layer = layers.NaiveBayesNgrams(4, 2)
+    layer.build((None, None))
+    layer.adapt([(padded(texts), np.array([0, 1] * 4))], min_count=1)
+    # Places are hash % 3 + 1: 1 (3 texts) and 4 (4 texts) share place 2, 2 (4 texts) and 5 (5 texts) place 3.
+    assert numpy(layer.owners)[:, 0].tolist() == [0, 0, 4, 5]
+    layer.kernel.assign(np.ones((4, 1)))
+    layer.bias.assign([0.3])
+    # A hash whose place belongs to another counts for nothing.
+    np.testing.assert_allclose(numpy(layer(np.array([[1, 2, 7]]))), [[-0.15, 0.15]], atol=1e-6)
+
+
+def test_adapt_counts_the_same_in_any_batches():
+    one, many = adapted(3, parts=1), adapted(3, parts=9)
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), many.get_weights(), strict=True))
+
+
+def test_ngrams_are_dropped_only_while_training():
+    layer, hashes = adapted(3, rate=0.5, seed=1), padded(corpus(3)[0])
+    calm = numpy(layer(hashes))
+    assert np.array_equal(calm, numpy(layer(hashes, training=False)))
+    first, second = numpy(layer(hashes, training=True)), numpy(layer(hashes, training=True))
+    assert not np.allclose(first, calm) and not np.allclose(first, second)
+    assert np.array_equal(first, numpy(adapted(3, rate=0.5, seed=1)(hashes, training=True)))
+    still = adapted(3)
+    assert np.array_equal(numpy(still(hashes, training=True)), numpy(still(hashes)))
+
+
+def test_only_kernel_and_bias_are_trained_and_start_from_scale():
+    layer = adapted(3, scale=0.25)
+    assert [weight.name for weight in layer.trainable_weights] == ["kernel", "bias"]
+    assert (numpy(layer.kernel) == 0.25).all() and not numpy(layer.bias).any()
+    assert layer.compute_output_shape((5, 9)) == (5, 3)
+    assert layer(keras.Input((None,), dtype="int32")).shape == (None, 3)
+
+
+# ---- calibration ---------------------------------------------------------------------------------------------------
+
+
+def test_length_calibration_is_its_formula():
+    random = np.random.default_rng(0)
+    probabilities = softmax(random.normal(size=(6, 2, 3))).astype("float32")
+    probabilities[0, 0] = [1, 0, 0]
+    lengths = np.array([0, 3, 10, 99, 400, 5000], "int32")
+    layer = layers.LengthCalibration(2, 3)
+    layer.build([probabilities.shape, lengths.shape])
+    shares, biases = random.normal(size=(2, 2)), random.normal(size=(2, 3))
+    layer.shares.assign(shares)
+    layer.biases.assign(biases)
+    layer.adapt(np.array([900, 3, 20]))
+    clipped = np.clip(lengths, 3, 900)
+    expected = np.zeros((6, 3))
+    for row, n in enumerate(clipped):
+        log_length = math.log((n + 1) / 100)
+        for k in range(3):
+            expected[row, k] = biases[0, k] + biases[1, k] * log_length
+            for m in range(2):
+                opinion = math.log(max(probabilities[row, m, k], 1e-7))
+                expected[row, k] += (shares[0, m] + shares[1, m] * log_length) * opinion
+    np.testing.assert_allclose(numpy(layer((probabilities, lengths))), softmax(expected), atol=1e-5)
+
+
+def test_length_calibration_starts_as_the_geometric_mean():
+    probabilities = np.array([[[0.8, 0.2], [0.5, 0.5]]], "float32")
+    answer = numpy(layers.LengthCalibration(2, 2)((probabilities, np.array([7]))))
+    expected = np.sqrt([0.8 * 0.5, 0.2 * 0.5])
+    np.testing.assert_allclose(answer[0], expected / expected.sum(), atol=1e-6)
+    assert layers.LengthCalibration(2, 2).compute_output_shape([(5, 2, 2), (5,)]) == (5, 2)
+
+
+# ---- the other backend ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is the other backend")
+@pytest.mark.parametrize("file", ["test_layers.py", "test_models.py", "test_augment.py"])
+def test_all_holds_on_jax(file):
+    pytest.importorskip("jax", reason="JAX is not installed")
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(Path(__file__).with_name(file))],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-4000:]

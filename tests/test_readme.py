@@ -1,0 +1,63 @@
+"""What README shows is run as it stands."""
+
+import csv
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kerasmlsp.apps import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+SHIPPED = ROOT / "saved_models/sentiment/1"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A user's folder: the shipped saved model, and reviews of their own."""
+    path = tmp_path_factory.mktemp("readme")
+    shutil.copytree(SHIPPED, path / "saved_models/sentiment/1")
+    with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
+        with open(path / name, "w", newline="") as file:
+            csv.writer(file).writerows([rows[0], *part])
+    return path
+
+
+def test_commands(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kerasmlsp ")]
+    assert len(lines) >= 6
+    for line in lines:
+        result = CliRunner().invoke(cli.root, shlex.split(line)[1:])
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+        assert result.stdout.strip()
+
+
+def test_make_targets():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = set(re.findall(r"\bmake ([a-z-]+)\b", "\n".join(blocks("sh"))))
+    assert shown and shown <= targets
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python(folder, monkeypatch, capsys, code):
+    monkeypatch.chdir(folder)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_links():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
