@@ -74,6 +74,8 @@ def run_row(architecture, seed, folder, train_path, test_path, sentences):
         config = Config(
             architecture=architecture,
             seed=seed,
+            # Neighbours in this file review the same film; the test set's films are others.
+            holdout_blocks=5,
             data=os.path.abspath(train_path),
             exclude=os.path.abspath(test_path),
         )

@@ -1,4 +1,4 @@
-"""The order in which training sees examples: a function of seed and epoch alone, so that it can be taken up anywhere."""
+"""The order in which training sees examples: a function of seed and epoch alone, to be taken up anywhere."""
 
 import dataclasses
 from collections.abc import Callable

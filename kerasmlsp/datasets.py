@@ -145,13 +145,17 @@ def _add_path(digest, path: Path):
             digest.update(hashlib.file_digest(stream, "sha256").digest())
 
 
-def split_indices(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_indices(labels, fraction: float, seed: int, *, blocks: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Holds out a part of every class.
+
+    Where neighbours belong together, such as reviews of one film or windows of one recording, examples drawn one by one
+    have their siblings in training and flatter what was learned by heart. Blocks keep them together.
 
     Args:
         labels: Label of each example, `(examples,)`.
         fraction: Part of every class that is held out, between 0 and 1, rounded to at least one example on either side.
         seed: Decides which examples; the same seed and labels give the same split on every machine.
+        blocks: Runs of neighbours of which the held-out part of a class is made; 0 to draw examples one by one.
 
     Returns:
         Indices to train on and indices to validate on, each sorted.
@@ -172,8 +176,18 @@ def split_indices(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.nd
     held_out = np.zeros(len(codes), bool)
     for code, count in enumerate(counts):
         size = min(max(round(fraction * count), 1), count - 1)
-        held_out[generator.permutation(np.flatnonzero(codes == code))[:size]] = True
+        held_out[np.flatnonzero(codes == code)[_chosen(count, size, blocks, generator)]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _chosen(count: int, size: int, blocks: int, generator) -> np.ndarray:
+    """Draws `size` of `count` places: one by one, or as `blocks` runs of neighbours that do not overlap."""
+    if not blocks:
+        return generator.permutation(count)[:size]
+    lengths = np.diff(np.linspace(0, size, min(blocks, size) + 1).round().astype(int))
+    # Starts are drawn among the places that stay, and moved on by the blocks before them.
+    starts = np.sort(generator.integers(0, count - size + 1, len(lengths))) + np.cumsum(lengths) - lengths
+    return np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
 
 
 def without(texts, other_texts=()) -> np.ndarray:

@@ -36,7 +36,7 @@ def _area(positive, scores):
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return None
-    values, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
     return (ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives)
 

@@ -51,8 +51,9 @@ def fit(
 
     `precision="auto"` means `mixed_bfloat16` on GPUs and TPUs and float32 on CPUs. On CPUs with bfloat16
     instructions a Transformer trains faster in `mixed_bfloat16`, embeddings and recurrent nets do not.
-    `jit="auto"` leaves GPUs and TPUs to Keras and uses no XLA on CPUs, where it makes convolutions and the gradients of
-    gathers slower by whole factors; `python -m benchmarks.sentiment_speed --part policy` measures both.
+    `jit="auto"` leaves GPUs, TPUs and the JAX backend to Keras and uses no XLA on CPUs, where it makes convolutions
+    and the gradients of gathers slower by whole factors; `python -m benchmarks.sentiment_speed --part policy`
+    measures both.
 
     Args:
         build: Called without arguments after seed and precision are set; returns a compiled model.
@@ -261,7 +262,8 @@ def _built(build, seed, deterministic, precision, jit):
         keras.config.set_dtype_policy(policy)
     if jit != "auto":
         model.jit_compile = jit
-    elif not accelerated:
+    elif not accelerated and keras.backend.backend() == "tensorflow":
+        # Without XLA, TensorFlow still has its graphs, while JAX would work off one operation after the other.
         model.jit_compile = False
     for each in _optimizers(model):
         if not each.built:
@@ -370,7 +372,8 @@ class _Keeper(keras.callbacks.Callback):
         """Takes up the checkpoint in the run folder."""
         path = self.run / CHECKPOINT
         try:
-            with np.load(path) as file:
+            # Opened here, since np.load leaves open what is no archive.
+            with open(path, "rb") as opened, np.load(opened) as file:
                 arrays = dict(file)
             state = json.loads(str(arrays.pop("state")))
             state = {name: state[name] for name in self.STATE}
@@ -385,7 +388,8 @@ class _Keeper(keras.callbacks.Callback):
         if self.metric_values and len(model.metrics_variables) != len(self.metric_values):
             # Keras makes the variables of compiled metrics with the first batch. Before the states come back, since
             # a batch may draw random numbers.
-            model.test_on_batch(*next(iter(batches.dataset(lambda: (self.epoch, self.step)))))
+            rest = batches.dataset(lambda: (self.epoch, self.step))
+            model.test_on_batch(*next(rest.as_numpy_iterator()))
         for group, variables in _groups(model).items():
             _assign(variables, stored.get(group, []), self.run)
         log.info("Going on with %s after epoch %d, batch %d.", self.run, self.epoch, self.step)

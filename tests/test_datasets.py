@@ -152,3 +152,12 @@ def test_bad_splits():
 def test_without_leaves_out_repeats_and_texts_of_the_other_split():
     assert datasets.without(["A b", "c", "a  B\n", "d"], ["C"]).tolist() == [0, 3]
     assert datasets.without([]).dtype == np.int64
+
+
+def test_split_indices_in_blocks_keeps_neighbours_together():
+    labels = np.array(["a"] * 200 + ["b"] * 100)
+    train, held_out = datasets.split_indices(labels, 0.1, seed=1, blocks=4)
+    assert len(held_out) == 30 and not set(train) & set(held_out) and len(train) + len(held_out) == 300
+    assert np.sum(labels[held_out] == "a") == 20
+    assert 2 <= np.sum(np.diff(held_out) > 1) + 1 <= 8
+    assert not np.array_equal(held_out, datasets.split_indices(labels, 0.1, seed=2, blocks=4)[1])

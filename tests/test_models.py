@@ -127,7 +127,9 @@ def eight():
 
 def overfit(model, ids, labels):
     """Trains on one batch; returns the weights that the first step left as they were."""
-    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", jit_compile=False)
+    # On JAX the choice is between XLA and one operation after the other.
+    jit = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", jit_compile=jit)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     model.fit(ids, labels, verbose=0)
     pairs = zip(model.trainable_weights, before, strict=True)

@@ -55,6 +55,7 @@ def _number(name, kind, text):
 @_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before a net stops.")
 @click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
 @_number("validation_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Share of the texts held out.")
+@_number("holdout_blocks", click.IntRange(min=0), "Hold out so many runs of neighbours a class; 0 for single texts.")
 @_number("vocabulary_size", click.IntRange(min=3), "Words known, most frequent first.")
 @_number("max_tokens", click.IntRange(min=2), "Longest text; of longer ones the middle is left out.")
 @_number("short_words", click.IntRange(min=0), "Calibrate also for texts cut to so few words; 0 for not.")

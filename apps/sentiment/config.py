@@ -29,6 +29,8 @@ class Config:
         patience: Epochs without a better validation loss before training stops; None for never.
         class_weights: Whether rare classes weigh more, so that all count the same.
         validation_share: Share of the texts that is held out to select and calibrate, between 0 and 1.
+        holdout_blocks: Runs of neighbouring texts of which the held-out part of a class is made, for files in which
+            neighbours belong together (reviews of one film); 0 to draw texts one by one.
         vocabulary_size: Token ids, with padding and unknown.
         max_tokens: Longest text in tokens; of longer ones the middle is left out.
         short_words: Words to which held-out texts are cut, to calibrate for short ones too; 0 for not.
@@ -57,6 +59,7 @@ class Config:
     patience: int | None = None
     class_weights: bool = False
     validation_share: float = 0.1
+    holdout_blocks: int = 0
     vocabulary_size: int = 80_000
     max_tokens: int = 512
     short_words: int = 20

@@ -86,6 +86,14 @@ def encode(texts, labels, words, max_tokens):
     return Encoded(np.concatenate(parts), starts, np.asarray(labels, np.int32))
 
 
+def joined(first, second):
+    """Returns the texts of two `Encoded` as one."""
+    starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
+    return Encoded(
+        np.concatenate([first.tokens, second.tokens]), starts, np.concatenate([first.labels, second.labels])
+    )
+
+
 def loader(encoded):
     """Returns the function from example indices to token ids `(batch, length)` and class numbers `(batch,)`."""
     import tensorflow as tf

@@ -5,24 +5,32 @@ import dataclasses
 import keras
 import numpy as np
 
-from kerasmlsp import models, text, training
+from kerasmlsp import layers, models, text, training
 
 MEMBERS = {"ensemble": ("ngrams", "attention-lstm")}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How an architecture is trained where the configuration does not say."""
+    """How an architecture is trained where the configuration does not say.
+
+    Args:
+        epochs: Epochs.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay.
+        refit: Whether it is trained once more, on all texts, when the held-out ones have calibrated it.
+    """
 
     epochs: int
     learning_rate: float
     weight_decay: float = 0.0
+    refit: bool = False
 
 
 RECIPES = {
-    "ngrams": Recipe(epochs=2, learning_rate=5e-2),
+    "ngrams": Recipe(epochs=2, learning_rate=5e-2, refit=True),
     "lstm": Recipe(epochs=6, learning_rate=2e-3),
-    "attention-lstm": Recipe(epochs=3, learning_rate=2e-3, weight_decay=0.01),
+    "attention-lstm": Recipe(epochs=2, learning_rate=2e-3, weight_decay=0.01),
     "cnn": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
     "transformer": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
 }
@@ -37,7 +45,7 @@ def build(member, vocabulary_size, num_classes):
     """Builds the untrained net of one member."""
     nets = min(vocabulary_size, 30_000)
     if member == "ngrams":
-        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19, scale=0.0)
+        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19, scale=1.0)
     if member == "lstm":
         return models.lstm_classifier(min(vocabulary_size, 10_000), num_classes)
     if member == "attention-lstm":
@@ -55,7 +63,7 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
     if member == "ngrams":
         batches, _ = data.dataset(encoded, 256)
         hashing = model.get_layer("hashing")
-        model.get_layer("ngrams").adapt((hashing(ids), labels) for ids, labels in batches)
+        model.get_layer("ngrams").adapt(((hashing(ids), labels) for ids, labels in batches), smoothing=10.0)
     optimizer = training.optimizer(
         config.learning_rate or recipe.learning_rate,
         schedule=config.schedule,
@@ -69,15 +77,15 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
     return model
 
 
-def calibrated(nets, held_out):
-    """Combines trained nets and calibrates them on texts that they were not trained on.
+def calibration(nets, held_out):
+    """Fits the layer that combines trained nets to texts that they were not trained on.
 
     Args:
         nets: Trained members.
         held_out: List of `data.Encoded`: whole texts, and short ones.
 
     Returns:
-        The uncompiled `calibrated_ensemble`.
+        The weights of the layer, a list of arrays for `combined`.
     """
     from kerasmlsp.apps.sentiment import data
 
@@ -87,15 +95,21 @@ def calibrated(nets, held_out):
         opinions.append(np.stack([net.predict(batches, verbose=0) for net in nets], axis=1))
         lengths.append(encoded.lengths[order].astype("int32"))
         labels.append(encoded.labels[order])
-    model = models.calibrated_ensemble([_uncompiled(net) for net in nets])
-    layer = model.get_layer("calibration")
-    layer.adapt(np.concatenate(lengths))
     inputs = (keras.Input(opinions[0].shape[1:]), keras.Input((), dtype="int32"))
+    layer = layers.LengthCalibration(*opinions[0].shape[1:])
     fitted = keras.Model(inputs, layer(inputs))
+    layer.adapt(np.concatenate(lengths))
     fitted.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", jit_compile=False)
     # A few weights on all texts at once: this is a convex problem that full batches solve without noise.
     texts, classes = (np.concatenate(opinions), np.concatenate(lengths)), np.concatenate(labels)
     fitted.fit(texts, classes, batch_size=len(classes), epochs=300, shuffle=False, verbose=0)
+    return layer.get_weights()
+
+
+def combined(nets, weights):
+    """Returns the uncompiled `calibrated_ensemble` of trained nets with the weights that `calibration` fitted."""
+    model = models.calibrated_ensemble([_uncompiled(net) for net in nets])
+    model.get_layer("calibration").set_weights(weights)
     return model
 
 

@@ -39,7 +39,9 @@ def train(config: Config, run: Path, *, resume: bool = False):
     texts, labels = _read(config)
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
-    chosen, held_out = datasets.split_indices(labels, config.validation_share, config.seed)
+    chosen, held_out = datasets.split_indices(
+        labels, config.validation_share, config.seed, blocks=config.holdout_blocks
+    )
     facts = {
         "classes": classes,
         "texts": len(texts),
@@ -56,17 +58,24 @@ def train(config: Config, run: Path, *, resume: bool = False):
     whole = [texts[i] for i in held_out]
     validation = data.encode(whole, numbers[held_out], words, config.max_tokens)
 
+    sizes, names = (len(words) + 2, len(classes)), model.members(config.architecture)
     nets, results = [], {}
-    for member in model.members(config.architecture):
-        log.info("Training %s.", member)
-        net, results[member] = _fit(member, config, run, encoded, validation, len(words) + 2, len(classes), resume)
-        nets.append(net)
+    for name in names:
+        log.info("Training %s.", name)
+        nets.append(_fit(name, config, run / name, encoded, validation, *sizes, resume))
+        results[name] = training.best_row(run / name)
     sets = [validation]
     if config.short_words:
         short = data.shortened(whole, config.short_words)
         sets.append(data.encode(short, numbers[held_out], words, config.max_tokens))
-    whole_model = model.calibrated(nets, sets)
-    training.write_atomically(run / training.MODEL, lambda path: whole_model.save(path))
+    weights = model.calibration(nets, sets)
+    for place, name in enumerate(names):
+        if model.RECIPES[name].refit:
+            log.info("Training %s once more, on the held-out texts too.", name)
+            everything = data.joined(encoded, validation)
+            nets[place] = _fit(name, config, run / f"{name}-refit", everything, None, *sizes, resume)
+    ensemble = model.combined(nets, weights)
+    training.write_atomically(run / training.MODEL, lambda path: ensemble.save(path))
     return {"run": str(run), "texts": len(texts), "held out": len(held_out), "nets": results}
 
 
@@ -83,23 +92,22 @@ def _read(config):
     return texts, labels
 
 
-def _fit(member, config, run, encoded, validation, vocabulary_size, num_classes, resume):
+def _fit(name, config, folder, encoded, validation, vocabulary_size, num_classes, resume):
     jit = {"auto": "auto", "on": True, "off": False}[config.jit]
-    epochs = config.epochs or model.RECIPES[member].epochs
+    epochs = config.epochs or model.RECIPES[name].epochs
     batches = data.training_batches(encoded, config, drop_remainder=jit is True)
     steps = epochs * len(batches.order(0))
     weights = None
     if config.class_weights:
         counts = np.bincount(encoded.labels, minlength=num_classes)
         weights = dict(enumerate((len(encoded.labels) / num_classes / np.maximum(counts, 1)).tolist()))
-    folder = run / member
-    net = training.fit(
-        lambda: model.compiled(member, config, vocabulary_size, num_classes, steps, encoded),
+    return training.fit(
+        lambda: model.compiled(name, config, vocabulary_size, num_classes, steps, encoded),
         batches,
         run=folder,
         epochs=epochs,
-        validation=data.dataset(validation, 256)[0],
-        patience=config.patience,
+        validation=data.dataset(validation, 256)[0] if validation else None,
+        patience=config.patience if validation else None,
         seed=config.seed,
         deterministic=config.deterministic,
         precision=config.precision,
@@ -108,4 +116,3 @@ def _fit(member, config, run, encoded, validation, vocabulary_size, num_classes,
         class_weight=weights,
         resume=resume,
     )
-    return net, training.best_row(folder)
