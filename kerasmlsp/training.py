@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasmlsp.files import write_atomically
+from kerasmlsp.files import read_json, write_atomically
 
 log = logging.getLogger("kerasmlsp")
 
@@ -202,12 +202,11 @@ def read_config(run, app):
     path = Path(run) / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"There is no run in {run}: train one first, or name another with `--run`.")
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"The configuration {path} is damaged: delete the run's folder and train again.") from error
-    if config.get("app") != app:
-        raise ValueError(f"The run in {run} is of the application {config.get('app')!r}. Received: app={app!r}")
+    config = read_json(path)
+    if not isinstance(config, dict) or "app" not in config:
+        raise ValueError(f"The configuration {path} is damaged: delete the run's folder and train again.")
+    if config["app"] != app:
+        raise ValueError(f"The run in {run} is of the application {config['app']!r}. Received: app={app!r}")
     return config
 
 
@@ -327,7 +326,8 @@ class _Keeper(keras.callbacks.Callback):
         _synchronise(self.model)
         self.raw = [(variable, _value(variable)) for variable, _ in _averages(self.model)]
         for variable, average in _averages(self.model):
-            variable.assign(average)
+            # By way of NumPy: on JAX both would share an array, which the compiled step takes for its own.
+            variable.assign(_value(average))
 
     def on_test_end(self, logs=None):
         _synchronise(self.model)
@@ -473,7 +473,8 @@ def _groups(model):
 
 
 def _value(variable):
-    return keras.ops.convert_to_numpy(variable)
+    # A copy: on JAX the array may be a view of memory that the next step writes to.
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _assign(variables, values, run):

@@ -161,6 +161,6 @@ def _with_attention(model):
     """The model with the attention of its first member that has any as second output; None where none has."""
     for member in model.layers:
         if isinstance(member, keras.Model) and "attention" in {layer.name for layer in member.layers}:
-            inner = keras.Model(member.inputs, member.get_layer("attention").output[1])
-            return keras.Model(model.inputs, [model.output, inner(model.inputs[0])], name="explained")
+            inner = keras.Model(member.inputs[0], member.get_layer("attention").output[1])
+            return keras.Model(model.inputs[0], [model.output, inner(model.inputs[0])], name="explained")
     return None
