@@ -45,8 +45,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "classes": config["classes"],
         "data": data,
         "licence": licence,
-        "split": f"{config['held_out']} of {config['texts']} texts, drawn by class with seed {config['seed']}, "
-        "were held out to select and calibrate.",
+        "split": f"{config['held_out']} of {config['texts']} texts were held out to select and calibrate, by class, "
+        f"{_drawn(config['holdout_blocks'])}, with seed {config['seed']}.",
         "limits": _limits(config),
         "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
         "figures": with_figures,
@@ -79,6 +79,10 @@ def convert(run: Path, path: Path, format: str):
         side, lambda place: place.write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
     )
     return file
+
+
+def _drawn(blocks):
+    return f"in {blocks} runs of neighbours each" if blocks else "one by one"
 
 
 def _limits(config):
