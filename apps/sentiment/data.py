@@ -89,9 +89,7 @@ def encode(texts, labels, words, max_tokens):
 def joined(first, second):
     """Returns the texts of two `Encoded` as one."""
     starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
-    return Encoded(
-        np.concatenate([first.tokens, second.tokens]), starts, np.concatenate([first.labels, second.labels])
-    )
+    return Encoded(np.concatenate([first.tokens, second.tokens]), starts, np.concatenate([first.labels, second.labels]))
 
 
 def loader(encoded):
