@@ -57,7 +57,7 @@ def test_python(folder, monkeypatch, capsys, code):
 
 
 def test_links():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+    links = re.findall(r"\]\(([\w./-]+)\)", README)
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
