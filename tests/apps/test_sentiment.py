@@ -45,7 +45,7 @@ def command(*words, code=0):
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """A folder with data, a trained, evaluated and exported run `whole` (n-grams and a CNN would do: all of them)."""
+    """A folder with data and a run `whole` that is trained, evaluated and exported."""
     folder = tmp_path_factory.mktemp("workshop")
     before = Path.cwd()
     os.chdir(folder)
