@@ -69,9 +69,7 @@ def convert(run: Path, path: Path, format: str):
     run, path = Path(run), Path(path)
     net, words, config = evaluate.load(run)
     random = np.random.default_rng(0)
-    examples = [
-        {"token_ids": random.integers(2, len(words) + 2, shape).astype("int32")} for shape in ((1, 12), (3, 40))
-    ]
+    examples = {"token_ids": random.integers(2, len(words) + 2, (3, 40)).astype("int32")}
     file = exporting.convert(net, path, format, examples=examples)
     facts = {"classes": config["classes"], "max_tokens": config["max_tokens"], "vocabulary": ["", "[UNK]", *words]}
     side = path.with_suffix(path.suffix + ".json")

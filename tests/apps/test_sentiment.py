@@ -121,6 +121,7 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("evaluate", "--run", "whole", "--data", "other.csv"), 1, "neutral"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("export", "--run", "whole", "--format", "coreml"), 2, "onnx"),
+        (("export", "--run", "whole", "--format", "onnx"), 1, "onnx"),
         (("predict",), 2, "--file"),
         (("predict", "text", "--file", "test.csv"), 2, "--file"),
         (("predict", "text", "--version", "9"), 1, "version 9"),
@@ -209,6 +210,15 @@ def test_every_architecture_learns_and_exports(workshop, architecture):
         assert sum(weight for _, weight in rows[0]["attention"]) == pytest.approx(1, abs=1e-3)
         command(*words[:3], *words[3:5], "--figure", "attention.png")
         assert Path("attention.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_cnn_becomes_onnx(workshop):
+    for package in ("tf2onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed: kerasmlsp[onnx]")
+    command("sentiment", "train", "--data", "train.csv", "--architecture", "cnn", "--run", "onnx", "--epochs", 1)
+    command("sentiment", "export", "--run", "onnx", "--format", "onnx", "--output", "cnn.onnx")
+    assert json.loads(Path("cnn.onnx.json").read_text())["classes"] == ["neg", "pos"]
 
 
 @pytest.mark.slow
