@@ -18,7 +18,7 @@ from pathlib import Path
 SENTENCES = Path(__file__).with_name("one_sentence_reviews.csv")
 
 
-def naive_bayes_svm(train, test):
+def naive_bayes_svm(train):
     """Fits scikit-learn's linear SVM on naive-Bayes-weighted uni- and bigrams (Wang and Manning 2012).
 
     Returns:
@@ -49,7 +49,7 @@ def _score(predicted, labels):
 
 def baseline_row(train, test, sentences, shorten):
     started = time.perf_counter()
-    predict = naive_bayes_svm(train, test)
+    predict = naive_bayes_svm(train)
     seconds = time.perf_counter() - started
     short, ones = predict(shorten(test[0])), predict(sentences[0])
     return {

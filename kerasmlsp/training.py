@@ -180,7 +180,7 @@ def write_config(run, config, *, resume=False):
     path.parent.mkdir(parents=True, exist_ok=True)
     config = json.loads(json.dumps(config))
     if resume and path.exists():
-        before = json.loads(path.read_text())
+        before = read_json(path)
         different = [key for key in config if config[key] != before.get(key)]
         if different:
             pairs = ", ".join(f"{key} was {before.get(key)!r}, now {config[key]!r}" for key in different[:3])

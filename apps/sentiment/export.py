@@ -50,7 +50,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "limits": _limits(config),
         "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
         "figures": with_figures,
-        **_measured(run),
+        **_measured(run, config),
     }
     examples = {name: {"text": EXAMPLES} for name in functions}
     return exporting.export(models, "sentiment", functions, track=track, examples=examples, card=card)
@@ -91,7 +91,7 @@ def _limits(config):
     )
 
 
-def _measured(run):
+def _measured(run, config):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
     path = run / evaluate.EVALUATION / "metrics.json"
     if path.exists():
@@ -101,7 +101,8 @@ def _measured(run):
             short = result["short"]
             metrics |= {f"{name}, first {short['words']} words": value for name, value in short["metrics"].items()}
         return {"metrics": metrics, "evaluated": f"{result['texts']} texts, fingerprint {result['fingerprint']}"}
-    rows = {net.name: training.best_row(net) for net in sorted(run.iterdir()) if (net / training.CHECKPOINT).exists()}
+    # Not of every folder: a net that was trained once more on all texts has no held-out values.
+    rows = {name: training.best_row(run / name) for name in model.members(config["architecture"])}
     return {
         "metrics": {f"held-out accuracy of {name}": row["val_accuracy"] for name, row in rows.items()},
         "evaluated": "on the held-out texts only, which also selected the epochs: run evaluate on other texts first",

@@ -45,7 +45,7 @@ def build(member, vocabulary_size, num_classes):
     """Builds the untrained net of one member."""
     nets = min(vocabulary_size, 30_000)
     if member == "ngrams":
-        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19, scale=1.0)
+        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19)
     if member == "lstm":
         return models.lstm_classifier(min(vocabulary_size, 10_000), num_classes)
     if member == "attention-lstm":

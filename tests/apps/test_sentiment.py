@@ -212,6 +212,14 @@ def test_every_architecture_learns_and_exports(workshop, architecture):
         assert Path("attention.png").stat().st_size > 1000
 
 
+def test_a_run_that_was_not_evaluated_is_exported_with_its_held_out_values(workshop):
+    shutil.copytree("runs/sentiment/whole", "runs/sentiment/fresh")
+    shutil.rmtree("runs/sentiment/fresh/evaluation")
+    command("sentiment", "export", "--run", "fresh", "--models", "fresh-models")
+    card = json.loads(Path("fresh-models/sentiment/1/card.json").read_text())
+    assert set(card["metrics"]) == {"held-out accuracy of ngrams"}
+
+
 @pytest.mark.slow
 def test_a_cnn_becomes_onnx(workshop):
     for package in ("tf2onnx", "onnxruntime"):
