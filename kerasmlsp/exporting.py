@@ -262,7 +262,7 @@ def convert(model, path, format: str, *, examples, tolerance: float = 1e-4) -> p
     three quarters along its dynamic axes.
 
     Args:
-        model: A functional or sequential `keras.Model`.
+        model: A functional or sequential `keras.Model`. Its `kerasmlsp.layers.LSTM` are no longer fused afterwards.
         path: File to write; an existing one is replaced.
         format: "onnx" or "litert".
         examples: Array of several rows, or for a model with several inputs a dict of arrays by input name.
@@ -283,6 +283,9 @@ def convert(model, path, format: str, *, examples, tolerance: float = 1e-4) -> p
     feeds = _feeds(named, examples, one_by_one=format == "litert")
     expected = [{name: value.numpy() for name, value in named(feed).items()} for feed in feeds]
     file = path.with_name(f".{uuid.uuid4().hex}{suffix}")
+    from kerasmlsp.layers.recurrent import unfuse
+
+    unfuse(named)
     try:
         _convert(named, file, format)
         for answer, here in zip(_run(open_file, file, feeds), expected, strict=True):

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from kerasmlsp.files import read_json, write_atomically
+from kerasmlsp.layers.recurrent import unfuse
 
 log = logging.getLogger("kerasmlsp")
 
@@ -260,6 +261,8 @@ def _built(build, seed, deterministic, precision, jit):
     finally:
         keras.config.set_dtype_policy(policy)
     if jit != "auto":
+        if jit:
+            unfuse(model)
         model.jit_compile = jit
     elif not accelerated and keras.backend.backend() == "tensorflow":
         # Without XLA, TensorFlow still has its graphs, while JAX would work off one operation after the other.

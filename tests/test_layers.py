@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from kerasmlsp import layers
+from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
     "AttentionPooling": {"units": 3},
     "HashedNgrams": {"order": 2},
+    "LSTM": {"units": 3, "fused": False},
     "LengthCalibration": {"num_members": 2, "num_classes": 3},
     "NaiveBayesNgrams": {"num_buckets": 50, "num_classes": 3, "scale": 0.5, "rate": 0.1, "seed": 4},
     "SinusoidalPosition": {"max_wavelength": 100.0},
@@ -366,6 +368,77 @@ def test_length_calibration_starts_as_the_geometric_mean():
     expected = np.sqrt([0.8 * 0.5, 0.2 * 0.5])
     np.testing.assert_allclose(answer[0], expected / expected.sum(), atol=1e-6)
     assert layers.LengthCalibration(2, 2).compute_output_shape([(5, 2, 2), (5,)]) == (5, 2)
+
+
+# ---- LSTM ----------------------------------------------------------------------------------------------------------
+
+
+def has_gpu():
+    return any(device.lower().startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
+
+
+def pair(**options):
+    """The layer and Keras's own with the same weights, on sequences of 4 features."""
+    ours, keras_own = layers.LSTM(3, **options), keras.layers.LSTM(3, **options)
+    ours.build((None, None, 4))
+    keras_own.build((None, None, 4))
+    random = np.random.default_rng(5)
+    weights = [random.normal(size=weight.shape).astype("float32") for weight in ours.get_weights()]
+    ours.set_weights(weights)
+    keras_own.set_weights(weights)
+    return ours, keras_own
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_lstm_is_that_of_keras(states, mask):
+    start = [np.full((3, 3), 0.5, "float32"), np.full((3, 3), -0.5, "float32")]
+    for options in ({}, {"return_sequences": True}, {"return_sequences": True, "return_state": True}):
+        ours, keras_own = pair(**options)
+        for initial_state in (None, start):
+            expected = keras_own(states, initial_state=initial_state, mask=mask)
+            answer = ours(states, initial_state=initial_state, mask=mask)
+            assert len(answer) == len(expected)
+            for ours_value, value in zip(keras.tree.flatten(answer), keras.tree.flatten(expected), strict=True):
+                np.testing.assert_allclose(numpy(ours_value), numpy(value), atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has the operation")
+def test_lstm_has_the_gradients_of_that_of_keras(states):
+    import tensorflow as tf
+
+    found = []
+    for layer in pair(return_sequences=True, return_state=True):
+        inputs = tf.constant(states)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            sequence, hidden, cell = layer(inputs)
+            loss = tf.reduce_sum(sequence**2) + tf.reduce_sum(hidden**3) + tf.reduce_sum(tf.sin(cell))
+        found.append(tape.gradient(loss, [inputs, *layer.trainable_weights]))
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has the operation")
+@pytest.mark.skipif(has_gpu(), reason="GPUs have a kernel of Keras")
+def test_lstm_is_one_operation_until_it_is_told_otherwise(states):
+    import tensorflow as tf
+
+    def operations(layer):
+        return {
+            each.type for each in tf.function(layer).get_concrete_function(tf.constant(states)).graph.get_operations()
+        }
+
+    inputs = keras.Input((None, 4))
+    layer = layers.LSTM(3)
+    model = keras.Model(inputs, layer(inputs))
+    assert "BlockLSTM" in operations(layer) and not layer.supports_jit
+    expected = numpy(layer(states))
+    unfuse(model)
+    assert "BlockLSTM" not in operations(layer) and layer.supports_jit
+    np.testing.assert_allclose(tf.function(model, jit_compile=True)(states), expected, atol=1e-6)
+    for options in ({"activation": "relu"}, {"dropout": 0.5}, {"use_bias": False}, {"dtype": "mixed_bfloat16"}):
+        layer = layers.LSTM(3, **options)
+        assert "BlockLSTM" not in operations(layer) and layer.supports_jit, options
 
 
 # ---- the other backend ---------------------------------------------------------------------------------------------

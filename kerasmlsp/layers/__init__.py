@@ -4,5 +4,6 @@ from kerasmlsp.layers.attention import AttentionPooling
 from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
+from kerasmlsp.layers.recurrent import LSTM
 
-__all__ = ["AttentionPooling", "HashedNgrams", "LengthCalibration", "NaiveBayesNgrams", "SinusoidalPosition"]
+__all__ = ["LSTM", "AttentionPooling", "HashedNgrams", "LengthCalibration", "NaiveBayesNgrams", "SinusoidalPosition"]

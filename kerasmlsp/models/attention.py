@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment import TokenDropout
-from kerasmlsp.layers import AttentionPooling
+from kerasmlsp.layers import LSTM, AttentionPooling
 from kerasmlsp.models import _text
 
 
@@ -48,9 +48,9 @@ def attention_lstm(
     mask = _text.mask_of(ids)
     words = TokenDropout(token_dropout, name="token_dropout")(_text.known(ids, vocabulary_size))
     words = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(words)
-    forward = layers.LSTM(units, return_sequences=True, name="forward")(words)
+    forward = LSTM(units, return_sequences=True, name="forward")(words)
     # The other direction reads each text from its own last token, so that padding stays on the right.
-    backward = layers.LSTM(units, return_sequences=True, name="backward")(_reversed(words, ids))
+    backward = LSTM(units, return_sequences=True, name="backward")(_reversed(words, ids))
     states = layers.Concatenate(name="states")([forward, _reversed(backward, ids)])
     pooled, _ = AttentionPooling(units, name="attention")(states, mask=mask)
     return keras.Model(ids, _text.probabilities(pooled, num_classes, dropout), name=name)

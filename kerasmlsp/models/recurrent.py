@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from kerasmlsp.layers import LSTM
 from kerasmlsp.models import _text
 
 
@@ -40,7 +41,7 @@ def lstm_classifier(
     )
     ids = _text.token_ids()
     words = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(_text.known(ids, vocabulary_size))
-    states = layers.LSTM(units, return_sequences=True, name="lstm")(words)
+    states = LSTM(units, return_sequences=True, name="lstm")(words)
     # The state after the last token, not after the padding. A sum over one-hot weights, since a mask would cost the
     # fast kernels of GPUs, and the gradient of a gather is slow under XLA on CPUs.
     last = ops.sum(ops.cast(_text.mask_of(ids), "int32"), axis=1, keepdims=True) - 1

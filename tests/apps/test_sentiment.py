@@ -236,7 +236,9 @@ def test_killed_training_is_resumed_by_the_command_it_names(workshop):
         words += ["--deterministic", "--jit", "off", "--batch-size", "4"]
         return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
 
-    assert started("steady").wait() == 0
+    steady = started("steady")
+    steady.communicate()
+    assert steady.returncode == 0
     stopped = started("stopped")
     history = Path("runs/sentiment/stopped/lstm/history.csv")
     while not (history.exists() and len(history.read_text().splitlines()) > 3):

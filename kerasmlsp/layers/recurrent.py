@@ -1,0 +1,81 @@
+"""Recurrent layers that are faster than Keras's own where these are slow."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class LSTM(keras.layers.LSTM):
+    """`keras.layers.LSTM` whose whole sequence is one operation on CPUs.
+
+    Same equations, weights and arguments. On the TensorFlow backend without a GPU, Keras runs a loop of small
+    operations; here TensorFlow's own operation for a sequence takes its place, forwards and backwards. XLA and the
+    formats ONNX and LiteRT do not know that operation: pass `fused=False` to compile or convert for them.
+
+    Falls back to Keras with a mask, other activations than tanh and sigmoid, dropout, `unroll`, `go_backwards`, without
+    a bias, in lower precision, on a GPU and on other backends.
+
+    Reference: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory".
+
+    Args:
+        units: Size of the state.
+        fused: Whether the one operation may be used.
+        **kwargs: As for `keras.layers.LSTM`.
+    """
+
+    def __init__(self, units, fused=True, **kwargs):
+        super().__init__(units, **kwargs)
+        self.fused = fused
+        if self._can_fuse():
+            # Keras leaves XLA out of the training step of a model that has such a layer.
+            self.supports_jit = False
+
+    def _can_fuse(self):
+        if not self.fused or keras.backend.backend() != "tensorflow":
+            return False
+        import tensorflow as tf
+
+        cell = self.cell
+        plain = cell.activation is keras.activations.tanh and cell.recurrent_activation is keras.activations.sigmoid
+        extras = cell.dropout or cell.recurrent_dropout or self.unroll or self.go_backwards or not cell.use_bias
+        return plain and not extras and self.compute_dtype == "float32" and not tf.config.list_physical_devices("GPU")
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if mask is not None or not self._can_fuse():
+            return super().inner_loop(sequences, initial_state, mask, training)
+        import tensorflow as tf
+
+        steps = ops.transpose(sequences, (1, 0, 2))
+        peephole = ops.zeros((self.units,), "float32")
+        # Not BlockLSTMV2, which takes Keras's order of gates: TensorFlow 2.21 gives it the gradient of BlockLSTM.
+        done = tf.raw_ops.BlockLSTM(
+            seq_len_max=ops.cast(ops.shape(steps)[0], "int64"),
+            x=steps,
+            h_prev=initial_state[0],
+            cs_prev=initial_state[1],
+            w=_gates_reordered(ops.concatenate([self.cell.kernel, self.cell.recurrent_kernel], axis=0)),
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=_gates_reordered(self.cell.bias),
+            forget_bias=0.0,  # it is in Keras's bias
+            cell_clip=-1.0,  # none
+            use_peephole=False,
+        )
+        return done.h[-1], ops.transpose(done.h, (1, 0, 2)), [done.h[-1], done.cs[-1]]
+
+    def get_config(self):
+        return {**super().get_config(), "fused": self.fused}
+
+
+def _gates_reordered(weights):
+    """From Keras's input, forget, candidate, output to the operation's input, candidate, forget, output."""
+    entry, forget, candidate, output = ops.split(weights, 4, axis=-1)
+    return ops.concatenate([entry, candidate, forget, output], axis=-1)
+
+
+def unfuse(model):
+    """Has Keras run the LSTMs of a model, for compilers that know nothing but its operations."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, LSTM) and layer._can_fuse():
+            layer.fused, layer.supports_jit = False, True
