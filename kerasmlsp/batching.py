@@ -92,6 +92,72 @@ def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
     return order
 
 
+def streams(length, batch_size, window, *, seed=0):
+    """Returns an `order` for truncated backpropagation through time over one long sequence.
+
+    The sequence is cut into `batch_size` streams, and each batch holds the next `window` places of every stream, so
+    that a state carried from batch to batch (`kerasmlsp.layers.Stateful`) fits. The cuts move in every epoch.
+
+    Args:
+        length: Places of the sequence that have a place after them, to predict.
+        batch_size: Streams, at least 1.
+        window: Places in a row of a batch, at least 1.
+        seed: Seed of the cuts.
+
+    Returns:
+        A function from the epoch to index batches: where each row of `window` places begins.
+
+    Raises:
+        ValueError: The sequence is too short for one batch, or an argument is less than 1.
+    """
+    steps = _full_windows(length, batch_size, window) // batch_size
+
+    def order(epoch):
+        room = length - steps * batch_size * window
+        begin = np.random.default_rng([seed, epoch]).integers(room + 1)
+        rows = begin + np.arange(batch_size, dtype=np.int64) * steps * window
+        return [rows + step * window for step in range(steps)]
+
+    return order
+
+
+def windows(length, batch_size, window, *, seed=0):
+    """Returns an `order` that cuts one long sequence into windows and shuffles them; the cuts move in every epoch.
+
+    Args:
+        length: Places of the sequence that have a place after them, to predict.
+        batch_size: Windows in a batch, at least 1.
+        window: Places in a window, at least 1.
+        seed: Seed of cuts and order.
+
+    Returns:
+        A function from the epoch to index batches: where each window begins.
+
+    Raises:
+        ValueError: The sequence is too short for one batch, or an argument is less than 1.
+    """
+    count = _full_windows(length, batch_size, window) // batch_size * batch_size
+
+    def order(epoch):
+        random = np.random.default_rng([seed, epoch])
+        begin = random.integers(length - count * window + 1)
+        return list((begin + random.permutation(count).astype(np.int64) * window).reshape(-1, batch_size))
+
+    return order
+
+
+def _full_windows(length, batch_size, window):
+    if batch_size < 1 or window < 1:
+        raise ValueError(
+            f"`batch_size` and `window` must be at least 1. Received: batch_size={batch_size}, window={window}"
+        )
+    if length < batch_size * window:
+        raise ValueError(
+            f"`length` must be at least batch_size * window = {batch_size * window}. Received: length={length}"
+        )
+    return length // window
+
+
 def sorted_by_length(lengths, batch_size):
     """Returns index batches of examples sorted by length, for validation and prediction."""
     indices = np.argsort(np.asarray(lengths), kind="stable")

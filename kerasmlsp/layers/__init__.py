@@ -4,6 +4,16 @@ from kerasmlsp.layers.attention import AttentionPooling
 from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
-from kerasmlsp.layers.recurrent import LSTM
+from kerasmlsp.layers.recurrent import LSTM, Stateful
+from kerasmlsp.layers.transformer import DecoderBlock
 
-__all__ = ["LSTM", "AttentionPooling", "HashedNgrams", "LengthCalibration", "NaiveBayesNgrams", "SinusoidalPosition"]
+__all__ = [
+    "LSTM",
+    "AttentionPooling",
+    "DecoderBlock",
+    "HashedNgrams",
+    "LengthCalibration",
+    "NaiveBayesNgrams",
+    "SinusoidalPosition",
+    "Stateful",
+]

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasmlsp.layers.hashing import mix, uint32
+
 PADDING, UNKNOWN = 0, 1
 
 
@@ -43,10 +45,10 @@ class HashedNgrams(keras.layers.Layer):
         for n in range(self.order):
             # The n-gram that starts at t reaches to t + n; shifting in zeros marks those that leave the text.
             reached = ops.pad(ids[:, n:], ((0, 0), (0, n))) if n else ids
-            valid = ops.logical_and(valid, ops.not_equal(reached, _uint32(PADDING)))
-            state = _mix(ops.bitwise_xor(ops.multiply(state, _uint32(0x01000193)), ops.add(reached, _uint32(n + 1))))
+            valid = ops.logical_and(valid, ops.not_equal(reached, uint32(PADDING)))
+            state = mix(ops.bitwise_xor(ops.multiply(state, uint32(0x01000193)), ops.add(reached, uint32(n + 1))))
             # The top bit makes room for the sign, the lowest is set so that no hash is 0.
-            positive = ops.bitwise_or(ops.right_shift(state, _uint32(1)), _uint32(1))
+            positive = ops.bitwise_or(ops.right_shift(state, uint32(1)), uint32(1))
             hashes.append(ops.where(valid, ops.cast(positive, "int32"), 0))
         ordered = ops.sort(ops.concatenate(hashes, axis=1), axis=1)
         repeated = ops.equal(ordered, ops.pad(ordered[:, :-1], ((0, 0), (1, 0))))
@@ -61,17 +63,6 @@ class HashedNgrams(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "order": self.order}
-
-
-def _uint32(value):
-    return ops.convert_to_tensor(np.uint32(value))
-
-
-def _mix(state):
-    """Spreads the bits of every 32-bit word over all of it (finaliser of MurmurHash3)."""
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        state = ops.multiply(ops.bitwise_xor(state, ops.right_shift(state, _uint32(shift))), _uint32(factor))
-    return ops.bitwise_xor(state, ops.right_shift(state, _uint32(16)))
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")

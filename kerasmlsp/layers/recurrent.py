@@ -79,3 +79,62 @@ def unfuse(model):
     for layer in model._flatten_layers():
         if isinstance(layer, LSTM) and layer._can_fuse():
             layer.fused, layer.supports_jit = False, True
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Stateful(keras.layers.Layer):
+    """Lets a recurrent layer go on, while training, from the state in which the batch before left it.
+
+    With batches whose rows are streams cut into pieces, this is truncated backpropagation through time: the state
+    crosses from piece to piece, the gradient does not. Outside training every row starts from zeros, and the batch may
+    have any size. Unlike Keras's `stateful=True`, validation in between leaves the training state alone.
+
+    Reference: Hota, BITS F464 (2024), "Backpropagation Through Time"; Williams and Peng 1990, "An Efficient
+    Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories".
+
+    Args:
+        layer: A `keras.layers.RNN`, such as `LSTM`, with `return_sequences` and `return_state`.
+        batch_size: Rows of a training batch.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+        training: Whether the state is carried.
+
+    Returns:
+        `(batch, length, units)`.
+
+    Raises:
+        ValueError: `layer` does not return sequences and states.
+    """
+
+    def __init__(self, layer, batch_size, **kwargs):
+        super().__init__(**kwargs)
+        if not (isinstance(layer, keras.layers.RNN) and layer.return_sequences and layer.return_state):
+            raise ValueError(f"`layer` must be an RNN layer that returns sequences and states. Received: layer={layer}")
+        self.layer, self.batch_size = layer, batch_size
+
+    def build(self, input_shape):
+        self.layer.build(input_shape)
+        self.states = [
+            self.add_weight(name=f"state_{i}", shape=(self.batch_size, size), initializer="zeros", trainable=False)
+            for i, size in enumerate(keras.tree.flatten(self.layer.cell.state_size))
+        ]
+
+    def call(self, inputs, training=False):
+        if not training:
+            return self.layer(inputs)[0]
+        outputs, *states = self.layer(inputs, initial_state=[ops.stop_gradient(s) for s in self.states], training=True)
+        for kept, state in zip(self.states, states, strict=True):
+            kept.assign(state)
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], self.layer.units)
+
+    def get_config(self):
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer, "batch_size": self.batch_size}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)

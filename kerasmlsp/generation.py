@@ -1,0 +1,318 @@
+"""Decoding inside the graph: sampling, greedy and beam search, one token at a time with the state carried along.
+
+    decoder = stepwise(model)
+    tokens, log_probabilities, _ = fill(decoder, template(prompts, lengths, 100), seeds=seeds, temperature=0.8)
+
+Everything is `keras.ops` with static shapes, so that it compiles with XLA on every backend.
+`kerasmlsp.chunking` makes a TensorFlow function for texts of any length out of it.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from kerasmlsp.layers.hashing import mix, uint32
+
+FREE = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """A causal net taken apart.
+
+    Args:
+        initial_state: Maps a batch size to a nest of tensors whose first axis is the batch.
+        step: Maps `(tokens, state, position)`, that is int32 `(batch,)`, the nest and a scalar, to the logits of the
+            next token, `(batch, vocabulary_size)`, and the new state.
+        vocabulary_size: Number of token ids.
+    """
+
+    initial_state: Callable
+    step: Callable
+    vocabulary_size: int
+
+
+def stepwise(model) -> Decoder:
+    """Takes a causal model apart that is a chain of layers, to run it one token at a time.
+
+    The links of the chain may be layers that treat every token by itself (Embedding, Dense, normalisations,
+    activations, dropout), Keras's recurrent layers, `kerasmlsp.layers.Stateful`, and every layer with the methods
+    `initial_state(batch_size)` and `step(inputs, state, position)`, such as `kerasmlsp.layers.DecoderBlock`.
+
+    Args:
+        model: From token ids `(batch, length)` to the logits of the token that follows each,
+            `(batch, length, vocabulary_size)`.
+
+    Raises:
+        ValueError: The model is not such a chain.
+    """
+    links, tensor = [], model.inputs[0]
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        if len(model.inputs) > 1 or layer.input is not tensor:
+            raise ValueError(f"`model` must be a chain of layers with one input. Received: a branch at {layer.name!r}")
+        tensor = layer.output
+        links.append(_link(layer))
+
+    def initial_state(batch_size):
+        return [start(batch_size) for start, _ in links]
+
+    def step(tokens, state, position):
+        features, after = tokens, []
+        for (_, forward), before in zip(links, state, strict=True):
+            features, kept = forward(features, before, position)
+            after.append(kept)
+        return ops.cast(features, "float32"), after
+
+    return Decoder(initial_state, step, int(tensor.shape[-1]))
+
+
+_BY_TOKEN = (
+    keras.layers.Embedding,
+    keras.layers.Dense,
+    keras.layers.Activation,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+)
+
+
+def _link(layer):
+    """Returns the functions that start a layer and run it by one token."""
+    if hasattr(layer, "step") and hasattr(layer, "initial_state"):
+        return layer.initial_state, layer.step
+    recurrent = getattr(layer, "layer", layer)
+    if isinstance(recurrent, keras.layers.RNN) and not recurrent.go_backwards:
+        cell = recurrent.cell
+
+        def start(batch_size):
+            return [ops.zeros((batch_size, n), recurrent.compute_dtype) for n in keras.tree.flatten(cell.state_size)]
+
+        def forward(features, state, position):
+            features, after = cell(features, state)
+            return features, list(keras.tree.flatten(after))
+
+        return start, forward
+    if isinstance(layer, _BY_TOKEN):
+        return lambda batch_size: [], lambda features, state, position: (layer(features), state)
+    raise ValueError(f"`model` must be a chain of causal layers. Received: {type(layer).__name__} {layer.name!r}")
+
+
+def template(prompts, lengths, length):
+    """Prompts with free places behind, for `fill`.
+
+    Args:
+        prompts: Int `(batch, prompt_length)`, padded on the right.
+        lengths: Int `(batch,)`: tokens of each prompt.
+        length: Free places behind each prompt, static.
+
+    Returns:
+        Int32 `(batch, prompt_length + length)`: tokens, then `FREE`; behind the last free place token 0, so that
+        nothing is sampled there.
+    """
+    width = prompts.shape[1]
+    places = ops.arange(width + length)
+    lengths = ops.cast(lengths, "int32")[:, None]
+    given = ops.pad(ops.cast(prompts, "int32"), ((0, 0), (0, length)))
+    free = ops.logical_and(places >= lengths, places < lengths + length)
+    return ops.where(free, FREE, ops.where(places < lengths, given, 0))
+
+
+def fill(
+    decoder,
+    template,
+    *,
+    seeds,
+    temperature=1.0,
+    top_k=0,
+    top_p=1.0,
+    stop=None,
+    stop_from=0,
+    start=0,
+    carry=None,
+):
+    """Fills the free places of a template, each with a token drawn given all before it.
+
+    The token at a place depends on the row's own seed, the place and what stands before it, and on nothing else: it is
+    the same alone and in any batch, and the same when the loop is stopped and taken up again.
+
+    Reference: Fan et al. 2018, "Hierarchical Neural Story Generation" (top-k); Holtzman et al. 2020, "The Curious Case
+    of Neural Text Degeneration" (top-p).
+
+    Args:
+        decoder: A `Decoder`.
+        template: Int32 `(batch, length)`: token ids, and `FREE` (-1) where a token is wanted.
+        seeds: Int `(batch,)`.
+        temperature: Scalar or `(batch,)`; the logits are divided by it. 0 or less takes the likeliest token.
+        top_k: Scalar or `(batch,)`; draws among that many likeliest tokens only; 0 for all.
+        top_p: Scalar or `(batch,)`; draws among the fewest likeliest tokens whose probabilities sum to it.
+        stop: Token id that ends a row: the free places after it get it too. None for none.
+        stop_from: Scalar or `(batch,)`; before this place `stop` is not drawn.
+        start: Token id that stands before the first place.
+        carry: Third value of the call that filled the places before; None at the start.
+
+    Returns:
+        Tokens `(batch, length)`, int32; the log-probability of each under the net itself, float32, 0 behind the end;
+        and what is carried to a call that goes on.
+    """
+    batch, length = ops.shape(template)[0], template.shape[1]
+    if carry is None:
+        tokens = ops.zeros_like(template[:, 0]) + start
+        logits, state = decoder.step(tokens, decoder.initial_state(batch), ops.convert_to_tensor(0, "int32"))
+        carry = (ops.convert_to_tensor(1, "int32"), ops.zeros_like(template[:, 0]) > 0, logits, state)
+    temperature, top_k, top_p, stop_from = (
+        ops.zeros_like(seeds[:, None], dtype=dtype) + ops.reshape(ops.cast(value, dtype), (-1, 1))
+        for value, dtype in ((temperature, "float32"), (top_k, "int32"), (top_p, "float32"), (stop_from, "int32"))
+    )
+
+    def body(place, position, ended, logits, state, tokens, scores):
+        given = ops.take(template, place, axis=1)
+        candidates = logits
+        if stop is not None:
+            early = stop_from >= position
+            candidates = ops.where(ops.logical_and(early, ops.arange(decoder.vocabulary_size) == stop), -1e30, logits)
+        drawn = draw(candidates, _uniform(seeds, position), temperature, top_k, top_p)
+        free = given == FREE
+        token = ops.where(free, drawn, given)
+        score = ops.take_along_axis(ops.log_softmax(logits), token[:, None], axis=1)[:, 0]
+        if stop is not None:
+            token = ops.where(ops.logical_and(ended, free), stop, token)
+            score = ops.where(ops.logical_and(ended, free), 0.0, score)
+            ended = ops.logical_or(ended, ops.logical_and(free, token == stop))
+        tokens = ops.slice_update(tokens, (0, place), token[:, None])
+        scores = ops.slice_update(scores, (0, place), score[:, None])
+        logits, state = decoder.step(token, state, position)
+        return place + 1, position + 1, ended, logits, state, tokens, scores
+
+    empty = ops.zeros_like(template)
+    begin = (ops.convert_to_tensor(0, "int32"), *carry, empty, ops.cast(empty, "float32"))
+    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < length, body, begin)
+    return tokens, scores, tuple(carry)
+
+
+def draw(logits, uniform, temperature, top_k, top_p):
+    """Draws one token a row by inverting the cumulative distribution.
+
+    Args:
+        logits: `(batch, vocabulary_size)`.
+        uniform: `(batch, 1)` in `[0, 1)`: the randomness.
+        temperature: `(batch, 1)`; 0 or less takes the likeliest token.
+        top_k: Int `(batch, 1)`; 0 for all.
+        top_p: `(batch, 1)`; 1 for all.
+
+    Returns:
+        Int32 `(batch,)`.
+    """
+    shares = ops.softmax(logits / ops.where(temperature > 0, temperature, 1.0))
+
+    def filtered():
+        falling = -ops.sort(-shares, axis=1)
+        size = shares.shape[1]
+        last = ops.where(ops.logical_and(top_k > 0, top_k < size), top_k, size) - 1
+        # A token is needed while those before it do not reach `top_p`; the likeliest always is.
+        needed = ops.sum(ops.cast(ops.cumsum(falling, axis=1) - falling < top_p, "int32"), axis=1, keepdims=True)
+        least = ops.take_along_axis(falling, ops.clip(ops.minimum(last, needed - 1), 0, size - 1), axis=1)
+        return ops.where(shares >= least, shares, 0.0)
+
+    # Sorting would cost as much as a small net's whole step.
+    shares = ops.cond(ops.any(ops.logical_or(top_k > 0, top_p < 1)), filtered, lambda: shares)
+    cumulative = ops.cumsum(shares, axis=1)
+    drawn = ops.argmax(ops.cast(cumulative > uniform * cumulative[:, -1:], "float32"), axis=1)
+    drawn = ops.where(temperature[:, 0] > 0, drawn, ops.argmax(logits, axis=1))
+    return ops.cast(drawn, "int32")
+
+
+def _uniform(seeds, position):
+    """Numbers in `[0, 1)`, `(batch, 1)`: hashes of seed and place."""
+    place = mix(ops.add(ops.multiply(ops.cast(position, "uint32"), uint32(0x9E3779B9)), uint32(0x7F4A7C15)))
+    state = mix(ops.bitwise_xor(mix(ops.cast(seeds, "uint32")), place))
+    # Through int32: a float32 holds 24 bits.
+    return ops.cast(ops.cast(ops.right_shift(state, uint32(8)), "int32"), "float32")[:, None] * 2.0**-24
+
+
+def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.6):
+    """Finds the sequences that the net holds most likely, by their score per length.
+
+    A sequence of `n` tokens, its stop token included, scores `log P / ((5 + n) / 6) ** length_penalty`. Each step
+    extends the `beams` likeliest unfinished sequences by every token; finished ones are kept by their score.
+
+    Reference: Ganapathy, MLSP 2025, "Sequence to sequence models"; Wu et al. 2016, "Google's Neural Machine
+    Translation System" (the penalty).
+
+    Args:
+        decoder: A `Decoder`.
+        state: Nest of tensors with the batch as first axis: `decoder.initial_state(batch)`, or one that knows of an
+            image or a source sentence.
+        first: Int32 `(batch,)`: the token before the first.
+        beams: Sequences that are followed, at least 1 and at most half of the vocabulary.
+        length: Most tokens, static, at least 1.
+        stop: Token id that ends a sequence.
+        length_penalty: 0 for the plain log-probability.
+
+    Returns:
+        Tokens `(batch, beams, length)`, int32, best first, `stop` behind the end; scores `(batch, beams)`. Sequences
+        that reach `length` without `stop` count as ended there.
+
+    Raises:
+        ValueError: `beams` or `length` is out of range.
+    """
+    size = decoder.vocabulary_size
+    if not 1 <= beams <= size // 2:
+        raise ValueError(f"`beams` must be from 1 to half the vocabulary of {size}. Received: beams={beams}")
+    if length < 1:
+        raise ValueError(f"`length` must be at least 1. Received: length={length}")
+    batch = ops.shape(first)[0]
+
+    def norm(tokens):
+        return ((5.0 + ops.cast(tokens, "float32")) / 6.0) ** length_penalty
+
+    def take(values, rows):
+        """Picks sequences `rows (batch, n)` of `values (batch, beams, ...)`."""
+        rows = ops.reshape(rows, (*ops.shape(rows), *[1] * (len(values.shape) - 2)))
+        return ops.take_along_axis(values, rows, axis=1)
+
+    def best(scores, tokens, count):
+        scores, rows = ops.top_k(scores, count)
+        return scores, take(tokens, rows)
+
+    def body(position, current, alive, alive_tokens, done, done_tokens, state):
+        logits, state = decoder.step(ops.reshape(current, (-1,)), state, position)
+        scores = alive[:, :, None] + ops.reshape(ops.log_softmax(logits), (batch, beams, size))
+        # Twice as many: half of them may have ended, the rest fill the beams.
+        scores, places = ops.top_k(ops.reshape(scores, (batch, beams * size)), 2 * beams)
+        rows, token = ops.floor_divide(places, size), ops.mod(places, size)
+        tokens = ops.where(ops.arange(length) == position, token[:, :, None], take(alive_tokens, rows))
+        ends = ops.logical_or(token == stop, position == length - 1)
+        ended = ops.where(ends, scores / norm(position + 1), -1e30)
+        both = ops.concatenate([done_tokens, tokens], axis=1)
+        done, done_tokens = best(ops.concatenate([done, ended], axis=1), both, beams)
+        alive, kept = ops.top_k(ops.where(token == stop, -1e30, scores), beams)
+        rows = ops.reshape(ops.take_along_axis(rows, kept, axis=1) + beams * ops.arange(batch)[:, None], (-1,))
+        state = keras.tree.map_structure(lambda values: ops.take(values, rows, axis=0), state)
+        current, alive_tokens = ops.take_along_axis(token, kept, axis=1), take(tokens, kept)
+        return position + 1, current, alive, alive_tokens, done, done_tokens, state
+
+    blank = ops.full((batch, beams, length), stop, "int32")
+    # Only one of the equal beams is alive at the start.
+    alive = ops.where(ops.arange(beams) == 0, 0.0, -1e30) + ops.zeros((batch, 1))
+    state = keras.tree.map_structure(lambda values: ops.repeat(values, beams, axis=0), state)
+    current = ops.repeat(ops.cast(first, "int32")[:, None], beams, axis=1)
+    begin = (ops.convert_to_tensor(0, "int32"), current, alive, blank, ops.full((batch, beams), -1e30), blank, state)
+
+    def unfinished(position, current, alive, alive_tokens, done, *rest):
+        # An unfinished sequence can only lose: its bound is its score so far over the largest norm.
+        hopeful = ops.any(alive[:, 0] / norm(length) > done[:, -1])
+        return ops.logical_and(position < length, hopeful)
+
+    *_, done, done_tokens, _ = ops.while_loop(unfinished, body, begin)
+    return done_tokens, done
+
+
+def log_probabilities(logits, targets):
+    """Log-probabilities `(batch, length)` of int targets under logits `(batch, length, vocabulary_size)`."""
+    found = ops.take_along_axis(ops.log_softmax(ops.cast(logits, "float32")), targets[..., None], axis=-1)
+    return ops.squeeze(found, -1)

@@ -1,0 +1,15 @@
+"""Hashes in `keras.ops`, the same on every backend: unsigned multiplications and shifts."""
+
+import numpy as np
+from keras import ops
+
+
+def uint32(value):
+    return ops.convert_to_tensor(np.uint32(value))
+
+
+def mix(state):
+    """Spreads the bits of every 32-bit word over all of it (finaliser of MurmurHash3)."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        state = ops.multiply(ops.bitwise_xor(state, ops.right_shift(state, uint32(shift))), uint32(factor))
+    return ops.bitwise_xor(state, ops.right_shift(state, uint32(16)))

@@ -1,0 +1,176 @@
+"""Language models: token ids in, the logits of the token that follows each out.
+
+Each is a chain of layers that `kerasmlsp.generation.stepwise` can run one token at a time.
+"""
+
+import keras
+from keras import layers
+
+from kerasmlsp.layers import LSTM, DecoderBlock, Stateful
+from kerasmlsp.models import _text
+
+
+def simple_rnn_language_model(
+    vocabulary_size: int,
+    *,
+    units: int = 128,
+    num_layers: int = 1,
+    embedding_dim: int = 64,
+    dropout: float = 0.0,
+    stateful_batch: int | None = None,
+    name: str = "simple_rnn_language_model",
+) -> keras.Model:
+    """Builds the lecture's plain recurrent network that predicts the next character at every step.
+
+    Reference: Hota, BITS F464 (2024), "RNN Architectures: One-to-Many"; Mikolov et al. 2010, "Recurrent neural network
+    based language model".
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        units: Size of the state.
+        num_layers: Recurrent layers.
+        embedding_dim: Size of a token's vector.
+        dropout: Drop probability before, between and after the recurrent layers, in `[0, 1)`.
+        stateful_batch: Rows of a training batch whose states are carried to the next batch
+            (`kerasmlsp.layers.Stateful`); None to start every batch from zeros.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small.
+    """
+    cell = layers.SimpleRNN
+    return _recurrent(cell, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
+
+
+def lstm_language_model(
+    vocabulary_size: int,
+    *,
+    units: int = 256,
+    num_layers: int = 2,
+    embedding_dim: int = 64,
+    dropout: float = 0.2,
+    stateful_batch: int | None = None,
+    name: str = "lstm_language_model",
+) -> keras.Model:
+    """Builds stacked LSTMs that predict the next token at every step.
+
+    Reference: Hota, BITS F464 (2024), "RNN Architectures: One-to-Many"; Graves 2013, "Generating Sequences With
+    Recurrent Neural Networks"; Zaremba et al. 2014, "Recurrent Neural Network Regularization" (the dropout).
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        units: Size of the state.
+        num_layers: Recurrent layers.
+        embedding_dim: Size of a token's vector.
+        dropout: Drop probability before, between and after the recurrent layers, in `[0, 1)`.
+        stateful_batch: Rows of a training batch whose states are carried to the next batch
+            (`kerasmlsp.layers.Stateful`); None to start every batch from zeros.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small.
+    """
+    return _recurrent(LSTM, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
+
+
+def gru_language_model(
+    vocabulary_size: int,
+    *,
+    units: int = 256,
+    num_layers: int = 2,
+    embedding_dim: int = 64,
+    dropout: float = 0.2,
+    stateful_batch: int | None = None,
+    name: str = "gru_language_model",
+) -> keras.Model:
+    """Builds stacked gated recurrent units that predict the next token at every step.
+
+    Reference: Hota, BITS F464 (2024), "GRU"; Cho et al. 2014, "Learning Phrase Representations using RNN
+    Encoder-Decoder for Statistical Machine Translation".
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        units: Size of the state.
+        num_layers: Recurrent layers.
+        embedding_dim: Size of a token's vector.
+        dropout: Drop probability before, between and after the recurrent layers, in `[0, 1)`.
+        stateful_batch: Rows of a training batch whose states are carried to the next batch
+            (`kerasmlsp.layers.Stateful`); None to start every batch from zeros.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small.
+    """
+    return _recurrent(layers.GRU, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
+
+
+def gpt(
+    vocabulary_size: int,
+    *,
+    features: int = 128,
+    num_layers: int = 4,
+    num_heads: int = 4,
+    window: int = 256,
+    dropout: float = 0.1,
+    name: str = "gpt",
+) -> keras.Model:
+    """Builds a Transformer decoder that predicts the next token at every step.
+
+    Positions enter by rotation (`kerasmlsp.layers.DecoderBlock`), so that texts may be longer than `window`.
+
+    Reference: Ganapathy, MLSP 2025, "Transformers"; Radford et al. 2019, "Language Models are Unsupervised Multitask
+    Learners"; Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding".
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        features: Size of a token's vector, divisible by `2 * num_heads`.
+        num_layers: Blocks.
+        num_heads: Heads of the attention.
+        window: Tokens that a token sees, itself included.
+        dropout: Drop probability of the token vectors and the residual branches, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+    """
+    _text.check_sizes(
+        vocabulary_size=vocabulary_size, features=features, num_layers=num_layers, num_heads=num_heads, window=window
+    )
+    ids = _text.token_ids()
+    start = keras.initializers.RandomNormal(stddev=0.02)
+    states = layers.Embedding(vocabulary_size, features, embeddings_initializer=start, name="embedding")(ids)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    for i in range(num_layers):
+        states = DecoderBlock(num_heads, window, dropout=dropout, name=f"block_{i + 1}")(states)
+    states = layers.RMSNormalization(name="norm")(states)
+    return keras.Model(ids, _logits(states, vocabulary_size), name=name)
+
+
+def _recurrent(kind, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name):
+    _text.check_sizes(vocabulary_size=vocabulary_size, units=units, num_layers=num_layers, embedding_dim=embedding_dim)
+    ids = _text.token_ids()
+    states = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(ids)
+    for i in range(1, num_layers + 1):
+        states = layers.Dropout(dropout, name=f"dropout_{i}")(states)
+        recurrent = kind(units, return_sequences=True, return_state=stateful_batch is not None, name=f"recurrent_{i}")
+        if stateful_batch is not None:
+            recurrent = Stateful(recurrent, stateful_batch, name=f"stateful_{i}")
+        states = recurrent(states)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    return keras.Model(ids, _logits(states, vocabulary_size), name=name)
+
+
+def _logits(states, vocabulary_size):
+    return layers.Dense(vocabulary_size, dtype="float32", name="logits")(states)

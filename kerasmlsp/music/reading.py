@@ -1,0 +1,142 @@
+"""Piano rolls and melodies from files: MIDI, ABC, MusicXML, and JSON as the JSB chorales come."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp.files import existing, read_json
+from kerasmlsp.music.grid import length, roll_of, skyline
+from kerasmlsp.music.pieces import KEYS, LOWEST, Melody, Tune
+from kerasmlsp.music.scores import ABC, MIDI, MUSICXML, read_scores, warned
+
+_KINDS = (*MIDI, *ABC, *MUSICXML, ".json")
+
+
+def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> list[Tune]:
+    """Reads every piece of a file or folder as a piano roll of 88 keys.
+
+    A key sounds at a step where a note covers the step's first moment (an eighth of a step of lateness is forgiven), as
+    in the JSB chorales; so changes of tempo do not matter, and notes between two moments of the grid are left out, as
+    are drums, ABC's chord symbols and pitches outside the keyboard. Repeats in ABC and MusicXML are not played twice.
+    JSON holds one step after another already: `steps_per_quarter` does not change it.
+
+    Reference: Boulanger-Lewandowski, Bengio and Vincent, ICML 2012, "Modeling temporal dependencies in high-dimensional
+    sequences".
+
+    Args:
+        path: File or folder: .mid, .midi, .abc, .musicxml, .mxl, .xml, or .json: `{"train": pieces, "valid": pieces,
+            "test": pieces}` or `pieces` alone, a piece being a list of steps, a step a list of MIDI pitches.
+        steps_per_quarter: Steps of the grid in a quarter note, at least 1.
+        recursive: Whether to read the folders in a folder, too.
+
+    Returns:
+        List of `Tune`s, sorted by file, in the order of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: The file has an unknown ending, is damaged or holds no notes. In a folder such a file is left out
+            with a warning in the log, and it is an error that none is left.
+    """
+    if not isinstance(steps_per_quarter, int) or steps_per_quarter < 1:
+        raise ValueError(f"`steps_per_quarter` must be a positive integer. Received: {steps_per_quarter!r}")
+    return from_each_file(path, lambda file: _rolls(file, steps_per_quarter), recursive=recursive)
+
+
+def read_melody(path) -> Melody:
+    """Reads the melody of a file: the highest notes of the part that lies highest, on the grid of sixteenths.
+
+    Args:
+        path: File: .mid, .midi, .abc, .musicxml, .mxl or .xml. Of a collection in ABC the first tune is read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file has an unknown ending, is damaged or holds no notes.
+    """
+    score = read_scores(_file(path))[0]
+    steps = length(score.parts, 4)
+    # By time, not by count: many short notes in an accompaniment do not outweigh a long one.
+    highest = max(score.parts, key=lambda part: np.average(part.notes[:, 2], weights=_durations(part.notes)))
+    pitches, onsets = skyline(highest.notes, steps)
+    return Melody(score.name, pitches, onsets, score.key, score.bar, score.pickup)
+
+
+def from_each_file(path, read, *, recursive: bool = True) -> list:
+    """Joins the lists that `read` returns for a file, or for each file in a folder that holds music.
+
+    Raises:
+        ValueError: `read` raises it for the file, or for all files of a folder; otherwise it is logged as a warning.
+    """
+    path = existing(path)
+    if path.is_file():
+        return read(path)
+    files = sorted(path.rglob("*") if recursive else path.iterdir())
+    files = [file for file in files if file.suffix.lower() in _KINDS and file.is_file()]
+    pieces = []
+    for file in files:
+        try:
+            pieces += read(file)
+        except ValueError as error:
+            warned(error)
+    if not pieces:
+        raise ValueError(f"`path` must hold music in files ending in {', '.join(_KINDS)}. Received: {path}")
+    return pieces
+
+
+def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
+    """Reads JSON in the format of the JSB chorales.
+
+    Returns:
+        Tuples of a name, the split or None, and the piece: a list of steps, each a list of MIDI pitches as int; numbers
+        below 1 and NaN, which stand for silence in some versions, are 0.
+
+    Raises:
+        ValueError: The file is damaged or of another form.
+    """
+    content = read_json(path)
+    splits = content if isinstance(content, dict) else {None: content}
+    pieces = []
+    try:
+        for split, group in splits.items():
+            for number, piece in enumerate(group):
+                name = "-".join(str(part) for part in (path.stem, split, number) if part is not None)
+                pieces.append((name, split, [[_pitch(pitch) for pitch in step] for step in piece]))
+    except (TypeError, ValueError) as error:
+        form = '{"train": [[[60, 64], [60]]]}: splits of pieces of steps of MIDI pitches'
+        raise ValueError(f"`path` must hold JSON like {form}. Received: {path} ({error})") from error
+    if not any(step for _, _, piece in pieces for step in piece):
+        raise ValueError(f"`path` must hold notes. Received: {path}, which holds none")
+    return pieces
+
+
+def _pitch(number) -> int:
+    if isinstance(number, str | bool) or not (number != number or number == int(number) <= 127):
+        raise ValueError(f"{number!r} is no MIDI pitch")
+    return int(number) if number > 0 else 0
+
+
+def _rolls(path: Path, steps_per_quarter: int) -> list[Tune]:
+    if path.suffix.lower() == ".json":
+        return [Tune(name, _roll(piece), None, split) for name, split, piece in read_steps(path)]
+    tunes = [Tune(score.name, *roll_of(score.parts, steps_per_quarter)) for score in read_scores(path)]
+    tunes = [tune for tune in tunes if tune.roll.any()]
+    if not tunes:
+        raise ValueError(f"`path` must hold notes of a piano on the grid. Received: {path}, which holds none")
+    return tunes
+
+
+def _roll(piece: list) -> np.ndarray:
+    roll = np.zeros((len(piece), 128), bool)
+    for step, pitches in enumerate(piece):
+        roll[step, pitches] = True
+    return roll[:, LOWEST : LOWEST + KEYS]
+
+
+def _durations(notes: np.ndarray) -> np.ndarray:
+    return np.maximum(notes[:, 1] - notes[:, 0], 1e-9)
+
+
+def _file(path) -> Path:
+    path = existing(path)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a file, not a folder. Received: {path}")
+    return path

@@ -1,0 +1,182 @@
+"""Music files of every kind as lists of notes: MIDI through pretty_midi, ABC and MusicXML through music21.
+
+Both are imported where they are used, so that importing this module costs nothing.
+"""
+
+import contextlib
+import logging
+import re
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasmlsp.music.grid import Part
+from kerasmlsp.music.pieces import STEPS_PER_QUARTER
+
+MIDI = (".mid", ".midi")
+ABC = (".abc",)
+MUSICXML = (".musicxml", ".mxl", ".xml")
+
+_LONGEST = 50_000  # quarters, half a day: a damaged file may claim years, and fill the memory
+
+
+class Score(NamedTuple):
+    """What a file holds: its parts that have notes, and what it tells of key and metre, as in `Chorale`."""
+
+    name: str
+    parts: list[Part]
+    key: tuple[int, str] | None
+    bar: int | None
+    pickup: int
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Reads one file: several scores where it is a collection in ABC, otherwise one.
+
+    Drums, grace notes and chord symbols that are not written out are left out; repeats are not played twice.
+
+    Raises:
+        ValueError: The ending is unknown, or the file is damaged or has no notes.
+    """
+    ending = path.suffix.lower()
+    if ending in MIDI:
+        scores = [_midi(path)]
+    elif ending in ABC:
+        scores = _abc(path)
+    elif ending in MUSICXML:
+        scores = [_musicxml(path)]
+    else:
+        raise ValueError(f"`path` must end in {', '.join(MIDI + ABC + MUSICXML)}. Received: {path}")
+    if not any(score.parts for score in scores):
+        raise ValueError(f"`path` must hold notes. Received: {path}, which holds none")
+    for part in (part for score in scores for part in score.parts):
+        if part.notes[:, 1].max() > _LONGEST:
+            raise ValueError(f"`path` must hold at most {_LONGEST} quarters. Received: {path}, perhaps damaged")
+    return [score for score in scores if score.parts]
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """mido and music21 meet a damaged file with whatever exception it leads them to."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # not there, not allowed, not installed: the file is not to blame
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise ValueError(
+            f"`path` must be a whole file of the kind its ending says. Received: {path} ({reason})"
+        ) from error
+
+
+def _midi(path: Path) -> Score:
+    import pretty_midi
+
+    with _explained(path), warnings.catch_warnings():
+        # Time signatures in later tracks are common, and pretty_midi's own ticks are undone below.
+        warnings.filterwarnings("ignore", message="Tempo, Key or Time signature change events found on non-zero tracks")
+        midi = pretty_midi.PrettyMIDI(str(path))
+        parts = [_midi_part(midi, instrument) for instrument in midi.instruments if not instrument.is_drum]
+    key = None
+    if len({change.key_number for change in midi.key_signature_changes}) == 1:
+        number = midi.key_signature_changes[0].key_number
+        key = (number % 12, "major" if number < 12 else "minor")
+    metres = {(change.numerator, change.denominator) for change in midi.time_signature_changes}
+    bars = [4 * STEPS_PER_QUARTER * numerator / denominator for numerator, denominator in metres]
+    return Score(path.stem, [part for part in parts if len(part.notes)], key, _single(bars), 0)
+
+
+def _midi_part(midi, instrument) -> Part:
+    # In ticks, not seconds: a change of tempo must not move the grid.
+    quarters = [
+        (midi.time_to_tick(note.start) / midi.resolution, midi.time_to_tick(note.end) / midi.resolution, note.pitch)
+        for note in instrument.notes
+    ]
+    return Part(instrument.name, np.array(quarters, float).reshape(-1, 3))
+
+
+def _single(bars) -> int | None:
+    """The one length of all bars in steps, or None."""
+    return int(bars[0]) if len(set(bars)) == 1 and bars[0] == int(bars[0]) and bars[0] >= 1 else None
+
+
+def _abc(path: Path) -> list[Score]:
+    """Every tune is read by itself, so that one that is damaged does not take the others along."""
+    from music21 import converter
+
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # ABC of the nineties
+        text = content.decode("latin1")
+    header, *tunes = re.split(r"^(?=X:)", text, flags=re.MULTILINE)
+    scores, failure = [], ValueError(f"`path` must hold tunes that begin with a line `X:`. Received: {path}")
+    for tune in tunes:
+        number = tune[2:].split("\n", 1)[0].strip()
+        name = path.stem if len(tunes) == 1 else f"{path.stem}-{number}"
+        try:
+            with _explained(f"{path}, tune {number}"):
+                scores.append(_music21_score(name, converter.parseData(header + tune, format="abc")))
+        except ValueError as error:
+            failure = error
+            if len(tunes) > 1:
+                warned(error)
+    if not scores:
+        raise failure
+    return scores
+
+
+def warned(error: Exception):
+    """Logs that a piece is left out."""
+    logging.getLogger("kerasmlsp").warning("Left out: %s", error)
+
+
+def _musicxml(path: Path) -> Score:
+    from music21 import converter
+
+    if not path.stat().st_size:
+        raise ValueError(f"`path` must hold notes. Received: {path}, which is empty")
+    with _explained(path):
+        # Without its pickles in the temporary folder: whoever may write there could make this run anything.
+        return _music21_score(
+            path.stem, converter.parse(str(path), format="musicxml", forceSource=True, storePickle=False)
+        )
+
+
+def _music21_score(name: str, score) -> Score:
+    from music21 import key, meter
+
+    streams = [(part.partName or "", part) for part in score.parts] or [("", score)]
+    parts = [Part(title, _music21_notes(stream)) for title, stream in streams]
+    first = streams[0][1]
+    keys = [(found.tonic.pitchClass, found.mode) for found in first.recurse().getElementsByClass(key.Key)]
+    found = keys[0] if keys and keys[0][1] in ("major", "minor") else None
+    metres = first.recurse().getElementsByClass(meter.TimeSignature)
+    bar = _single([STEPS_PER_QUARTER * metre.barDuration.quarterLength for metre in metres])
+    return Score(name, [part for part in parts if len(part.notes)], found, bar, _pickup(first, bar))
+
+
+def _pickup(part, bar: int | None) -> int:
+    measures = part.getElementsByClass("Measure")
+    if bar is None or not measures:
+        return 0
+    steps = int(STEPS_PER_QUARTER * measures[0].duration.quarterLength)
+    return steps if steps < bar else 0
+
+
+def _music21_notes(stream) -> np.ndarray:
+    rows: list[list[float]] = []
+    for element in stream.flatten().notes:
+        if "ChordSymbol" in element.classes or element.duration.isGrace:
+            continue
+        start, end = float(element.offset), float(element.offset + element.quarterLength)
+        for note in element.notes if element.isChord else (element,):
+            tied = note.tie is not None and note.tie.type in ("stop", "continue")
+            held = next((row for row in reversed(rows) if row[1:] == [start, note.pitch.midi]), None) if tied else None
+            if held:
+                held[1] = end
+            else:
+                rows.append([start, end, note.pitch.midi])
+    return np.array(rows, float).reshape(-1, 3)
