@@ -4,7 +4,7 @@
     tokens, log_probabilities, _ = fill(decoder, template(prompts, lengths, 100), seeds=seeds, temperature=0.8)
 
 Everything is `keras.ops` with static shapes, so that it compiles with XLA on every backend.
-`kerasmlsp.chunking` makes a TensorFlow function for texts of any length out of it.
+`kerasmlsp.chunking` makes a TensorFlow function for any number and length of texts out of it.
 """
 
 import dataclasses
@@ -102,24 +102,32 @@ def _link(layer):
     raise ValueError(f"`model` must be a chain of causal layers. Received: {type(layer).__name__} {layer.name!r}")
 
 
-def template(prompts, lengths, length):
+def template(prompts, lengths, free):
     """Prompts with free places behind, for `fill`.
 
     Args:
         prompts: Int `(batch, prompt_length)`, padded on the right.
         lengths: Int `(batch,)`: tokens of each prompt.
-        length: Free places behind each prompt, static.
+        free: Free places behind each prompt: an int, or a tensor `(batch,)`.
 
     Returns:
-        Int32 `(batch, prompt_length + length)`: tokens, then `FREE`; behind the last free place token 0, so that
+        Int32 `(batch, prompt_length + max(free))`: tokens, then `FREE`; behind the last free place token 0, so that
         nothing is sampled there.
     """
-    width = prompts.shape[1]
-    places = ops.arange(width + length)
-    lengths = ops.cast(lengths, "int32")[:, None]
-    given = ops.pad(ops.cast(prompts, "int32"), ((0, 0), (0, length)))
-    free = ops.logical_and(places >= lengths, places < lengths + length)
-    return ops.where(free, FREE, ops.where(places < lengths, given, 0))
+    lengths, free = ops.cast(lengths, "int32")[:, None], ops.reshape(ops.cast(free, "int32"), (-1, 1))
+    room = ops.max(free)
+    given = ops.cast(prompts, "int32")
+    places = ops.arange(ops.shape(given)[1] + room)
+    given = ops.concatenate([given, ops.zeros((ops.shape(given)[0], room), "int32")], axis=1)
+    wanted = ops.logical_and(places >= lengths, places < lengths + free)
+    return ops.where(wanted, FREE, ops.where(places < lengths, given, 0))
+
+
+def begin(decoder, batch, start=0):
+    """What `fill` carries when nothing is filled yet: the logits after the token `start`, and the state."""
+    tokens = ops.zeros((batch,), "int32") + start
+    logits, state = decoder.step(tokens, decoder.initial_state(batch), ops.convert_to_tensor(0, "int32"))
+    return ops.convert_to_tensor(1, "int32"), ops.zeros((batch,), "int32") > 0, logits, state
 
 
 def fill(
@@ -153,17 +161,14 @@ def fill(
         stop: Token id that ends a row: the free places after it get it too. None for none.
         stop_from: Scalar or `(batch,)`; before this place `stop` is not drawn.
         start: Token id that stands before the first place.
-        carry: Third value of the call that filled the places before; None at the start.
+        carry: Third value of the call that filled the places before; None at the start of the texts.
 
     Returns:
         Tokens `(batch, length)`, int32; the log-probability of each under the net itself, float32, 0 behind the end;
         and what is carried to a call that goes on.
     """
     batch, length = ops.shape(template)[0], template.shape[1]
-    if carry is None:
-        tokens = ops.zeros_like(template[:, 0]) + start
-        logits, state = decoder.step(tokens, decoder.initial_state(batch), ops.convert_to_tensor(0, "int32"))
-        carry = (ops.convert_to_tensor(1, "int32"), ops.zeros_like(template[:, 0]) > 0, logits, state)
+    carry = begin(decoder, batch, start) if carry is None else carry
     temperature, top_k, top_p, stop_from = (
         ops.zeros_like(seeds[:, None], dtype=dtype) + ops.reshape(ops.cast(value, dtype), (-1, 1))
         for value, dtype in ((temperature, "float32"), (top_k, "int32"), (top_p, "float32"), (stop_from, "int32"))
@@ -189,8 +194,8 @@ def fill(
         return place + 1, position + 1, ended, logits, state, tokens, scores
 
     empty = ops.zeros_like(template)
-    begin = (ops.convert_to_tensor(0, "int32"), *carry, empty, ops.cast(empty, "float32"))
-    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < length, body, begin)
+    loop = (ops.convert_to_tensor(0, "int32"), *carry, empty, ops.cast(empty, "float32"))
+    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < length, body, loop)
     return tokens, scores, tuple(carry)
 
 

@@ -1,0 +1,79 @@
+"""Generation of any number and length of texts by a function that is compiled for few shapes (TensorFlow)."""
+
+import keras
+import tensorflow as tf
+
+from kerasmlsp import generation
+
+
+class Filler(tf.Module):
+    """`generation.fill` for templates of any shape, to be called, or kept in a saved model.
+
+    XLA compiles for one shape. So a template is filled in chunks of a fixed length, each going on where the one before
+    stopped, and the batch is filled up to a power of two.
+
+    Args:
+        model: A causal model, see `generation.stepwise`.
+        chunk: Places that are filled at a time, at least 1.
+        start: Token id that stands before the first place.
+        stop: Token id that ends a row, or None.
+        jit: Whether to compile with XLA.
+    """
+
+    def __init__(self, model, *, chunk=64, start=0, stop=None, jit=True):
+        super().__init__()
+        self.decoder = generation.stepwise(model)
+        self.chunk, self.start, self.stop = chunk, start, stop
+        self._advance = tf.function(self._fill, jit_compile=jit)
+
+    @tf.function
+    def __call__(self, template, seeds, temperature, top_k, top_p, stop_from=0):
+        """Fills the free places.
+
+        Args:
+            template: Int32 `(batch, length)`: token ids, and `generation.FREE` where a token is wanted.
+            seeds: Int `(batch,)`.
+            temperature, top_k, top_p, stop_from: Scalars or `(batch,)`, see `generation.fill`.
+
+        Returns:
+            Tokens `(batch, length)`, int32, and their log-probabilities, float32.
+        """
+        batch, length = tf.unstack(tf.shape(template))
+        rows = _power_of_two(batch)
+        chunks = -(-length // self.chunk)
+        template = tf.pad(template, [[0, rows - batch], [0, chunks * self.chunk - length]])
+        row_wise = [_by_row(value, batch, rows, template.dtype) for value in (seeds, top_k, stop_from)]
+        row_wise += [_by_row(value, batch, rows, tf.float32) for value in (temperature, top_p)]
+        carry = keras.tree.flatten(generation.begin(self.decoder, rows, self.start))
+        tokens = tf.TensorArray(tf.int32, chunks, element_shape=(None, self.chunk))
+        scores = tf.TensorArray(tf.float32, chunks, element_shape=(None, self.chunk))
+
+        def body(i, tokens, scores, *carry):
+            here = template[:, i * self.chunk : (i + 1) * self.chunk]
+            found, score, *carry = self._advance(here, *row_wise, *carry)
+            return i + 1, tokens.write(i, found), scores.write(i, score), *carry
+
+        _, tokens, scores, *_ = tf.while_loop(lambda i, *_: i < chunks, body, (0, tokens, scores, *carry))
+        return tuple(
+            tf.reshape(tf.transpose(each.stack(), (1, 0, 2)), (rows, chunks * self.chunk))[:batch, :length]
+            for each in (tokens, scores)
+        )
+
+    def _fill(self, template, seeds, top_k, stop_from, temperature, top_p, *carry):
+        template = tf.ensure_shape(template, (None, self.chunk))
+        nest = keras.tree.pack_sequence_as(generation.begin(self.decoder, 1, self.start), carry)
+        settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_from": stop_from}
+        tokens, scores, carry = generation.fill(
+            self.decoder, template, seeds=seeds, stop=self.stop, carry=nest, **settings
+        )
+        return tokens, scores, *keras.tree.flatten(carry)
+
+
+def _power_of_two(batch):
+    bits = tf.math.ceil(tf.math.log(tf.cast(tf.maximum(batch, 1), tf.float32)) / tf.math.log(2.0) - 1e-4)
+    return tf.cast(tf.round(2.0**bits), tf.int32)
+
+
+def _by_row(value, batch, rows, dtype):
+    value = tf.broadcast_to(tf.reshape(tf.cast(value, dtype), (-1,)), (batch,))
+    return tf.pad(value, [[0, rows - batch]], constant_values=tf.cast(1, dtype))
