@@ -4,6 +4,7 @@ Nothing heavy is imported here: every `--help` passes through this file.
 """
 
 import contextlib
+import dataclasses
 import errno
 import json
 import logging
@@ -69,6 +70,52 @@ text_column_option = click.option(
 label_column_option = click.option(
     "--label-column", default="label", show_default=True, metavar="NAME", help="Column of --data that holds the label."
 )
+
+
+def field_option(config, name: str, kind, text: str, none: str = "off"):
+    """An option with the name and the default of a field of a configuration.
+
+    Args:
+        config: The dataclass.
+        name: The field.
+        kind: Type of the option.
+        text: Its help.
+        none: What the help says of the default None.
+    """
+    default = getattr(config, name)
+    shown = none if default is None else True
+    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=shown, help=text)
+
+
+def configuration(context: click.Context, config, run: Path | None, values: dict):
+    """Makes a run's configuration of the values of its options, or takes that of a run that is to be gone on with.
+
+    Args:
+        context: Of the command, which knows the options that were given.
+        config: The dataclass, with the field `app`.
+        run: Folder of the run to go on with, or None.
+        values: Options by field; paths become absolute, so that a run can be resumed from another folder.
+
+    Raises:
+        ValueError: An option was given that the run was not started with.
+    """
+    values = {name: os.path.abspath(value) if isinstance(value, Path) else value for name, value in values.items()}
+    if run is None:
+        return config(**values)
+    with quiet_imports():
+        from kerasmlsp import training
+
+    stored = training.read_config(run, config.app)
+    fields = {field.name for field in dataclasses.fields(config)}
+    started = config(**{name: value for name, value in stored.items() if name in fields})
+    for name, value in values.items():
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and value != getattr(started, name):
+            raise ValueError(
+                f"The run {run} was started with {name}={getattr(started, name)!r}, which `--resume` keeps. "
+                f"Received: {value!r}; leave the option out, or start another run."
+            )
+    return started
 
 
 def print_results(results: dict | list, as_json: bool = False):

@@ -1,7 +1,6 @@
 """The commands of the sentiment application."""
 
-import dataclasses
-import os
+import functools
 from pathlib import Path
 
 import click
@@ -24,12 +23,7 @@ def sentiment():
     """
 
 
-def _number(name, kind, text):
-    """An option with the name and the default of a field of `Config`."""
-    default = getattr(Config, name)
-    shown = "the architecture's own" if name in ("epochs", "learning_rate") else "off"
-    shown = True if default is not None else shown
-    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=shown, help=text)
+_number = functools.partial(options.field_option, Config)
 
 
 @sentiment.command()
@@ -45,9 +39,11 @@ def _number(name, kind, text):
 @options.run_option
 @click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
 @options.seed_option
-@_number("epochs", click.IntRange(min=1), "Epochs of each net.")
+@_number("epochs", click.IntRange(min=1), "Epochs of each net.", none="the architecture's own")
 @_number("batch_size", click.IntRange(min=1), "Texts in a batch.")
-@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
+@_number(
+    "learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own"
+)
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
@@ -77,7 +73,7 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp sentiment train --run imdb --resume
     """
     folder = RUNS / run
-    config = _stored(context, folder, values) if resume else Config(**_plain(values))
+    config = options.configuration(context, Config, folder if resume else None, values)
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import train as app
     try:
@@ -88,28 +84,6 @@ def train(context, run, resume, as_json, **values):
         result["nets"] = [{"net": net, **row} for net, row in result["nets"].items()]
     options.print_results(result, as_json)
     click.echo(f"Next: kerasmlsp sentiment evaluate --run {run} --data TEST_FILE", err=True)
-
-
-def _plain(values):
-    """Paths as absolute text: a run can be resumed from another folder."""
-    return {name: os.path.abspath(value) if isinstance(value, Path) else value for name, value in values.items()}
-
-
-def _stored(context, folder, values):
-    with options.quiet_imports():
-        from kerasmlsp import training
-
-    stored = training.read_config(folder, "sentiment")
-    fields = {field.name for field in dataclasses.fields(Config)}
-    config = Config(**{name: value for name, value in stored.items() if name in fields})
-    for name, value in _plain(values).items():
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and value != getattr(config, name):
-            raise ValueError(
-                f"The run {folder} was started with {name}={getattr(config, name)!r}, which `--resume` keeps. "
-                f"Received: {value!r}; leave the option out, or start another run."
-            )
-    return config
 
 
 @sentiment.command()
