@@ -15,6 +15,7 @@ import click
 
 import kerasmlsp
 from kerasmlsp.apps import options
+from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.sentiment import cli as sentiment
 
 _OPTIONAL = (
@@ -125,7 +126,7 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, sentiment.sentiment):
+for command in (doctor, chargen.chargen, sentiment.sentiment):
     root.add_command(command)
 
 

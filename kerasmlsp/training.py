@@ -273,6 +273,15 @@ def _built(build, seed, deterministic, precision, jit):
     return model
 
 
+def has_fast_bfloat16():
+    """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
+
+    With AMX, products of the sizes of small Transformers took a quarter to a sixth of the time here.
+    """
+    flags = Path("/proc/cpuinfo")
+    return _accelerated() or (flags.exists() and "amx_bf16" in flags.read_text().split())
+
+
 def _accelerated():
     try:
         return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())

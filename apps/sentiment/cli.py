@@ -41,9 +41,7 @@ _number = functools.partial(options.field_option, Config)
 @options.seed_option
 @_number("epochs", click.IntRange(min=1), "Epochs of each net.", none="the architecture's own")
 @_number("batch_size", click.IntRange(min=1), "Texts in a batch.")
-@_number(
-    "learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own"
-)
+@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")

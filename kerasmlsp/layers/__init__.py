@@ -2,10 +2,13 @@
 
 from kerasmlsp.layers.attention import AttentionPooling
 from kerasmlsp.layers.calibration import LengthCalibration
+from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
+from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
 from kerasmlsp.layers.recurrent import LSTM, Stateful
 from kerasmlsp.layers.transformer import DecoderBlock
+from kerasmlsp.layers.voices import VoiceTransformer
 
 __all__ = [
     "LSTM",
@@ -16,4 +19,8 @@ __all__ = [
     "NaiveBayesNgrams",
     "SinusoidalPosition",
     "Stateful",
+    "TemporalBlock",
+    "VoiceEmbedding",
+    "VoiceState",
+    "VoiceTransformer",
 ]

@@ -1,8 +1,10 @@
 """The catalogue of model builders: functions that return an untrained, uncompiled `keras.Model`."""
 
 from kerasmlsp.models.attention import attention_lstm
+from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
 from kerasmlsp.models.ensembles import calibrated_ensemble
+from kerasmlsp.models.frames import frame_gru, frame_lstm, frame_rnn, frame_tcn, frame_transformer
 from kerasmlsp.models.language import (
     gpt,
     gru_language_model,
@@ -16,6 +18,12 @@ from kerasmlsp.models.transformer import transformer_classifier
 __all__ = [
     "attention_lstm",
     "calibrated_ensemble",
+    "chorale_transformer",
+    "frame_gru",
+    "frame_lstm",
+    "frame_rnn",
+    "frame_tcn",
+    "frame_transformer",
     "gpt",
     "gru_language_model",
     "lstm_classifier",
@@ -23,5 +31,6 @@ __all__ = [
     "naive_bayes_ngrams",
     "simple_rnn_language_model",
     "text_cnn",
+    "tonicnet",
     "transformer_classifier",
 ]

@@ -181,9 +181,7 @@ def frame_transformer(
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
     """
-    _text.check_sizes(
-        num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window
-    )
+    _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     frames = _frames(num_keys)
     states = layers.Dropout(input_dropout, name="input_dropout")(frames)
     states = layers.Dense(features, name="embedding")(states)

@@ -1,0 +1,78 @@
+"""How well a run foretells text that it has not seen."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import datasets, training
+from kerasmlsp.apps.chargen import data, model
+from kerasmlsp.apps.chargen.config import Config
+
+EVALUATION = "evaluation"
+
+
+def load(run: Path):
+    """Loads a finished run.
+
+    Returns:
+        The net in float32, the configuration, and the dict of `config.json`.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or a file of it is damaged.
+    """
+    run = Path(run)
+    stored = training.read_config(run, "chargen")
+    config = Config(**{name: stored[name] for name in Config.__dataclass_fields__})
+    trained = training.load_model(run / training.MODEL)
+    return model.for_inference(trained, config, len(stored["characters"])), config, stored
+
+
+def evaluate(run: Path, path=None):
+    """Measures a run on the held-out end of its text, or on another text.
+
+    Args:
+        run: Folder of a finished run.
+        path: Text file or folder; None for the end of the text that the run was trained on.
+
+    Returns:
+        Dict of `metrics`: nats per character and perplexity, each with its 95 % interval, over windows that begin
+        without context and with the state carried through the whole text; and of the file written.
+
+    Raises:
+        ValueError: The run's own text has changed, or the text has none of the run's characters.
+    """
+    run = Path(run)
+    net, config, stored = load(run)
+    known = stored["characters"]
+    text = data.read(path) if path else data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    ids = data.encode(text, known)
+    if not path:
+        if datasets.fingerprint([text], [""]) != stored["fingerprint"]:
+            raise ValueError(f"The text {config.data or config.dataset} has changed since the run was trained on it.")
+        ids = data.split(ids, config.held_out_share, config.validation_share)[2]
+    if len(ids) < 2:
+        raise ValueError(f"`data` must hold at least two characters that the run knows. Received: {len(ids)}")
+    windows, carried = model.nats(net, ids, config.window, known)
+    result = {
+        "characters": len(ids),
+        "left out": len(text) - len(ids) if path else 0,
+        "fingerprint": datasets.fingerprint([text], [""]),
+        "metrics": {**_measured("windows", windows), **_measured("carried", carried)},
+    }
+    file = run / EVALUATION / "metrics.json"
+    file.parent.mkdir(exist_ok=True)
+    training.write_atomically(file, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    return {**result, "files": [str(file)]}
+
+
+def _measured(name, nats):
+    """The mean of pieces of text with its normal interval; neighbouring pieces are taken as independent."""
+    mean, error = float(nats.mean()), 1.96 * float(nats.std(ddof=1)) / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
+    values = {"value": mean, "low": mean - error, "high": mean + error}
+    return {
+        f"nats per character, {name}": values,
+        f"perplexity, {name}": {each: float(np.exp(value)) for each, value in values.items()},
+    }

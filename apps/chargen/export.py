@@ -1,0 +1,64 @@
+"""From a run to a saved model."""
+
+from pathlib import Path
+
+from kerasmlsp import exporting, files, training
+from kerasmlsp.apps.chargen import evaluate, model
+
+PROMPTS = ["", "The ", "What is the matter?\n"]
+
+
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Text, character by character"):
+    """Exports a run as the next version of the saved model `chargen`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    """
+    run = Path(run)
+    net, config, stored = evaluate.load(run)
+    functions, track = model.endpoints(net, stored["characters"])
+    kept, chosen = config.held_out_share, config.validation_share
+    card = {
+        "title": title,
+        "description": "Writes on after a prompt, in the manner of the text that it was trained on.",
+        "characters": stored["characters"],
+        "data": data,
+        "licence": licence,
+        "split": f"Trained on the first {1 - kept - chosen:.0%} of {stored['text']} characters; the next {chosen:.0%} "
+        f"selected the epoch, the last {kept:.0%} were held out. Seed {config.seed}.",
+        "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
+        "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it.",
+        "training": {key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},
+        **_measured(run),
+    }
+    rows = len(PROMPTS)
+    settings = {name: [value] * rows for name, value in model.DEFAULTS.items()}
+    examples = {
+        "serving_default": {"prompt": PROMPTS},
+        "generate": {"prompt": PROMPTS, **settings, "length": [40, 0, 7], "top_p": [0.9, 1.0, 1.0]},
+    }
+    return exporting.export(models, "chargen", functions, track=track, examples=examples, card=card)
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its validation values where it was not evaluated."""
+    path = run / evaluate.EVALUATION / "metrics.json"
+    if path.exists():
+        result = files.read_json(path)
+        evaluated = f"{result['characters']} characters, fingerprint {result['fingerprint']}"
+        return {"metrics": result["metrics"], "evaluated": evaluated}
+    return {
+        "metrics": {"nats per character where the epoch was selected": training.best_row(run)["val_loss"]},
+        "evaluated": "where the epoch was selected only: run evaluate first",
+    }

@@ -1,0 +1,74 @@
+"""From a text to a run."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from kerasmlsp import datasets, training
+from kerasmlsp.apps.chargen import data, model
+from kerasmlsp.apps.chargen.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains the configured net on the first part of a text.
+
+    The run folder gets `config.json`, which also holds the known characters, and what `kerasmlsp.training.fit` writes.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, the numbers of characters, and the best epoch's values.
+
+    Raises:
+        ValueError: The text cannot be used, or the folder holds another run.
+    """
+    run = Path(run)
+    if (run / training.CONFIG).exists() and not resume:
+        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    text = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    known = data.characters(text, config.max_characters)
+    ids = data.encode(text, known)
+    chosen, validation, held_out = data.split(ids, config.held_out_share, config.validation_share)
+    batches = data.training_batches(chosen, config, model.option(config, "batch_size"))
+    facts = {"characters": known, "fingerprint": datasets.fingerprint([text], [""]), "text": len(ids)}
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    log.info("%d characters of %d kinds: %d to train on.", len(ids), len(known), len(chosen))
+    epochs = model.option(config, "epochs")
+    steps = epochs * len(batches.order(0))
+    trained = training.fit(
+        lambda: model.compiled(config, len(known), steps),
+        batches,
+        run=run,
+        epochs=epochs,
+        validation=_validation(validation, config.window),
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=_precision(config),
+        jit={"auto": "auto", "on": True, "off": False}[config.jit],
+        resume=resume,
+    )
+    return {
+        "run": str(run),
+        "parameters": sum(weight.shape.num_elements() for weight in trained.trainable_variables),
+        "characters": {"trained on": len(chosen), "selected on": len(validation), "held out": len(held_out)},
+        "best epoch": training.best_row(run),
+    }
+
+
+def _validation(ids, window):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(data.independent_windows(ids, window)).batch(64)
+
+
+def _precision(config):
+    # Matrix products are most of a Transformer's work; a recurrent net's sequence is one operation in float32 only.
+    if config.precision == "auto" and config.architecture == "gpt" and training.has_fast_bfloat16():
+        return "mixed_bfloat16"
+    return config.precision

@@ -1,0 +1,134 @@
+"""Chorales: which are held out, and windows of them as tokens."""
+
+import dataclasses
+
+import numpy as np
+
+from kerasmlsp import batching, music
+from kerasmlsp.layers.chorales import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, PREFACE, REST, START, STOP
+
+_HIGHEST = LOWEST + PITCHES - 1
+_ORDER = [0, 3, 2, 1]  # of the tokens: soprano, bass, tenor, alto
+_MOTIF = 8  # intervals
+_SAME = 0.5  # share of motifs
+# How well each pitch class fits C major and C minor: Krumhansl and Kessler 1982.
+_PROFILES = np.array(
+    [
+        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
+    ]
+)
+
+
+def read(path=None, *, json_steps_per_quarter=4):
+    """Reads chorales, each with a key and a metre.
+
+    Args:
+        path: File or folder, see `music.read_chorales`; None for Bach's in the corpus of music21.
+        json_steps_per_quarter: Steps in a quarter note of JSON.
+
+    Returns:
+        List of `music.Chorale`s with at least four steps; the key is estimated where the file does not tell it.
+
+    Raises:
+        ValueError: The data cannot be used, or a note is out of the four voices' reach.
+    """
+    pieces = music.read_chorales(path, json_steps_per_quarter=json_steps_per_quarter)
+    pieces = [completed(piece) for piece in pieces if len(piece.pitches) >= 4]
+    if not pieces:
+        raise ValueError(f"`--data` must hold pieces of at least four sixteenths. Received: {path}")
+    return pieces
+
+
+def completed(piece):
+    """Returns a chorale with a key, a bar of known length and a pickup."""
+    sung = piece.pitches[piece.pitches != 0]
+    if sung.size and not LOWEST <= sung.min() <= sung.max() <= _HIGHEST:
+        raise ValueError(
+            f"Notes must be between MIDI pitch {LOWEST} and {_HIGHEST} for four voices. "
+            f"Received: {sung.min()} to {sung.max()} in {piece.name}"
+        )
+    bar = piece.bar if piece.bar in BARS else BARS[0]
+    return dataclasses.replace(piece, key=piece.key or key_of(piece.pitches), bar=bar, pickup=piece.pickup % bar)
+
+
+def key_of(pitches):
+    """Estimates the key of MIDI pitches (0 for a rest) by how their pitch classes correlate with those of each key.
+
+    Reference: Krumhansl 1990, "Cognitive Foundations of Musical Pitch".
+    """
+    pitches = np.asarray(pitches)
+    counts = np.bincount(pitches[pitches > 0] % 12, minlength=12).astype(float)
+    if not counts.any():
+        return 0, "major"
+    fits = [[np.corrcoef(np.roll(profile, tonic), counts)[0, 1] for tonic in range(12)] for profile in _PROFILES]
+    mode, tonic = np.unravel_index(np.argmax(np.nan_to_num(fits)), (2, 12))
+    return int(tonic), ("major", "minor")[mode]
+
+
+def melodies(pieces):
+    """Numbers pieces by melody: two have one where half of the motifs of the shorter soprano are in the other.
+
+    A motif is eight intervals in a row, so that transposition, metre and metrical shift make no difference.
+    """
+    motifs = []
+    for piece in pieces:
+        leaps = np.diff(piece.pitches[piece.onsets[:, 0], 0].astype(int))
+        motifs.append({tuple(leaps[i : i + _MOTIF]) for i in range(max(1, len(leaps) - _MOTIF + 1))})
+    group = list(range(len(pieces)))
+    for second in range(len(pieces)):
+        for first in range(second):
+            shared = len(motifs[first] & motifs[second])
+            if shared >= _SAME * min(len(motifs[first]), len(motifs[second])):
+                old, new = group[second], group[first]
+                group = [new if each == old else each for each in group]
+    return np.array(group)
+
+
+def split(pieces, config):
+    """Divides pieces such that no melody is in two parts, or as the file says.
+
+    Args:
+        pieces: List of `music.Chorale`s.
+        config: Dict with `split_seed`, `test_share` and `validation_share`.
+
+    Returns:
+        Dict of "train", "valid" and "test" to lists of pieces.
+
+    Raises:
+        ValueError: There are fewer than three melodies, or the file's own split lacks a part.
+    """
+    if any(piece.split for piece in pieces):
+        parts = {name: [piece for piece in pieces if piece.split == name] for name in ("train", "valid", "test")}
+        if lacking := [name for name, part in parts.items() if not part]:
+            raise ValueError(f"A file that names a split must have train, valid and test. Received: no {lacking[0]}")
+        return parts
+    groups = melodies(pieces)
+    order = np.random.default_rng(config["split_seed"]).permutation(np.unique(groups))
+    if len(order) < 3:
+        raise ValueError(f"`--data` must hold at least 3 pieces of different melody. Received: {len(order)}")
+    parts, rest = {}, list(order)
+    for name, share in (("test", config["test_share"]), ("valid", config["validation_share"])):
+        parts[name] = []
+        while not parts[name] or (len(parts[name]) < share * len(pieces) and len(rest) > 1):
+            chosen = rest.pop()
+            parts[name] += [piece for piece, group in zip(pieces, groups, strict=True) if group == chosen]
+    return {"train": [piece for piece, group in zip(pieces, groups, strict=True) if group in rest], **parts}
+
+
+def tokens(piece, start=0, stop=None):
+    """Encodes steps `start` to `stop` of a completed chorale: int32 `(4 + 4 * steps + 1,)`, `STOP` only at its end."""
+    pitches, onsets = piece.pitches[start:stop, _ORDER].astype(int), piece.onsets[start:stop, _ORDER]
+    silent = pitches == 0
+    begins = np.where(silent, np.vstack([np.ones((1, 4), bool), ~silent[:-1]]), onsets)
+    begins[0] = True
+    steps = np.where(begins, np.where(silent, REST, pitches - LOWEST + PITCH), HOLD)
+    ended = [STOP] if stop is None or stop >= len(piece.pitches) else []
+    return np.array([*preface(piece, start), *steps.ravel(), *ended], np.int32)
+
+
+def preface(piece, start=0):
+    """The tokens before the first step."""
+    tonic, mode = piece.key
+    metre = BARS.index(piece.bar) + (len(BARS) if start else 0)
+    return START, KEY + tonic + 12 * (mode == "minor"), METRE + metre, PHASE + (start - piece.pickup) % piece.bar

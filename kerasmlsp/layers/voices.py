@@ -1,0 +1,123 @@
+"""A Transformer over the steps of four-voice music that writes the four voices of a step one after the other."""
+
+import keras
+from keras import ops
+
+from kerasmlsp.layers import chorales
+from kerasmlsp.layers.chorales import KEY, LOWEST, PITCH, PITCHES, VOCABULARY, VoiceEmbedding, columns
+from kerasmlsp.layers.transformer import DecoderBlock
+
+_NEVER = -1e9
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class VoiceTransformer(keras.layers.Layer):
+    """Predicts the next token of four voices from `VoiceState`.
+
+    The blocks see one vector a step, a quarter of the tokens. Their output joins the vector of the latest token, which
+    tells what the voices did in this step so far, in a feed-forward net. The logit of a pitch is the sum of three: of
+    the pitch itself, of its degree in the key, and of its interval from the note before in its voice. Tokens that
+    cannot come are ruled out: those of the preface, and `STOP` but in the soprano's turn.
+
+    Args:
+        features: Size of the vectors, divisible by `2 * num_heads`.
+        num_layers: Blocks.
+        num_heads: Heads of the attention.
+        window: Steps that a step sees, itself included.
+        dropout: Drop probability in the blocks, of their input and of the feed-forward net, in `[0, 1)`.
+
+    Call arguments:
+        inputs: Int `(batch, length, 27)`, as from `VoiceState`.
+        training: Whether to drop.
+
+    Returns:
+        Logits of the token that follows each, `(batch, length, VOCABULARY)`, float32.
+    """
+
+    def __init__(self, features, num_layers, num_heads, window, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.features, self.num_layers, self.num_heads = features, num_layers, num_heads
+        self.window, self.dropout = window, dropout
+
+    def build(self, input_shape):
+        policy, features = self.dtype_policy, self.features
+        self.whole = VoiceEmbedding(features, name="whole", dtype=policy)
+        self.latest = VoiceEmbedding(2 * features, name="latest", dtype=policy)
+        options = {"dropout": self.dropout, "dtype": policy}
+        self.blocks = [
+            DecoderBlock(self.num_heads, self.window, name=f"block_{i + 1}", **options) for i in range(self.num_layers)
+        ]
+        self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
+        self.join = keras.layers.Dense(2 * features, use_bias=False, name="join", dtype=policy)
+        self.hidden = keras.layers.Dense(features, activation="relu", name="hidden", dtype=policy)
+        self.drop = keras.layers.Dropout(self.dropout, name="drop", dtype=policy)
+        outputs = PITCH + PITCHES + 12 + 2 * PITCHES - 1
+        self.logits = keras.layers.Dense(outputs, name="logits", dtype="float32")
+        for layer in (self.whole, self.latest):
+            layer.build(input_shape)
+        for layer in (*self.blocks, self.norm, self.join):
+            layer.build((*input_shape[:-1], features))
+        self.hidden.build((*input_shape[:-1], 2 * features))
+        self.logits.build((*input_shape[:-1], features))
+
+    def call(self, inputs, training=False):
+        length = ops.shape(inputs)[1]
+        steps = self.drop(self.whole(inputs[:, 3::4]), training=training)
+        for block in self.blocks:
+            steps = block(steps, training=training)
+        steps = ops.repeat(self.join(self.norm(steps)), 4, axis=1)
+        # What a step says counts from its last token on, when it is whole, to the third of the next.
+        steps = ops.pad(steps, ((0, 0), (3, 3), (0, 0)))[:, :length]
+        return self._head(inputs, steps, training)
+
+    def initial_state(self, batch_size):
+        """What the latest whole step says, `(batch, 2 * features)`, and the states of the blocks."""
+        said = ops.zeros((batch_size, 2 * self.features), self.compute_dtype)
+        return [said, [block.initial_state(batch_size) for block in self.blocks]]
+
+    def step(self, inputs, state, position):
+        """Works off one token of every row, see `DecoderBlock.step`."""
+
+        def whole():
+            vectors, after = self.whole(inputs), []
+            for block, before in zip(self.blocks, state[1], strict=True):
+                vectors, kept = block.step(vectors, before, position // 4)
+                after.append(kept)
+            return [self.join(self.norm(vectors)), after]
+
+        state = ops.cond(ops.mod(position, 4) == 3, whole, lambda: state)
+        return self._head(inputs, state[0], False), state
+
+    def _head(self, inputs, steps, training):
+        joined = self.drop(ops.square(ops.relu(self.latest(inputs) + steps)), training=training)
+        raw = self.logits(self.drop(self.hidden(joined), training=training))
+        plain, pitch, degree, interval = ops.split(raw, [PITCH, PITCH + PITCHES, PITCH + PITCHES + 12], axis=-1)
+        voice, key = (inputs[..., columns(name)[0]][..., None] for name in ("voice", "key"))
+        turn = ops.cast(ops.arange(4) == voice, "int32")
+        before = ops.sum(inputs[..., columns("pitches")[0] : columns("pitches")[-1] + 1] * turn, -1, keepdims=True)
+        tonic = ops.where(key > 0, key - 1, 0)
+        degrees = ops.mod(ops.arange(PITCHES) + LOWEST - tonic, 12)
+        leaps = ops.arange(PITCHES) - (before - 1) + PITCHES - 1
+        pitch = pitch + ops.where(key > 0, ops.take_along_axis(degree, degrees, axis=-1), 0.0)
+        leap = ops.take_along_axis(interval, ops.clip(leaps, 0, 2 * PITCHES - 2), axis=-1)
+        pitch = pitch + ops.where(before > 0, leap, 0.0)
+        stop = ops.where(voice == 0, plain[..., chorales.STOP : chorales.STOP + 1], _NEVER)
+        never = ops.full_like(stop, _NEVER)
+        rest = ops.repeat(never, VOCABULARY - KEY, axis=-1)
+        return ops.concatenate([never, stop, plain[..., chorales.HOLD :], pitch, rest], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], VOCABULARY)
+
+    def compute_output_spec(self, inputs, training=False):
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "features": self.features,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "window": self.window,
+            "dropout": self.dropout,
+        }
