@@ -16,7 +16,7 @@ from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
     "AttentionPooling": {"units": 3},
-    "HashedNgrams": {"order": 2},
+    "HashedNgrams": {"order": 2, "skips": 1},
     "LSTM": {"units": 3, "fused": False},
     "LengthCalibration": {"num_members": 2, "num_classes": 3},
     "NaiveBayesNgrams": {"num_buckets": 50, "num_classes": 3, "scale": 0.5, "rate": 0.1, "seed": 4},
@@ -51,6 +51,7 @@ def test_layers_keep_their_arguments(name):
     [
         ("AttentionPooling", {"units": 0}, "`units`"),
         ("HashedNgrams", {"order": 0}, "`order`"),
+        ("HashedNgrams", {"skips": -1}, "`skips`"),
         ("NaiveBayesNgrams", {"num_buckets": 1}, "`num_buckets`"),
         ("NaiveBayesNgrams", {"num_classes": 1}, "`num_classes`"),
         ("NaiveBayesNgrams", {"rate": 1.0}, "`rate`"),
@@ -206,6 +207,18 @@ def test_hashes_spread_evenly_over_a_table():
     counts = np.bincount(hashes.ravel() % 63, minlength=63)
     # Chi-squared of 62 degrees of freedom: mean 62, standard deviation 11.
     assert np.sum((counts - 20_000 / 63) ** 2 / (20_000 / 63)) < 62 + 4 * 11
+
+
+def test_hashing_tells_pairs_of_every_distance_apart():
+    def pairs(*rows):
+        hashes = numpy(layers.HashedNgrams(2, skips=2)(np.array(rows, "int32")))
+        return [set(row[row > 0].tolist()) for row in hashes]
+
+    here, same, nearer, apart = pairs([5, 9, 8, 6], [5, 7, 7, 6], [5, 7, 6, 0], [5, 6, 0, 0])
+    assert [len(found) for found in (here, same, nearer, apart)] == [4 + 3 + 2 + 1, 3 + 3 + 2 + 1, 3 + 2 + 1, 2 + 1]
+    single = pairs([5, 0, 0, 0])[0] | pairs([6, 0, 0, 0])[0]
+    assert single < here & same and len(here & same) == 3, "both tokens, and their pair with two between"
+    assert nearer & here == apart & here == apart & same == single, "neither next to each other nor with one between"
 
 
 def test_hashing_knows_its_shape():

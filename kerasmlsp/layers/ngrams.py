@@ -11,45 +11,49 @@ PADDING, UNKNOWN = 0, 1
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class HashedNgrams(keras.layers.Layer):
-    """Turns token ids into the set of hashed n-grams of every order up to `order`.
+    """Turns token ids into the set of hashed n-grams of every order up to `order`, and of skip-bigrams.
 
-    Each hash appears at most once in a row (presence, not count, is what tells sentiment), sorted, with 0 for padding
+    A skip-bigram is a pair of tokens with 1 to `skips` tokens between them; how many is part of it. Each hash appears at most once in a row (presence, not count, is what tells sentiment), sorted, with 0 for padding
     at the front. n-grams that reach into the padding are left out. The hash has 31 bits and is the same on every
     backend: unsigned multiplications and shifts.
 
-    Reference: Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning".
+    Reference: Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning"; Guthrie et al. 2006, "A
+    Closer Look at Skip-gram Modelling".
 
     Args:
         order: Longest n-gram in tokens, at least 1.
+        skips: Most tokens inside a skip-bigram that are left out; 0 for no skip-bigrams.
 
     Call arguments:
         inputs: Token ids `(batch, length)`, 0 for padding on the right.
 
     Returns:
-        Hashes `(batch, order * length)`, int32, positive, 0 for padding.
+        Hashes `(batch, (order + skips) * length)`, int32, positive, 0 for padding.
 
     Raises:
-        ValueError: `order` is less than 1.
+        ValueError: `order` is less than 1, or `skips` less than 0.
     """
 
-    def __init__(self, order=3, **kwargs):
+    def __init__(self, order=3, skips=0, **kwargs):
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
         if order < 1:
             raise ValueError(f"`order` must be at least 1. Received: order={order}")
-        self.order = order
+        if skips < 0:
+            raise ValueError(f"`skips` must be at least 0. Received: skips={skips}")
+        self.order, self.skips = order, skips
 
     def call(self, inputs):
         ids = ops.cast(inputs, "uint32")
-        state, valid, hashes = ops.zeros_like(ids), ops.not_equal(inputs, PADDING), []
+        present = ops.not_equal(inputs, PADDING)
+        state, valid, hashes = ops.zeros_like(ids), present, []
         for n in range(self.order):
-            # The n-gram that starts at t reaches to t + n; shifting in zeros marks those that leave the text.
-            reached = ops.pad(ids[:, n:], ((0, 0), (0, n))) if n else ids
-            valid = ops.logical_and(valid, ops.not_equal(reached, uint32(PADDING)))
-            state = mix(ops.bitwise_xor(ops.multiply(state, uint32(0x01000193)), ops.add(reached, uint32(n + 1))))
-            # The top bit makes room for the sign, the lowest is set so that no hash is 0.
-            positive = ops.bitwise_or(ops.right_shift(state, uint32(1)), uint32(1))
-            hashes.append(ops.where(valid, ops.cast(positive, "int32"), 0))
+            state, valid = _extended(state, valid, ids, n, n + 1)
+            first = state if n == 0 else first
+            hashes.append(_positive(state, valid))
+        for skipped in range(1, self.skips + 1):
+            # Salts further apart than ids, which are added to them, keep pairs of other distances apart.
+            hashes.append(_positive(*_extended(first, present, ids, skipped + 1, skipped * 0x9E3779B9 % 2**32)))
         ordered = ops.sort(ops.concatenate(hashes, axis=1), axis=1)
         repeated = ops.equal(ordered, ops.pad(ordered[:, :-1], ((0, 0), (1, 0))))
         return ops.where(repeated, 0, ordered)
@@ -59,10 +63,23 @@ class HashedNgrams(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         batch, length = input_shape
-        return batch, None if length is None else length * self.order
+        return batch, None if length is None else length * (self.order + self.skips)
 
     def get_config(self):
-        return {**super().get_config(), "order": self.order}
+        return {**super().get_config(), "order": self.order, "skips": self.skips}
+
+
+def _extended(state, valid, ids, distance, salt):
+    """Hashes the token at a distance into the state at every place; shifting in zeros marks what leaves the text."""
+    reached = ops.pad(ids[:, distance:], ((0, 0), (0, distance))) if distance else ids
+    valid = ops.logical_and(valid, ops.not_equal(reached, uint32(PADDING)))
+    return mix(ops.bitwise_xor(ops.multiply(state, uint32(0x01000193)), ops.add(reached, uint32(salt)))), valid
+
+
+def _positive(state, valid):
+    # The top bit makes room for the sign, the lowest is set so that no hash is 0.
+    positive = ops.bitwise_or(ops.right_shift(state, uint32(1)), uint32(1))
+    return ops.where(valid, ops.cast(positive, "int32"), 0)
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")

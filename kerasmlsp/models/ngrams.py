@@ -12,6 +12,7 @@ def naive_bayes_ngrams(
     *,
     num_buckets: int = 2**20,
     order: int = 3,
+    skips: int = 0,
     scale: float = 1.0,
     dropout: float = 0.0,
     name: str = "naive_bayes_ngrams",
@@ -20,12 +21,14 @@ def naive_bayes_ngrams(
 
     The layer named `ngrams` must see the training texts once, through its `adapt`, before training.
 
-    Reference: Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
+    Reference: Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification";
+    Guthrie et al. 2006, "A Closer Look at Skip-gram Modelling".
 
     Args:
         num_classes: Number of classes, at least 2.
         num_buckets: Places in the table of n-grams.
         order: Longest n-gram in tokens.
+        skips: Most tokens that are left out inside a pair of tokens; 0 for no such pairs.
         scale: Initial weight of every n-gram: the trust in naive Bayes before training.
         dropout: Drop probability of single n-grams, in `[0, 1)`.
         name: Name of the model.
@@ -38,6 +41,6 @@ def naive_bayes_ngrams(
         ValueError: A size is too small.
     """
     ids = _text.token_ids()
-    hashes = HashedNgrams(order, name="hashing")(ids)
+    hashes = HashedNgrams(order, skips, name="hashing")(ids)
     logits = NaiveBayesNgrams(num_buckets, num_classes, scale, dropout, dtype="float32", name="ngrams")(hashes)
     return keras.Model(ids, layers.Softmax(dtype="float32", name="probabilities")(logits), name=name)
