@@ -12,6 +12,8 @@ import pytest
 
 from kerasmlsp import models
 
+# Modules whose builders have cases of another kind, in a file of their own.
+ELSEWHERE = {"kerasmlsp.models.language": "test_language_models.py"}
 VOCABULARY = 20
 LSTM = {"embedding_dim": 4, "units": 5}
 CNN = {"embedding_dim": 4, "filters": 6, "kernel_sizes": (1, 2, 3)}
@@ -149,7 +151,8 @@ def trained(name):
 
 
 def test_every_builder_has_a_case():
-    assert set(CASES) == set(models.__all__)
+    elsewhere = {name for name in models.__all__ if getattr(models, name).__module__ in ELSEWHERE}
+    assert set(CASES) == set(models.__all__) - elsewhere
 
 
 @EACH
