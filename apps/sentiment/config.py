@@ -61,7 +61,7 @@ class Config:
     validation_share: float = 0.1
     holdout_blocks: int = 0
     vocabulary_size: int = 80_000
-    max_tokens: int = 1024
+    max_tokens: int = 512
     short_words: int = 20
     precision: str = "auto"
     jit: str = "auto"

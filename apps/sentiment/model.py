@@ -43,9 +43,9 @@ def members(architecture):
 
 def build(member, vocabulary_size, num_classes):
     """Builds the untrained net of one member."""
-    nets = min(vocabulary_size, 16_000)
+    nets = min(vocabulary_size, 30_000)
     if member == "ngrams":
-        return models.naive_bayes_ngrams(num_classes, num_buckets=2**20, skips=2)
+        return models.naive_bayes_ngrams(num_classes, num_buckets=2**19)
     if member == "lstm":
         return models.lstm_classifier(min(vocabulary_size, 10_000), num_classes)
     if member == "attention-lstm":
@@ -63,7 +63,7 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
     if member == "ngrams":
         batches, _ = data.dataset(encoded, 256)
         hashing = model.get_layer("hashing")
-        model.get_layer("ngrams").adapt(((hashing(ids), labels) for ids, labels in batches), smoothing=3.0)
+        model.get_layer("ngrams").adapt(((hashing(ids), labels) for ids, labels in batches), smoothing=10.0)
     optimizer = training.optimizer(
         config.learning_rate or recipe.learning_rate,
         schedule=config.schedule,

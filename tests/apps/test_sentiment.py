@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import command
 
-from kerasmlsp.apps import cli
 from kerasmlsp.apps.sentiment import data, predict
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
 
@@ -34,13 +33,6 @@ def write_reviews(path, count, seed):
             words.insert(random.integers(len(words)), random.choice(GOOD if index % 2 else BAD))
             writer.writerow([" ".join(words), "pos" if index % 2 else "neg"])
     return path
-
-
-def command(*words, code=0):
-    """Runs a command in this process and returns what it printed."""
-    result = CliRunner().invoke(cli.root, [str(word) for word in words], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(scope="module")

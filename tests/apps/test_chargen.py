@@ -1,0 +1,238 @@
+"""The chargen application through its command line, on a text that the tests write."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from commands import command
+
+from kerasmlsp import loading
+from kerasmlsp.apps.chargen import data, generate, model
+from kerasmlsp.apps.chargen.config import ARCHITECTURES, Config
+
+TINY = ("--units", 32, "--num-layers", 1, "--window", 16, "--batch-size", 8)
+
+
+def write_text(path, lines, seed=0):
+    """Writes lines in which every noun has its verb."""
+    random = np.random.default_rng(seed)
+    pairs = ["the cat purrs", "the dog barks", "a bird sings", "a wölf howls"]
+    path.write_text("\n".join(pairs[i] + "." for i in random.integers(4, size=lines)) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with a text and a run `whole` that is trained, evaluated and exported."""
+    folder = tmp_path_factory.mktemp("workshop")
+    before = Path.cwd()
+    os.chdir(folder)
+    write_text(folder / "text.txt", 400)
+    command(
+        "chargen", "train", "--data", "text.txt", "--architecture", "lstm", "--run", "whole", "--epochs", 10,
+        *TINY, "--learning-rate", 0.02,
+    )  # fmt: skip
+    command("chargen", "evaluate", "--run", "whole")
+    command("chargen", "export", "--run", "whole", "--licence", "none", "--data-note", "lines of a test")
+    yield folder
+    os.chdir(before)
+
+
+def test_training_leaves_a_whole_run(workshop):
+    config = json.loads((workshop / "runs/chargen/whole/config.json").read_text())
+    assert config["characters"] == "\n .abcdefghiklnoprstuwö" and config["text"] == len(
+        (workshop / "text.txt").read_text(encoding="utf-8")
+    )
+    assert {"model.keras", "history.csv", "curves.png"} <= {each.name for each in Path("runs/chargen/whole").iterdir()}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_trains_and_is_measured(workshop, architecture):
+    words = (
+        "--data",
+        "text.txt",
+        "--architecture",
+        architecture,
+        "--run",
+        architecture,
+        "--epochs",
+        1,
+        *TINY,
+        "--json",
+    )
+    result = json.loads(command("chargen", "train", *words).stdout)
+    assert result["parameters"] > 1000 and result["best epoch"]["epoch"] == 1
+    metrics = json.loads(command("chargen", "evaluate", "--run", architecture, "--json").stdout)["metrics"]
+    for values in metrics.values():
+        assert values["low"] <= values["value"] <= values["high"]
+
+
+def test_evaluation_is_of_the_end_of_the_text_or_of_another(workshop):
+    own = json.loads(command("chargen", "evaluate", "--run", "whole", "--json").stdout)
+    text = (workshop / "text.txt").read_text(encoding="utf-8")
+    assert own["characters"] == len(text) - int(len(text) * 0.9)
+    # Two of four lines can be told apart by their first letter, so that a line costs at most two bits.
+    assert own["metrics"]["nats per character, carried"]["value"] < 0.35
+    write_text(workshop / "other.txt", 50, seed=1)
+    other = json.loads(command("chargen", "evaluate", "--run", "whole", "--data", "other.txt", "--json").stdout)
+    assert other["metrics"]["nats per character, carried"]["value"] < 0.35
+    Path("strange.txt").write_text("THE CAT PURRS" * 20)
+    strange = json.loads(command("chargen", "evaluate", "--run", "whole", "--data", "strange.txt", "--json").stdout)
+    assert strange["left out"] == 11 * 20 and strange["characters"] == 2 * 20
+    assert strange["metrics"]["nats per character, carried"]["value"] > 1
+
+
+def test_measures_are_the_mean_loss():
+    keras.utils.set_random_seed(0)
+    config = Config(architecture="gpt", units=32, num_layers=1, window=8)
+    net = model.build(config, 5)
+    ids = np.random.default_rng(0).integers(0, 5, 50).astype("int32")
+    windows, carried = model.nats(net, ids, 8, "abcd\n")
+    inputs, targets = data.independent_windows(ids, 8)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    assert windows.mean() == pytest.approx(float(loss(targets, net(inputs))), abs=1e-5)
+    # Read as one text after the end of a line, of which the first character is not counted.
+    whole = float(loss(ids[None, 1:49], net(np.concatenate([[4], ids])[None, :-1].astype("int32"))[:, 1:49]))
+    assert carried.mean() == pytest.approx(whole, abs=1e-4)
+
+
+def test_generate_writes_on(workshop):
+    rows = json.loads(
+        command(
+            "chargen", "generate", "--prompt", "the cat", "--prompt", "a b", "--length", 40, "--greedy", "--json"
+        ).stdout
+    )
+    assert [row["prompt"] for row in rows] == ["the cat", "a b"] and all(len(row["text"]) == 40 for row in rows)
+    assert rows[0]["text"].startswith(" purrs.\n") and rows[1]["text"].startswith("ird sings.\n")
+
+
+def test_streams_write_what_one_call_writes(workshop, monkeypatch):
+    monkeypatch.setattr(generate, "PIECE", 7)
+    words = (
+        "chargen",
+        "generate",
+        "--prompt",
+        "the ",
+        "--length",
+        50,
+        "--seed",
+        3,
+        "--temperature",
+        1.2,
+        "--top-p",
+        0.9,
+    )
+    streamed = command(*words).stdout
+    (row,) = json.loads(command(*words, "--json").stdout)
+    assert streamed == row["prompt"] + row["text"] + "\n"
+
+
+def test_the_same_seed_writes_the_same_text_in_any_batch(workshop):
+    words = ("chargen", "generate", "--prompt", "the ", "--length", 30, "--temperature", 1.0, "--json")
+    rows = json.loads(command(*words, "--num-samples", 4, "--seed", 5).stdout)
+    assert [row["seed"] for row in rows] == [5, 6, 7, 8] and len({row["text"] for row in rows}) > 1
+    (alone,) = json.loads(command(*words, "--seed", 7).stdout)
+    assert alone == rows[2]
+    shown = command(*words[:-1], "--num-samples", 2, "--seed", 5).stdout
+    assert f"[seed 5]\nthe {rows[0]['text']}" in shown and f"[seed 6]\nthe {rows[1]['text']}" in shown
+
+
+def test_the_saved_model_has_an_answer_to_everything(workshop):
+    saved = loading.load(loading.find("chargen"))
+    default = saved(prompt=["the dog", ""])["text"]
+    assert [len(text.decode()) for text in default] == [model.DEFAULTS["length"]] * 2
+    settings = {"temperature": [-1.0] * 3, "top_k": [-4, 0, 99], "top_p": [1.0] * 3, "seed": [-9, 0, 2**31 - 1]}
+    answer = saved.call("generate", prompt=["the €dog", "the dog", "XYZ"], length=[9, 9, -5], **settings)
+    texts = [text.decode() for text in answer["text"]]
+    assert texts[0] == texts[1] and texts[0].startswith(" barks.") and texts[2] == ""
+    assert (answer["nats"] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("train", "--data", "missing.txt", "--run", "x"), 1, "missing.txt"),
+        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--data", "empty.txt", "--run", "x"), 1, "no text in"),
+        (("train", "--data", "bare", "--run", "x"), 1, "no .txt file"),
+        (("train", "--data", "latin.txt", "--run", "x"), 1, "UTF-8"),
+        (("train", "--data", "short.txt", "--run", "x"), 1, "too short for batches of 32 rows of 128"),
+        (("train", "--data", "text.txt", "--architecture", "magic"), 2, "simple-rnn"),
+        (("train", "--data", "text.txt", "--run", "whole"), 1, "--resume"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=10"),
+        (("train", "--run", "nothing", "--resume"), 1, "no run"),
+        (("evaluate", "--run", "nothing"), 1, "no run"),
+        (("evaluate", "--run", "whole", "--data", "empty.txt"), 1, "no text in"),
+        (("export", "--run", "nothing"), 1, "no run"),
+        (("generate", "--prompt", "the DÖG"), 1, "'D', 'G', 'Ö'"),
+        (("generate", "--temperature", "0"), 2, "--temperature"),
+        (("generate", "--length", "0"), 2, "--length"),
+        (("generate", "--length", "100001"), 2, "--length"),
+        (("generate", "--top-p", "1.5"), 2, "--top-p"),
+        (("generate", "--models", "text.txt"), 2, "--models"),
+        (("generate", "--version", "9"), 1, "no version 9"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
+    Path("empty.txt").write_text("\n")
+    Path("bare").mkdir(exist_ok=True)
+    Path("latin.txt").write_bytes(b"caf\xe9 " * 2000)
+    Path("short.txt").write_text("too short")
+    before = sorted(str(path) for path in Path("runs").rglob("*"))
+    stderr = command("chargen", *words, code=code).stderr
+    assert told in stderr and "Traceback" not in stderr
+    assert sorted(str(path) for path in Path("runs").rglob("*")) == before
+
+
+def test_a_changed_text_is_no_longer_the_runs_own(workshop):
+    write_text(workshop / "mine.txt", 100)
+    command("chargen", "train", "--data", "mine.txt", "--architecture", "gru", "--run", "mine", "--epochs", 1, *TINY)
+    write_text(workshop / "mine.txt", 101)
+    assert "has changed" in command("chargen", "evaluate", "--run", "mine", code=1).stderr
+
+
+def test_folders_are_read_in_the_order_of_their_paths(tmp_path):
+    for name, text in (("b/2.txt", "zwei\r\n"), ("a/9.txt", "\nneun\n"), ("b/1.txt", "eins"), ("b/3.md", "drei")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode())
+    assert data.read(tmp_path) == "neun\n\neins\n\nzwei\n"
+
+
+def test_characters_are_kept_by_frequency_and_others_left_out():
+    known = data.characters("aaabbc🎬🎬🎬", 3)
+    assert known == "ab🎬"
+    assert data.encode("cab🎬z", known).tolist() == [0, 1, 2]
+
+
+def test_the_three_parts_follow_each_other():
+    parts = data.split(np.arange(1000), 0.1, 0.05)
+    assert [(part[0], part[-1]) for part in parts] == [(0, 849), (850, 899), (900, 999)]
+
+
+@pytest.mark.slow
+def test_killed_training_is_resumed_by_the_command_it_names(workshop):
+    def started(run):
+        words = ["chargen", "train", "--data", "text.txt", "--architecture", "lstm", "--run", run, "--epochs", "6"]
+        words += [*map(str, TINY), "--deterministic", "--jit", "off"]
+        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
+
+    steady = started("steady")
+    steady.communicate()
+    assert steady.returncode == 0
+    stopped = started("stopped")
+    history = Path("runs/chargen/stopped/history.csv")
+    while not (history.exists() and len(history.read_text().splitlines()) > 2):
+        assert stopped.poll() is None
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGINT)
+    _, told = stopped.communicate()
+    assert stopped.returncode == 130 and "kerasmlsp chargen train --run stopped --resume" in told
+    command("chargen", "train", "--run", "stopped", "--resume")
+    assert history.read_text() == Path("runs/chargen/steady/history.csv").read_text()
