@@ -20,8 +20,15 @@ CASES = {
     "LSTM": {"units": 3, "fused": False},
     "LengthCalibration": {"num_members": 2, "num_classes": 3},
     "NaiveBayesNgrams": {"num_buckets": 50, "num_classes": 3, "scale": 0.5, "rate": 0.1, "seed": 4},
+    "Recall": {"num_heads": 2, "span": 3, "window": 7},
     "SinusoidalPosition": {"max_wavelength": 100.0},
+    "VoiceEmbedding": {"units": 3, "names": ["token", "ages"]},
+    "VoiceState": {},
+    "VoiceTransformer": {"features": 8, "num_layers": 1, "num_heads": 2, "window": 5, "dropout": 0.1},
+    "TemporalBlock": {"filters": 3, "kernel_size": 3, "dilation": 2, "dropout": 0.1},
 }
+# Take a layer as an argument, which is not equal to its copy; each has a test of its own.
+WRAPPERS = {"Beside"}
 
 
 def numpy(value):
@@ -34,7 +41,7 @@ def softmax(values):
 
 
 def test_every_layer_has_a_case():
-    assert set(CASES) == set(layers.__all__)
+    assert set(CASES) | WRAPPERS == set(layers.__all__)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -55,7 +62,13 @@ def test_layers_keep_their_arguments(name):
         ("NaiveBayesNgrams", {"num_buckets": 1}, "`num_buckets`"),
         ("NaiveBayesNgrams", {"num_classes": 1}, "`num_classes`"),
         ("NaiveBayesNgrams", {"rate": 1.0}, "`rate`"),
+        ("Recall", {"num_heads": 0}, "`num_heads`"),
+        ("Recall", {"span": 0}, "`span`"),
+        ("Recall", {"window": 0}, "`window`"),
         ("SinusoidalPosition", {"max_wavelength": 0}, "`max_wavelength`"),
+        ("TemporalBlock", {"filters": 0}, "`filters`"),
+        ("TemporalBlock", {"kernel_size": 1}, "`kernel_size`"),
+        ("TemporalBlock", {"dilation": 0}, "`dilation`"),
     ],
 )
 def test_layers_refuse_values_out_of_range(name, options, named):
@@ -452,6 +465,87 @@ def test_lstm_is_one_operation_until_it_is_told_otherwise(states):
     for options in ({"activation": "relu"}, {"dropout": 0.5}, {"use_bias": False}, {"dtype": "mixed_bfloat16"}):
         layer = layers.LSTM(3, **options)
         assert "BlockLSTM" not in operations(layer) and layer.supports_jit, options
+
+
+# ---- convolutions over time ----------------------------------------------------------------------------------------
+
+
+def test_temporal_block_is_its_formula(states):
+    layer = layers.TemporalBlock(3, kernel_size=2, dilation=2)
+    layer.build(states.shape)
+    random = np.random.default_rng(1)
+    layer.set_weights([random.normal(size=weight.shape).astype("float32") for weight in layer.get_weights()])
+
+    def convolution(inputs, i):
+        direction, gain, bias = (numpy(each[i]) for each in (layer.directions, layer.gains, layer.biases))
+        kernel = (gain * direction / np.linalg.norm(direction, axis=0)).reshape(2, inputs.shape[-1], 3)
+        padded = np.pad(inputs, ((0, 0), (2, 0), (0, 0)))
+        return np.maximum(padded[:, :-2] @ kernel[0] + inputs @ kernel[1] + bias, 0)
+
+    residual = states @ numpy(layer.project.kernel) + numpy(layer.project.bias)
+    expected = np.maximum(residual + convolution(convolution(states, 0), 1), 0)
+    np.testing.assert_allclose(numpy(layer(states)), expected, atol=1e-5)
+    assert layer.compute_output_shape((3, 5, 4)) == (3, 5, 3)
+    assert layers.TemporalBlock(4)(states).shape == (3, 5, 4)
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation"), [(2, 1), (2, 3), (3, 2), (4, 1)])
+def test_temporal_block_steps_as_it_runs(states, kernel_size, dilation):
+    layer = layers.TemporalBlock(3, kernel_size, dilation)
+    sequences = np.concatenate([states, states[::-1], -states], axis=1)
+    whole, state = numpy(layer(sequences)), layer.initial_state(3)
+    for position in range(15):
+        output, state = layer.step(sequences[:, position], state, keras.ops.convert_to_tensor(position, "int32"))
+        np.testing.assert_allclose(numpy(output), whole[:, position], atol=1e-5)
+
+
+# ---- recall --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [2, 20])
+def test_recall_is_its_formula(window):
+    frames = (np.random.default_rng(0).random((2, 8, 4)) < 0.6).astype("float32")
+    layer = layers.Recall(num_heads=2, span=3, window=window)
+    layer.build(frames.shape)
+    layer.sharpness.assign([[1.0, 2.0, 0.5], [3.0, 0.0, -0.2]])
+    layer.nothing.assign([-1.0, 0.5])
+    found = numpy(layer(frames))
+    past = np.pad(frames / np.sqrt((frames**2).sum(-1, keepdims=True) + 1e-3), ((0, 0), (3, 0), (0, 0)))
+    np.testing.assert_array_equal(found[..., :4], frames)
+    for row, t, head in np.ndindex(2, 8, 2):
+        places = range(max(0, t - window), t)
+        w = numpy(layer.sharpness)[head]
+        scores = [sum(w[j] * (past[row, t + 3 - j] @ past[row, s + 3 - j] - 1) for j in range(3)) for s in places]
+        shares = softmax(np.array([*scores, numpy(layer.nothing)[head]]))
+        expected = sum((share * frames[row, s + 1] for share, s in zip(shares, places, strict=False)), np.zeros(4))
+        np.testing.assert_allclose(found[row, t, 4 + 5 * head : 9 + 5 * head], [*expected, shares[-1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_recall_steps_as_it_runs(window):
+    frames = (np.random.default_rng(0).random((3, 9, 4)) < 0.5).astype("float32")
+    layer = layers.Recall(num_heads=2, span=3, window=window)
+    whole, state = numpy(layer(frames)), layer.initial_state(3)
+    assert whole.shape == layer.compute_output_shape(frames.shape) == (3, 9, 14)
+    for position in range(9):
+        output, state = layer.step(frames[:, position], state, keras.ops.convert_to_tensor(position, "int32"))
+        np.testing.assert_allclose(numpy(output), whole[:, position], atol=1e-5)
+
+
+def test_beside_puts_a_recurrent_layer_beside_its_input(states):
+    layer = layers.Beside(keras.layers.GRU(2, return_sequences=True), input_dropout=0.25, dropout=0.5)
+    whole = numpy(layer(states))
+    np.testing.assert_array_equal(whole[..., :4], states)
+    np.testing.assert_allclose(whole[..., 4:], numpy(layer.layer(states)), atol=1e-6)
+    dropped = numpy(layer(states, training=True))
+    np.testing.assert_array_equal(dropped[..., :4], states)
+    assert 0 < (dropped[..., 4:] == 0).mean() < 1
+    assert layer.compute_output_shape(states.shape) == (3, 5, 6)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert copy.get_config() == layer.get_config()
+    for options in ({}, {"return_sequences": True, "return_state": True}):
+        with pytest.raises(ValueError, match=r"`layer` must be an RNN layer that returns sequences only\. Received:"):
+            layers.Beside(keras.layers.GRU(2, **options))
 
 
 # ---- the other backend ---------------------------------------------------------------------------------------------

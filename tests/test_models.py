@@ -13,7 +13,11 @@ import pytest
 from kerasmlsp import models
 
 # Modules whose builders have cases of another kind, in a file of their own.
-ELSEWHERE = {"kerasmlsp.models.language": "test_language_models.py"}
+ELSEWHERE = {
+    "kerasmlsp.models.chorales": "test_chorale_models.py",
+    "kerasmlsp.models.frames": "test_frame_models.py",
+    "kerasmlsp.models.language": "test_language_models.py",
+}
 VOCABULARY = 20
 LSTM = {"embedding_dim": 4, "units": 5}
 CNN = {"embedding_dim": 4, "filters": 6, "kernel_sizes": (1, 2, 3)}

@@ -6,6 +6,7 @@ from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
+from kerasmlsp.layers.recall import Beside, Recall
 from kerasmlsp.layers.recurrent import LSTM, Stateful
 from kerasmlsp.layers.transformer import DecoderBlock
 from kerasmlsp.layers.voices import VoiceTransformer
@@ -13,10 +14,12 @@ from kerasmlsp.layers.voices import VoiceTransformer
 __all__ = [
     "LSTM",
     "AttentionPooling",
+    "Beside",
     "DecoderBlock",
     "HashedNgrams",
     "LengthCalibration",
     "NaiveBayesNgrams",
+    "Recall",
     "SinusoidalPosition",
     "Stateful",
     "TemporalBlock",

@@ -21,6 +21,9 @@ VOCABULARY = PHASE + max(BARS)
 PREFACE = 4
 
 _AGES, _LEAP, _APART = 16, 12, (-12, 36)
+HELD = 1 + _LEAP
+"""What `VoiceState` tells of the motion of a voice that stays where it is."""
+
 _PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 COLUMNS = {
     "token": (VOCABULARY,),
@@ -72,8 +75,10 @@ class VoiceState(keras.layers.Layer):
         steps = ops.reshape(whole, (batch, -1, 4))
         place = ops.arange(ops.shape(steps)[1], dtype="int32")[:, None]
         events = ops.where(place > 0, steps, REST)
-        last = ops.where(events != HOLD, place, 0)
-        last = ops.associative_scan(ops.maximum, last, axis=1)
+        # The latest event: the places of all in order, of which as many are reached as have been counted.
+        is_event = events != HOLD
+        places = ops.sort(ops.where(is_event, place, ops.shape(steps)[1]), axis=1)
+        last = ops.take_along_axis(places, ops.cumsum(ops.cast(is_event, "int32"), axis=1) - 1, axis=1)
         pitches = _pitch(ops.take_along_axis(events, last, axis=1))
         ages = ops.minimum(place - last, _AGES)
         before, ages_before = (ops.pad(each, ((0, 0), (1, 0), (0, 0)))[:, :-1] for each in (pitches, ages))
@@ -139,7 +144,7 @@ def _features(token, position, preface, now, before, ages):
     above = ops.mod(now - 1 + LOWEST - (key - 1), 12) + 12 * ops.cast(key > 12, "int32")
     degrees = ops.where(ops.logical_and(sung, key > 0), 1 + above, 0)
     moved = ops.logical_and(had, ops.logical_and(sung, before > 0))
-    motions = ops.where(moved, 1 + _LEAP + ops.clip(now - before, -_LEAP, _LEAP), 0)
+    motions = ops.where(moved, HELD + ops.clip(now - before, -_LEAP, _LEAP), 0)
     parts = [each[..., None] for each in single] + [now, ages, degrees, motions]
     for upper, lower in _PAIRS:
         both = ops.logical_and(sung[..., upper], sung[..., lower])

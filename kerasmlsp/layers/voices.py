@@ -4,10 +4,12 @@ import keras
 from keras import ops
 
 from kerasmlsp.layers import chorales
-from kerasmlsp.layers.chorales import KEY, LOWEST, PITCH, PITCHES, VOCABULARY, VoiceEmbedding, columns
+from kerasmlsp.layers.chorales import HELD, KEY, LOWEST, PITCH, PITCHES, VOCABULARY, VoiceEmbedding, columns
 from kerasmlsp.layers.transformer import DecoderBlock
 
 _NEVER = -1e9
+# Where in the raw outputs the pitches end, the degrees, the intervals; then comes what is above the bass.
+_ENDS = (PITCH, PITCH + PITCHES, PITCH + PITCHES + 12, PITCH + 3 * PITCHES + 11)
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -15,9 +17,10 @@ class VoiceTransformer(keras.layers.Layer):
     """Predicts the next token of four voices from `VoiceState`.
 
     The blocks see one vector a step, a quarter of the tokens. Their output joins the vector of the latest token, which
-    tells what the voices did in this step so far, in a feed-forward net. The logit of a pitch is the sum of three: of
-    the pitch itself, of its degree in the key, and of its interval from the note before in its voice. Tokens that
-    cannot come are ruled out: those of the preface, and `STOP` but in the soprano's turn.
+    tells what the voices did in this step so far, in a feed-forward net. The logit of a pitch is the sum of those of
+    the pitch itself, its degree in the key, its interval from the note before in its voice and its pitch class above
+    the bass; and of a learned number for each parallel fifth or octave that it would make with voices that have moved
+    in this step. Tokens that cannot come are ruled out: those of the preface, and `STOP` but in the soprano's turn.
 
     Args:
         features: Size of the vectors, divisible by `2 * num_heads`.
@@ -51,8 +54,12 @@ class VoiceTransformer(keras.layers.Layer):
         self.join = keras.layers.Dense(2 * features, use_bias=False, name="join", dtype=policy)
         self.hidden = keras.layers.Dense(features, activation="relu", name="hidden", dtype=policy)
         self.drop = keras.layers.Dropout(self.dropout, name="drop", dtype=policy)
-        outputs = PITCH + PITCHES + 12 + 2 * PITCHES - 1
-        self.logits = keras.layers.Dense(outputs, name="logits", dtype="float32")
+        self.logits = keras.layers.Dense(_ENDS[-1] + 12, name="logits", dtype="float32")
+        # From the rule on: numbers that stand alone are not moved far in a short training.
+        rule = keras.initializers.Constant(-2.5)
+        self.parallels = self.add_weight(
+            name="parallels", shape=(2,), initializer=rule, dtype="float32", autocast=False
+        )
         for layer in (self.whole, self.latest):
             layer.build(input_shape)
         for layer in (*self.blocks, self.norm, self.join):
@@ -91,16 +98,19 @@ class VoiceTransformer(keras.layers.Layer):
     def _head(self, inputs, steps, training):
         joined = self.drop(ops.square(ops.relu(self.latest(inputs) + steps)), training=training)
         raw = self.logits(self.drop(self.hidden(joined), training=training))
-        plain, pitch, degree, interval = ops.split(raw, [PITCH, PITCH + PITCHES, PITCH + PITCHES + 12], axis=-1)
+        plain, pitch, degree, interval, above = ops.split(raw, _ENDS, axis=-1)
         voice, key = (inputs[..., columns(name)[0]][..., None] for name in ("voice", "key"))
+        sounding = inputs[..., columns("pitches")[0] : columns("pitches")[-1] + 1]
         turn = ops.cast(ops.arange(4) == voice, "int32")
-        before = ops.sum(inputs[..., columns("pitches")[0] : columns("pitches")[-1] + 1] * turn, -1, keepdims=True)
-        tonic = ops.where(key > 0, key - 1, 0)
-        degrees = ops.mod(ops.arange(PITCHES) + LOWEST - tonic, 12)
-        leaps = ops.arange(PITCHES) - (before - 1) + PITCHES - 1
-        pitch = pitch + ops.where(key > 0, ops.take_along_axis(degree, degrees, axis=-1), 0.0)
-        leap = ops.take_along_axis(interval, ops.clip(leaps, 0, 2 * PITCHES - 2), axis=-1)
-        pitch = pitch + ops.where(before > 0, leap, 0.0)
+        before, bass = ops.sum(sounding * turn, axis=-1, keepdims=True), sounding[..., 1:2]
+        pitches = 1 + ops.arange(PITCHES)
+        pitch = pitch + _looked_up(degree, ops.mod(pitches - 1 + LOWEST - (key - 1), 12), key > 0)
+        pitch = pitch + _looked_up(interval, ops.clip(pitches - before + PITCHES - 1, 0, 2 * PITCHES - 2), before > 0)
+        pitch = pitch + _looked_up(above, ops.mod(pitches - bass, 12), bass > 0)
+        moves = inputs[..., columns("motions")[0] : columns("motions")[-1] + 1]
+        for kind, apart in enumerate((7, 0)):
+            counts = _parallels(apart, pitches, before, voice, sounding, moves)
+            pitch = pitch + self.parallels[kind] * ops.cast(counts, "float32")
         stop = ops.where(voice == 0, plain[..., chorales.STOP : chorales.STOP + 1], _NEVER)
         never = ops.full_like(stop, _NEVER)
         rest = ops.repeat(never, VOCABULARY - KEY, axis=-1)
@@ -121,3 +131,22 @@ class VoiceTransformer(keras.layers.Layer):
             "window": self.window,
             "dropout": self.dropout,
         }
+
+
+def _looked_up(values, places, known):
+    return ops.where(known, ops.take_along_axis(values, places, axis=-1), 0.0)
+
+
+def _parallels(apart, pitches, before, voice, sounding, moves):
+    """How many parallels at an interval of `apart` modulo 12 each of `pitches` would make: int `(..., PITCHES)`."""
+    own = pitches - before
+    count = 0
+    for other in range(3):  # the alto comes last
+        now, code = sounding[..., other, None], moves[..., other, None]
+        move = code - HELD
+        along = ops.logical_and(own * move > 0, ops.logical_and(code > 0, before > 0))
+        was = ops.mod(ops.abs(now - move - before), 12) == apart
+        stays = ops.logical_and(was, ops.mod(ops.abs(now - pitches), 12) == apart)
+        mine = ops.logical_and(along, ops.logical_and(stays, voice > other))
+        count = count + ops.cast(mine, "int32")
+    return count

@@ -4,7 +4,15 @@ from kerasmlsp.models.attention import attention_lstm
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
 from kerasmlsp.models.ensembles import calibrated_ensemble
-from kerasmlsp.models.frames import frame_gru, frame_lstm, frame_rnn, frame_tcn, frame_transformer
+from kerasmlsp.models.frames import (
+    frame_gru,
+    frame_lstm,
+    frame_recall_lstm,
+    frame_recall_transformer,
+    frame_rnn,
+    frame_tcn,
+    frame_transformer,
+)
 from kerasmlsp.models.language import (
     gpt,
     gru_language_model,
@@ -21,6 +29,8 @@ __all__ = [
     "chorale_transformer",
     "frame_gru",
     "frame_lstm",
+    "frame_recall_lstm",
+    "frame_recall_transformer",
     "frame_rnn",
     "frame_tcn",
     "frame_transformer",

@@ -7,7 +7,7 @@ independent given the frames before. `kerasmlsp.losses.frame_nats` measures them
 import keras
 from keras import layers
 
-from kerasmlsp.layers import LSTM, DecoderBlock, TemporalBlock
+from kerasmlsp.layers import LSTM, Beside, DecoderBlock, Recall, TemporalBlock
 from kerasmlsp.models import _text
 
 
@@ -156,7 +156,7 @@ def frame_transformer(
     num_heads: int = 4,
     window: int = 256,
     input_dropout: float = 0.2,
-    dropout: float = 0.5,
+    dropout: float = 0.3,
     name: str = "frame_transformer",
 ) -> keras.Model:
     """Builds a causal Transformer that predicts the next frame at every step.
@@ -184,12 +184,99 @@ def frame_transformer(
     _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     frames = _frames(num_keys)
     states = layers.Dropout(input_dropout, name="input_dropout")(frames)
+    states = _blocks(states, features, num_layers, num_heads, window, dropout)
+    return keras.Model(frames, _logits(states, num_keys), name=name)
+
+
+def frame_recall_lstm(
+    num_keys: int,
+    *,
+    units: int = 200,
+    num_heads: int = 2,
+    span: int = 8,
+    window: int = 512,
+    input_dropout: float = 0.2,
+    dropout: float = 0.5,
+    name: str = "frame_recall_lstm",
+) -> keras.Model:
+    """Builds an LSTM that also looks up what followed when the piece went like this before.
+
+    Reference: Ganapathy, MLSP 2025, "Variants of LSTMs" and "Attention in LSTM networks"; Grave, Joulin and Usunier
+    2017, "Improving Neural Language Models with a Continuous Cache".
+
+    Args:
+        num_keys: Keys of a frame, at least 1; 88 for a piano.
+        units: Size of the state.
+        num_heads: Heads that look up (`kerasmlsp.layers.Recall`).
+        span: Frames that are compared.
+        window: How far back to look, in frames.
+        input_dropout: Drop probability of what the LSTM sees, in `[0, 1)`.
+        dropout: Drop probability of its output, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from frames `(batch, length, num_keys)`, 0 or 1, to logits `(batch, length, num_keys)`, float32: those
+        at step `t` are for the frame `t + 1`.
+
+    Raises:
+        ValueError: A size is too small.
+    """
+    _text.check_sizes(num_keys=num_keys, units=units)
+    frames = _frames(num_keys)
+    states = Recall(num_heads, span, window, name="recall")(frames)
+    states = Beside(LSTM(units, return_sequences=True, name="lstm"), input_dropout, dropout, name="beside")(states)
+    return keras.Model(frames, _logits(states, num_keys), name=name)
+
+
+def frame_recall_transformer(
+    num_keys: int,
+    *,
+    features: int = 96,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    span: int = 8,
+    window: int = 512,
+    input_dropout: float = 0.2,
+    dropout: float = 0.3,
+    name: str = "frame_recall_transformer",
+) -> keras.Model:
+    """Builds a causal Transformer that also looks up, with two heads, what followed when the piece went like this.
+
+    Reference: as for `frame_transformer`; Olsson et al. 2022, "In-context Learning and Induction Heads" (Transformers
+    learn such heads from enough data; a few hundred pieces are not enough).
+
+    Args:
+        num_keys: Keys of a frame, at least 1; 88 for a piano.
+        features: Size of a frame's vector, divisible by `2 * num_heads`.
+        num_layers: Blocks (`kerasmlsp.layers.DecoderBlock`).
+        num_heads: Heads of the attention.
+        span: Frames that are compared (`kerasmlsp.layers.Recall`).
+        window: How far back attention and recall look, in frames.
+        input_dropout: Probability with which a key of the input, or of what was looked up, is dropped, in `[0, 1)`.
+        dropout: Drop probability of the residual branches and before the logits, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from frames `(batch, length, num_keys)`, 0 or 1, to logits `(batch, length, num_keys)`, float32: those
+        at step `t` are for the frame `t + 1`.
+
+    Raises:
+        ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+    """
+    _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
+    frames = _frames(num_keys)
+    states = Recall(2, span, window, name="recall")(frames)
+    states = layers.Dropout(input_dropout, name="input_dropout")(states)
+    states = _blocks(states, features, num_layers, num_heads, window, dropout)
+    return keras.Model(frames, _logits(states, num_keys), name=name)
+
+
+def _blocks(states, features, num_layers, num_heads, window, dropout):
     states = layers.Dense(features, name="embedding")(states)
     for i in range(num_layers):
         states = DecoderBlock(num_heads, window, expansion=2, dropout=dropout, name=f"block_{i + 1}")(states)
     states = layers.RMSNormalization(name="norm")(states)
-    states = layers.Dropout(dropout, name="dropout")(states)
-    return keras.Model(frames, _logits(states, num_keys), name=name)
+    return layers.Dropout(dropout, name="dropout")(states)
 
 
 def _recurrent(kind, num_keys, units, num_layers, input_dropout, dropout, name):

@@ -101,7 +101,7 @@ class _Store:
         if not len(rolls) or self.lengths.min() < 2:
             raise ValueError(
                 f"`rolls` must be pieces of at least 2 steps. Received: {len(rolls)} pieces, "
-                f"the shortest of {self.lengths.min(initial=0)}"
+                f"the shortest of {min(self.lengths, default=0)}"
             )
         self.frames = np.concatenate([np.asarray(roll, np.uint8) for roll in rolls])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int32)

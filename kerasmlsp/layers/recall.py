@@ -1,0 +1,181 @@
+"""Looking up what followed when the past looked like now, and taking it past a recurrent layer."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Recall(keras.layers.Layer):
+    """Puts beside each frame what followed earlier places of the sequence that looked like this one.
+
+    An earlier place `s` resembles `t` by `r(t, s) = sum_j w_j (cos(x[t-j], x[s-j]) - 1)`, `j` from 0 to `span - 1`, at
+    most 0; frames before the start are zeros. The softmax over `r(t, s)` for `s` in `t - window, ..., t - 1`, and over
+    one more score `b` for "nothing like this", weighs the frames `x[s+1]`. Each head has its own `w` and `b`. Music
+    repeats itself, and a recurrent state is too small to say how it went the last time.
+
+    Reference: Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache"; Olsson et al.
+    2022, "In-context Learning and Induction Heads".
+
+    Args:
+        num_heads: At least 1. At the start head `h` compares about `h / num_heads` of the `span`.
+        span: Frames that are compared, at least 1.
+        window: How far back to look, in frames, at least 1.
+
+    Call arguments:
+        inputs: `(batch, length, features)`, at least 0.
+
+    Returns:
+        `(batch, length, features + num_heads * (features + 1))`: the input, and for each head the weighted frame and
+        the weight of "nothing like this".
+
+    Raises:
+        ValueError: An argument is less than 1.
+    """
+
+    def __init__(self, num_heads=1, span=4, window=512, **kwargs):
+        super().__init__(**kwargs)
+        for name, value in (("num_heads", num_heads), ("span", span), ("window", window)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        self.num_heads, self.span, self.window = num_heads, span, window
+
+    def build(self, input_shape):
+        self.features = input_shape[-1]
+        # In float32 throughout: a score may be a sum of many frames' differences.
+        options = {"autocast": False, "dtype": "float32"}
+        shape = (self.num_heads, self.span)
+        self.sharpness = self.add_weight(name="sharpness", shape=shape, initializer=self._start, **options)
+        rare = keras.initializers.Constant(-3.0)
+        self.nothing = self.add_weight(name="nothing", shape=shape[:1], initializer=rare, **options)
+
+    def _start(self, shape, dtype=None):
+        heads, lags = ops.arange(1, self.num_heads + 1)[:, None], ops.arange(self.span)[None]
+        return ops.cast(ops.where(lags * self.num_heads < heads * self.span, 1.5, 0.1), dtype)
+
+    def call(self, inputs):
+        frames = ops.cast(inputs, "float32")
+        length = ops.shape(frames)[1]
+        directions = _directions(frames)
+        cosines = ops.matmul(directions, ops.transpose(directions, (0, 2, 1)))
+        shifted = [ops.pad(cosines, ((0, 0), (j, 0), (j, 0)))[:, :length, :length] for j in range(self.span)]
+        places = ops.arange(length)
+        back = places[:, None] - places[None, :]
+        seen = ops.logical_and(back >= 1, back <= self.window)
+        following = ops.pad(frames[:, 1:], ((0, 0), (0, 1), (0, 0)))
+        return self._found(inputs, shifted, seen, following)
+
+    def initial_state(self, batch_size):
+        """Zeros for the frames before the start, `(batch, window + span, features)`."""
+        return [ops.zeros((batch_size, self.window + self.span, self.features), "float32")]
+
+    def step(self, inputs, state, position):
+        """Works off one frame of every row.
+
+        Args:
+            inputs: `(batch, features)`.
+            state: Frames before, as of `initial_state`.
+            position: Scalar int: frames before.
+
+        Returns:
+            `(batch, features + num_heads * (features + 1))` and the new state.
+        """
+        frames = ops.concatenate([state[0][:, 1:], ops.cast(inputs, "float32")[:, None]], axis=1)
+        directions = _directions(frames)
+        last = self.window + self.span - 1
+        # What is j frames old is compared with what is j frames older than each place.
+        shifted = [
+            ops.sum(directions[:, last - j, None] * directions[:, last - j - self.window : last - j], axis=-1)[:, None]
+            for j in range(self.span)
+        ]
+        seen = ops.arange(self.window, 0, -1)[None] <= position
+        found = self._found(inputs[:, None], shifted, seen, frames[:, -self.window :])
+        return found[:, 0], [frames]
+
+    def _found(self, inputs, shifted, seen, following):
+        """Weighs the frames of `following (batch, places, features)` by the cosines `(batch, queries, places)`."""
+        found = [inputs]
+        for head in range(self.num_heads):
+            scores = sum(self.sharpness[head, j] * (cosines - 1) for j, cosines in enumerate(shifted))
+            nothing = ops.zeros_like(scores[:, :, :1]) + self.nothing[head]
+            shares = ops.softmax(ops.concatenate([ops.where(seen, scores, -1e30), nothing], axis=-1))
+            recalled = ops.concatenate([ops.matmul(shares[:, :, :-1], following), shares[:, :, -1:]], axis=-1)
+            found.append(ops.cast(recalled, inputs.dtype))
+        return ops.concatenate(found, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] + self.num_heads * (input_shape[-1] + 1))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "span": self.span,
+            "window": self.window,
+        }
+
+
+def _directions(frames):
+    """Frames at length 1; an empty one stays empty."""
+    return frames / ops.sqrt(ops.sum(ops.square(frames), axis=-1, keepdims=True) + 1e-3)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Beside(keras.layers.Layer):
+    """Puts the output of a recurrent layer beside its input, so that what comes later sees both.
+
+    Dropout is for the recurrent layer only: what goes past it arrives whole.
+
+    Reference: Graves 2013, "Generating Sequences With Recurrent Neural Networks" (connections past the hidden layers).
+
+    Args:
+        layer: A `keras.layers.RNN`, such as `kerasmlsp.layers.LSTM`, with `return_sequences`, without `return_state`.
+        input_dropout: Drop probability of what the layer sees, in `[0, 1)`.
+        dropout: Drop probability of its output, in `[0, 1)`.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+        training: Whether to drop.
+
+    Returns:
+        `(batch, length, features + units)`.
+
+    Raises:
+        ValueError: `layer` does not return sequences, or returns states.
+    """
+
+    def __init__(self, layer, input_dropout=0.0, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if not (isinstance(layer, keras.layers.RNN) and layer.return_sequences and not layer.return_state):
+            raise ValueError(f"`layer` must be an RNN layer that returns sequences only. Received: layer={layer}")
+        self.layer, self.input_dropout, self.dropout = layer, input_dropout, dropout
+
+    def build(self, input_shape):
+        self.layer.build(input_shape)
+        self.input_drop = keras.layers.Dropout(self.input_dropout, name="input_drop", dtype=self.dtype_policy)
+        self.drop = keras.layers.Dropout(self.dropout, name="drop", dtype=self.dtype_policy)
+
+    def call(self, inputs, training=False):
+        states = self.layer(self.input_drop(inputs, training=training), training=training)
+        return ops.concatenate([inputs, self.drop(states, training=training)], axis=-1)
+
+    def initial_state(self, batch_size):
+        """Zeros, `(batch, units)` each."""
+        sizes = keras.tree.flatten(self.layer.cell.state_size)
+        return [ops.zeros((batch_size, size), self.layer.compute_dtype) for size in sizes]
+
+    def step(self, inputs, state, position):
+        """Works off one step of every row: `(batch, features)` to `(batch, features + units)` and the new state."""
+        output, state = self.layer.cell(inputs, state)
+        return ops.concatenate([inputs, ops.cast(output, inputs.dtype)], axis=-1), list(keras.tree.flatten(state))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] + self.layer.units)
+
+    def get_config(self):
+        layer = keras.saving.serialize_keras_object(self.layer)
+        own = {"layer": layer, "input_dropout": self.input_dropout, "dropout": self.dropout}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)

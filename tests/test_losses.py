@@ -1,0 +1,52 @@
+"""Losses against their formulas in NumPy."""
+
+import keras
+import numpy as np
+
+from kerasmlsp import losses
+
+
+def example():
+    random = np.random.default_rng(0)
+    return (random.random((3, 4, 5)) < 0.3).astype("float32"), random.normal(0, 3, (3, 4, 5)).astype("float32")
+
+
+def test_frame_nats_is_the_log_likelihood_of_independent_keys():
+    targets, logits = example()
+    share = 1 / (1 + np.exp(-logits.astype("float64")))
+    expected = -np.log(np.where(targets > 0, share, 1 - share)).sum(-1)
+    found = losses.frame_nats(targets > 0, logits)
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5)
+
+
+def test_frame_nats_of_certain_logits_is_finite():
+    found = losses.frame_nats(np.array([[[1.0, 0.0]]]), np.array([[[100.0, 100.0]]]))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [[100.0]])
+
+
+def test_the_loss_is_the_mean_over_frames_that_weigh():
+    targets, logits = example()
+    weights = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 0, 0]], "float32")
+    each = keras.ops.convert_to_numpy(losses.frame_nats(targets, logits))
+    found = losses.FrameNats()(targets, logits, sample_weight=weights)
+    np.testing.assert_allclose(float(found), (each * weights).sum() / weights.sum(), rtol=1e-5)
+
+
+def test_the_loss_comes_back_from_its_configuration():
+    loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(losses.FrameNats(name="mine")))
+    assert isinstance(loss, losses.FrameNats) and loss.name == "mine" and loss.reduction == "mean_with_sample_weight"
+    assert keras.saving.get_registered_name(losses.frame_nats) == "kerasmlsp>frame_nats"
+
+
+def test_the_metric_weighs_frames_alike_in_batches_of_any_length():
+    targets, logits = example()
+    each = keras.ops.convert_to_numpy(losses.frame_nats(targets, logits))
+    metric = losses.NatsPerFrame()
+    metric.update_state(targets[:1], logits[:1])
+    metric.update_state(targets[1:, :3], logits[1:, :3], sample_weight=np.array([[1, 1, 0], [1, 0, 0]]))
+    expected = (each[0].sum() + each[1, :2].sum() + each[2, 0]) / 7
+    np.testing.assert_allclose(float(metric.result()), expected, rtol=1e-5)
+    metric.reset_state()
+    assert float(metric.result()) == 0
+    assert keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric)).name == "nats"
