@@ -16,6 +16,7 @@ from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
     "AttentionPooling": {"units": 3},
+    "DecoderBlock": {"num_heads": 2, "window": 5, "expansion": 3, "dropout": 0.1},
     "HashedNgrams": {"order": 2, "skips": 1},
     "LSTM": {"units": 3, "fused": False},
     "LengthCalibration": {"num_members": 2, "num_classes": 3},
@@ -28,7 +29,7 @@ CASES = {
     "TemporalBlock": {"filters": 3, "kernel_size": 3, "dilation": 2, "dropout": 0.1},
 }
 # Take a layer as an argument, which is not equal to its copy; each has a test of its own.
-WRAPPERS = {"Beside"}
+WRAPPERS = {"Beside", "Stateful"}
 
 
 def numpy(value):
