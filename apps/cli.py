@@ -16,6 +16,7 @@ import click
 import kerasmlsp
 from kerasmlsp.apps import options
 from kerasmlsp.apps.chargen import cli as chargen
+from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 
 _OPTIONAL = (
@@ -126,7 +127,7 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, chargen.chargen, sentiment.sentiment):
+for command in (doctor, chargen.chargen, music.music, sentiment.sentiment):
     root.add_command(command)
 
 

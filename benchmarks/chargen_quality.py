@@ -4,7 +4,7 @@
 
 Runs that are there already are taken up where they were stopped, so the command can be killed and repeated. The first
 architecture is trained with every seed, the others with seed 0 only, for orientation. The last tenth of the text is
-held out, and looked at once per run; the twentieth before it selects the epoch.
+held out, and looked at once per run; its first twentieth selects the epoch.
 """
 
 import argparse

@@ -77,7 +77,6 @@ _BY_TOKEN = (
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
     keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
 )
 
 

@@ -22,9 +22,10 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A user's folder: the shipped saved model, and reviews of their own."""
+    """A user's folder: the shipped saved models, and reviews and plays of their own."""
     path = tmp_path_factory.mktemp("readme")
-    shutil.copytree(SHIPPED, path / "saved_models/sentiment/1")
+    shutil.copytree(ROOT / "saved_models", path / "saved_models")
+    (path / "plays.txt").write_text("ROMEO:\nIs the day so young?\n\nBENVOLIO:\nBut new struck nine.\n\n" * 90)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):

@@ -31,7 +31,7 @@ class Config:
         ema: Momentum of the moving average of the weights; None for no average.
         patience: Epochs without a better validation loss before training stops; None for never.
         held_out_share: Share of the text, at its end, that only `evaluate` reads.
-        validation_share: Share of the text, before the held-out part, that selects the epoch.
+        validation_share: Share of the text, at its beginning, that selects the epoch.
         max_characters: Characters known, the most frequent; others are left out of the text.
         precision: "auto", "float32" or "mixed_bfloat16".
         jit: "auto", "on" or "off".

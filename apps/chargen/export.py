@@ -35,8 +35,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "characters": stored["characters"],
         "data": data,
         "licence": licence,
-        "split": f"Trained on the first {1 - kept - chosen:.0%} of {stored['text']} characters; the next {chosen:.0%} "
-        f"selected the epoch, the last {kept:.0%} were held out. Seed {config.seed}.",
+        "split": f"Of {stored['text']} characters, the first {chosen:.0%} selected the epoch, the last {kept:.0%} were "
+        f"held out, and the rest was trained on. Seed {config.seed}.",
         "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
         "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it.",
         "training": {key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},

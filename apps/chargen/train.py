@@ -12,7 +12,7 @@ log = logging.getLogger("kerasmlsp")
 
 
 def train(config: Config, run: Path, *, resume: bool = False):
-    """Trains the configured net on the first part of a text.
+    """Trains the configured net on the main part of a text.
 
     The run folder gets `config.json`, which also holds the known characters, and what `kerasmlsp.training.fit` writes.
 

@@ -14,17 +14,20 @@ class Config:
         data: File or folder of chorales; None for Bach's in the corpus of music21.
         json_steps_per_quarter: Steps in a quarter note of JSON: 1, 2 or 4.
         architecture: One of `ARCHITECTURES`.
+        units: Size of the vectors or states; None for the architecture's own.
+        num_layers: Layers; None for the architecture's own.
         seed: Decides every random choice but the split.
         split_seed: Decides which pieces are held out, where the file does not say.
         epochs: Epochs; None for the architecture's own.
         batch_size: Windows in a batch.
-        window: Steps of a sixteenth in a window, a multiple of 4.
+        window: Steps of a sixteenth in a window, a multiple of 8.
         learning_rate: Peak learning rate; None for the architecture's own.
         schedule: "cosine" or "constant".
         warmup: Share of the steps in which the rate rises.
         clip_norm: Largest norm of all gradients together; 0 for any.
         ema: Momentum of the moving average of the weights; None for no average.
         patience: Epochs without a better validation loss before training stops; None for never.
+        weight_decay: Decoupled weight decay; None for the architecture's own.
         dropout: Drop probability; None for the architecture's own.
         transpose: Whether pieces are moved to other keys while training, as far as the voices reach.
         test_share: Share of the pieces that is held out to evaluate, between 0 and 1.
@@ -39,17 +42,20 @@ class Config:
     data: str | None = None
     json_steps_per_quarter: int = 4
     architecture: str = "chorale-transformer"
+    units: int | None = None
+    num_layers: int | None = None
     seed: int = 0
     split_seed: int = 0
     epochs: int | None = None
-    batch_size: int = 32
+    batch_size: int = 16
     window: int = 128
     learning_rate: float | None = None
     schedule: str = "cosine"
     warmup: float = 0.05
     clip_norm: float = 1.0
-    ema: float | None = None
+    ema: float | None = 0.98
     patience: int | None = None
+    weight_decay: float | None = None
     dropout: float | None = None
     transpose: bool = True
     test_share: float = 0.1
@@ -63,8 +69,8 @@ class Config:
         if self.architecture not in ARCHITECTURES:
             allowed = ", ".join(ARCHITECTURES)
             raise ValueError(f"`architecture` must be one of {allowed}. Received: {self.architecture!r}")
-        if self.window < 8 or self.window % 4:
-            raise ValueError(f"`window` must be a multiple of 4 and at least 8. Received: {self.window}")
+        if self.window < 8 or self.window % 8:
+            raise ValueError(f"`window` must be a multiple of 8. Received: {self.window}")
         if self.json_steps_per_quarter not in (1, 2, 4):
             raise ValueError(f"`json_steps_per_quarter` must be 1, 2 or 4. Received: {self.json_steps_per_quarter}")
         for name in ("test_share", "validation_share"):

@@ -4,20 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from kerasmlsp import batching, music
-from kerasmlsp.layers.chorales import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, PREFACE, REST, START, STOP
+from kerasmlsp import music
+from kerasmlsp.apps.music.keys import key_of
+from kerasmlsp.layers.chorales import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, REST, START, STOP
 
 _HIGHEST = LOWEST + PITCHES - 1
 _ORDER = [0, 3, 2, 1]  # of the tokens: soprano, bass, tenor, alto
 _MOTIF = 8  # intervals
 _SAME = 0.5  # share of motifs
-# How well each pitch class fits C major and C minor: Krumhansl and Kessler 1982.
-_PROFILES = np.array(
-    [
-        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-    ]
-)
 
 
 def read(path=None, *, json_steps_per_quarter=4):
@@ -52,20 +46,6 @@ def completed(piece):
     return dataclasses.replace(piece, key=piece.key or key_of(piece.pitches), bar=bar, pickup=piece.pickup % bar)
 
 
-def key_of(pitches):
-    """Estimates the key of MIDI pitches (0 for a rest) by how their pitch classes correlate with those of each key.
-
-    Reference: Krumhansl 1990, "Cognitive Foundations of Musical Pitch".
-    """
-    pitches = np.asarray(pitches)
-    counts = np.bincount(pitches[pitches > 0] % 12, minlength=12).astype(float)
-    if not counts.any():
-        return 0, "major"
-    fits = [[np.corrcoef(np.roll(profile, tonic), counts)[0, 1] for tonic in range(12)] for profile in _PROFILES]
-    mode, tonic = np.unravel_index(np.argmax(np.nan_to_num(fits)), (2, 12))
-    return int(tonic), ("major", "minor")[mode]
-
-
 def melodies(pieces):
     """Numbers pieces by melody: two have one where half of the motifs of the shorter soprano are in the other.
 
@@ -90,7 +70,7 @@ def split(pieces, config):
 
     Args:
         pieces: List of `music.Chorale`s.
-        config: Dict with `split_seed`, `test_share` and `validation_share`.
+        config: The configuration, for `split_seed`, `test_share` and `validation_share`.
 
     Returns:
         Dict of "train", "valid" and "test" to lists of pieces.
@@ -104,13 +84,13 @@ def split(pieces, config):
             raise ValueError(f"A file that names a split must have train, valid and test. Received: no {lacking[0]}")
         return parts
     groups = melodies(pieces)
-    order = np.random.default_rng(config["split_seed"]).permutation(np.unique(groups))
+    order = np.random.default_rng(config.split_seed).permutation(np.unique(groups))
     if len(order) < 3:
         raise ValueError(f"`--data` must hold at least 3 pieces of different melody. Received: {len(order)}")
     parts, rest = {}, list(order)
-    for name, share in (("test", config["test_share"]), ("valid", config["validation_share"])):
+    for name, share, needed in (("test", config.test_share, 2), ("valid", config.validation_share, 1)):
         parts[name] = []
-        while not parts[name] or (len(parts[name]) < share * len(pieces) and len(rest) > 1):
+        while not parts[name] or (len(parts[name]) < share * len(pieces) and len(rest) > needed):
             chosen = rest.pop()
             parts[name] += [piece for piece, group in zip(pieces, groups, strict=True) if group == chosen]
     return {"train": [piece for piece, group in zip(pieces, groups, strict=True) if group in rest], **parts}
@@ -118,17 +98,22 @@ def split(pieces, config):
 
 def tokens(piece, start=0, stop=None):
     """Encodes steps `start` to `stop` of a completed chorale: int32 `(4 + 4 * steps + 1,)`, `STOP` only at its end."""
-    pitches, onsets = piece.pitches[start:stop, _ORDER].astype(int), piece.onsets[start:stop, _ORDER]
+    body = np.concatenate([steps(piece, struck=True)[start : start + 1], steps(piece)[start + 1 : stop]])
+    ended = [STOP] if stop is None or stop >= len(piece.pitches) else []
+    return np.array([*preface(piece, start), *body.ravel(), *ended], np.int32)
+
+
+def steps(piece, *, struck=False):
+    """The tokens of every step, int32 `(steps, 4)`; `struck` begins each note anew in every step."""
+    pitches, onsets = piece.pitches[:, _ORDER].astype(int), piece.onsets[:, _ORDER]
     silent = pitches == 0
     begins = np.where(silent, np.vstack([np.ones((1, 4), bool), ~silent[:-1]]), onsets)
     begins[0] = True
-    steps = np.where(begins, np.where(silent, REST, pitches - LOWEST + PITCH), HOLD)
-    ended = [STOP] if stop is None or stop >= len(piece.pitches) else []
-    return np.array([*preface(piece, start), *steps.ravel(), *ended], np.int32)
+    return np.where(begins | struck, np.where(silent, REST, pitches - LOWEST + PITCH), HOLD).astype(np.int32)
 
 
 def preface(piece, start=0):
-    """The tokens before the first step."""
+    """The tokens before step `start`: `START`, key, metre and where in the bar that step is."""
     tonic, mode = piece.key
     metre = BARS.index(piece.bar) + (len(BARS) if start else 0)
     return START, KEY + tonic + 12 * (mode == "minor"), METRE + metre, PHASE + (start - piece.pickup) % piece.bar

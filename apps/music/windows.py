@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasmlsp import batching, music
 from kerasmlsp.apps.music import data
-from kerasmlsp.layers.chorales import KEY, METRE, PHASE, PITCH, PREFACE
+from kerasmlsp.layers.chorales import BARS, KEY, PHASE, PITCH, PREFACE, STOP
 
 
 def training_batches(pieces, config, *, drop_remainder=False):
@@ -13,79 +13,79 @@ def training_batches(pieces, config, *, drop_remainder=False):
     A window begins on a beat, and nearly as often with the piece as anywhere in it. A piece has as many of them in an
     epoch as it is windows long.
     """
+    import tensorflow as tf
+
     source = _Source(pieces, config)
     counts = [max(1, round(len(piece.pitches) / config.window)) for piece in pieces]
     owners = np.repeat(np.arange(len(pieces)), counts)
     order = batching.shuffled(len(owners), config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
 
     def load(indices, key):
-        import tensorflow as tf
-
         return source.rows(tf.gather(tf.constant(owners), indices), key)
 
     return batching.Batches(order, load)
 
 
 class _Source:
-    """Tokens of every piece from every beat on, to be cut in the graph."""
+    """Tokens of all pieces, of which windows are cut in the graph."""
 
     def __init__(self, pieces, config):
         import tensorflow as tf
 
-        ranges = music.compass(pieces)
         self.window, self.seed = config.window, config.seed
-        self.steps = tf.constant([len(piece.pitches) for piece in pieces])
-        moves = [music.transpositions(piece, ranges) if config.transpose else range(1) for piece in pieces]
-        self.lowest, self.moves = tf.constant([each[0] for each in moves]), tf.constant([len(each) for each in moves])
-        self.bars, self.pickups = (tf.constant([getattr(piece, key) for piece in pieces]) for key in ("bar", "pickup"))
-        whole = [data.tokens(piece)[:-1] for piece in pieces]
-        self.preface = tf.constant(np.stack([each[:PREFACE] for each in whole]))
-        # What a window that begins here has in its first step: no note is held from before.
-        struck = [np.concatenate([data.tokens(piece, t, t + 1)[PREFACE : PREFACE + 4] for t in range(len(piece.pitches))]) for piece in pieces]
-        music_tokens = np.concatenate([each[PREFACE:] for each in whole]).reshape(-1, 4)
-        self.tokens = tf.constant(music_tokens)
-        self.struck = tf.constant(np.concatenate(struck).reshape(-1, 4))
-        self.begins = tf.constant(np.cumsum([0, *(len(piece.pitches) for piece in pieces[:-1])]))
+        moves = [music.transpositions(each, music.compass(pieces)) if config.transpose else range(1) for each in pieces]
+        lengths = [len(each.pitches) for each in pieces]
+        self.facts = tf.constant(
+            [
+                (*data.preface(piece), length, piece.bar, piece.pickup, move[0], len(move), begin)
+                for piece, length, move, begin in zip(pieces, lengths, moves, np.cumsum([0, *lengths]), strict=False)
+            ],
+            tf.int32,
+        )
+        self.tokens = tf.constant(np.concatenate([data.steps(piece) for piece in pieces]))
+        # In the first step of a window no note is held from before.
+        self.struck = tf.constant(np.concatenate([data.steps(piece, struck=True) for piece in pieces]))
 
     def rows(self, owners, key):
-        """Cuts one random window of each piece in `owners`: inputs, targets and weights, `(batch, 4 * window + 4)`."""
+        """Cuts a random window of each piece in `owners`: inputs, targets and weights, `(batch, 4 * window + 4)`."""
         import tensorflow as tf
 
-        count, window = tf.shape(owners)[0], self.window
-        seed = tf.cast(key, tf.int32) * 2 + [self.seed, 0]
-        steps, bar = tf.gather(self.steps, owners), tf.gather(self.bars, owners)
-        # From half a window before the first to where the last fits, so that beginnings and ends are seen as often.
-        place = tf.random.stateless_uniform([count], seed)
-        room = tf.cast(tf.maximum(steps - window, 0) + window, tf.float32)
-        start = tf.cast(place * room, tf.int32) - window // 2
-        start = tf.clip_by_value(start, 0, tf.maximum(steps - window, 0)) // 4 * 4
-        moves = tf.cast(tf.gather(self.moves, owners), tf.float32)
-        move = tf.cast(tf.random.stateless_uniform([count], seed + 1) * moves, tf.int32) + tf.gather(self.lowest, owners)
-        return self.cut(owners, start, move, steps, bar)
+        start, keys, metre, _, length, bar, pickup, lowest, moves, begin = tf.unstack(
+            tf.gather(self.facts, owners), 10, 1
+        )
+        first, second = self._uniform(owners, key)
+        # From half a window before the first to half a window behind the last: both ends are seen as often as the rest.
+        room = tf.maximum(length - self.window, 0)
+        cut = tf.cast(first * tf.cast(room + self.window, tf.float32), tf.int32) - self.window // 2
+        cut = tf.clip_by_value(cut, 0, room) // 4 * 4
+        move = lowest + tf.cast(second * tf.cast(moves, tf.float32), tf.int32)
+        tonic = keys - KEY
+        keys = KEY + tonic // 12 * 12 + (tonic % 12 + move) % 12
+        metre += tf.where(cut > 0, len(BARS), 0)
+        preface = tf.stack([start, keys, metre, PHASE + (cut - pickup) % bar], axis=1)
+        return self._examples(preface, begin + cut, length - cut, move)
 
-    def cut(self, owners, start, move, steps, bar):
+    def _uniform(self, owners, key):
         import tensorflow as tf
 
-        window = self.window
-        places = start[:, None] + tf.range(window)
-        inside = places < steps[:, None]
-        flat = tf.cast(tf.gather(self.begins, owners), tf.int32)[:, None] + tf.where(inside, places, 0)
-        cut = tf.concat([tf.gather(self.struck, flat[:, :1]), tf.gather(self.tokens, flat[:, 1:])], axis=1)
-        cut = tf.where((cut >= PITCH) & (cut < KEY), cut + move[:, None, None], cut)
-        cut = tf.reshape(tf.where(inside[..., None], cut, 0), (-1, 4 * window))
-        preface = tf.gather(self.preface, owners)
-        tonic = preface[:, 1] - KEY
-        key = KEY + tonic // 12 * 12 + (tonic % 12 + move) % 12
-        later = METRE + (preface[:, 2] - METRE) + tf.where(start > 0, len(data.BARS), 0)
-        phase = PHASE + (start - tf.gather(self.pickups, owners)) % bar
-        tokens = tf.concat([tf.stack([preface[:, 0], key, later, phase], 1), cut], axis=1)
-        left = tf.minimum(4 * (steps - start), 4 * window)
-        whole = steps - start <= window
-        end = PREFACE + left
-        place = tf.range(PREFACE + 4 * window + 1)
-        tokens = tf.pad(tokens, [[0, 0], [0, 1]])
-        tokens = tf.where((place == end[:, None]) & whole[:, None], data.STOP, tokens)
-        counted = (place >= PREFACE) & (place < (end + tf.cast(whole, tf.int32))[:, None])
+        seed = tf.stack([tf.cast(key[0], tf.int32) + 100_003 * self.seed, tf.cast(key[1], tf.int32)])
+        return tf.unstack(tf.random.stateless_uniform([2, tf.shape(owners)[0]], seed), 2)
+
+    def _examples(self, preface, begin, left, move):
+        import tensorflow as tf
+
+        places = tf.range(self.window)
+        inside = places < left[:, None]
+        rows = begin[:, None] + tf.where(inside, places, 0)
+        steps = tf.concat([tf.gather(self.struck, rows[:, :1]), tf.gather(self.tokens, rows[:, 1:])], axis=1)
+        steps = tf.where((steps >= PITCH) & (steps < KEY), steps + move[:, None, None], steps)
+        steps = tf.reshape(tf.where(inside[..., None], steps, 0), (-1, 4 * self.window))
+        tokens = tf.pad(tf.concat([preface, steps], axis=1), [[0, 0], [0, 1]])
+        ends = left <= self.window
+        end = PREFACE + 4 * tf.minimum(left, self.window)
+        places = tf.range(tf.shape(tokens)[1])
+        tokens = tf.where(ends[:, None] & (places == end[:, None]), STOP, tokens)
+        counted = (places >= PREFACE) & (places < (end + tf.cast(ends, tf.int32))[:, None])
         return tokens[:, :-1], tokens[:, 1:], tf.cast(counted[:, 1:], tf.float32)
 
 

@@ -69,7 +69,7 @@ class VoiceState(keras.layers.Layer):
     def call(self, inputs):
         tokens = ops.cast(inputs, "int32")
         batch, length = ops.shape(tokens)
-        missing = ops.mod(-length, 4)
+        missing = -length % 4
         # Whole steps, cut again at the end: behind a token none of its features is looked at.
         whole = ops.concatenate([tokens, ops.full((batch, missing), HOLD, "int32")], axis=1)
         steps = ops.reshape(whole, (batch, -1, 4))

@@ -1,0 +1,217 @@
+"""The commands of the music application."""
+
+import functools
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+from kerasmlsp.apps.music.config import ARCHITECTURES, Config
+
+RUNS = Path("runs/music")
+
+_number = functools.partial(options.field_option, Config)
+_own = functools.partial(options.field_option, Config, none="the architecture's own")
+_path = click.Path(path_type=Path)
+_music_option = click.option(
+    "--data",
+    type=_path,
+    metavar="PATH",
+    help="File or folder of MIDI, ABC, MusicXML or JSON with four voices; default Bach's chorales in music21.",
+)
+_tempered = functools.partial(
+    click.option,
+    "--temperature",
+    type=click.FloatRange(min=0, min_open=True),
+    show_default=True,
+    help="Low for likely notes, 1 for the net's own probabilities.",
+)
+_cut = functools.partial(
+    click.option,
+    "--top-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    show_default=True,
+    help="Draw from the likeliest notes that make up this probability.",
+)
+
+
+@click.group()
+def music():
+    """Write chorales in four voices, go on with a beginning, or harmonise a melody.
+
+    \b
+    kerasmlsp music generate --key "G major" --bars 8 --output songs
+    kerasmlsp music generate --melody tune.mid --output songs
+    kerasmlsp music train --run bach
+    kerasmlsp music evaluate --run bach
+    kerasmlsp music export --run bach
+    """
+
+
+@music.command()
+@_music_option
+@_number("json_steps_per_quarter", click.IntRange(min=1), "Steps in a quarter note of JSON.")
+@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
+@options.run_option
+@click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
+@options.seed_option
+@_number("split_seed", click.IntRange(min=0), "Decides which pieces are held out.")
+@_own("units", click.IntRange(min=1), "Size of the vectors or states.")
+@_own("num_layers", click.IntRange(min=1), "Layers.")
+@_own("epochs", click.IntRange(min=1), "Passes over the pieces.")
+@_number("batch_size", click.IntRange(min=1), "Windows in a batch.")
+@_number("window", click.IntRange(min=8), "Sixteenths in a window, a multiple of 8.")
+@_own("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
+@click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
+@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
+@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
+@_own("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
+@_own("dropout", click.FloatRange(0, 1, max_open=True), "Drop probability.")
+@_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
+@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
+@click.option("--transpose/--no-transpose", default=True, show_default=True, help="Move pieces to other keys.")
+@_number("test_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share of the pieces held out.")
+@_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share that selects the epoch.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
+)
+@click.option("--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA.")
+@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
+@click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+@options.json_option
+@click.pass_context
+def train(context, run, resume, as_json, **values):
+    """Train on Bach's chorales, or on your own music in four voices.
+
+    \b
+    kerasmlsp music train --run bach
+    kerasmlsp music train --data songs/ --run mine
+    kerasmlsp music train --run mine --resume
+    """
+    folder = RUNS / run
+    config = options.configuration(context, Config, folder if resume else None, values)
+    with options.quiet_imports():
+        from kerasmlsp.apps.music import train as app
+    try:
+        result = app.train(config, folder, resume=resume)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on with: kerasmlsp music train --run {run} --resume") from None
+    options.print_results(result, as_json)
+    click.echo(f"Next: kerasmlsp music evaluate --run {run}", err=True)
+
+
+@music.command()
+@options.run_option
+@_music_option
+@click.option(
+    "--samples", type=click.IntRange(min=0), default=32, show_default=True, help="Chorales to write; 0 for none."
+)
+@click.option("--bars", type=click.IntRange(1, 64), default=8, show_default=True, help="Bars of each.")
+@_tempered(default=1.0)
+@_cut(default=1.0)
+@options.seed_option
+@options.json_option
+def evaluate(run, data, as_json, **settings):
+    """Measure a run on the pieces that were held out, and chorales that it writes.
+
+    \b
+    kerasmlsp music evaluate --run bach
+    kerasmlsp music evaluate --run bach --data songs/ --samples 0
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.music import evaluate as app
+    result = app.evaluate(RUNS / run, data, **settings)
+    options.print_results(result if as_json else _report(result), as_json)
+
+
+def _report(result):
+    rows = [{"measure": name, **values} for name, values in result["metrics"].items()]
+    report = {"pieces": result["pieces"], "measures, with 95 % intervals": rows}
+    if "harmony" in result:
+        sides = result["harmony"]
+        report["harmony, breaches per bar and divergences in bits"] = [
+            {"measure": name.replace("_", " "), **{whose: each.get(name) for whose, each in sides.items()}}
+            for name in sides["written"]
+        ]
+    return {**report, "files": result["files"]}
+
+
+@music.command()
+@options.run_option
+@options.models_option
+@click.option("--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card.")
+@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card.")
+@options.json_option
+def export(run, models, data_note, licence, as_json):
+    """Make a saved model of a run: given notes in, all notes out.
+
+    \b
+    kerasmlsp music export --run bach
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.music import export as app
+    path = app.export(RUNS / run, models, licence=licence, data_note=data_note)
+    options.print_results({"exported": str(path)}, as_json)
+
+
+@music.command()
+@click.option("--primer", type=_path, metavar="FILE", help="Beginning in four voices to go on with.")
+@click.option("--melody", type=_path, metavar="FILE", help="Soprano to harmonise.")
+@click.option(
+    "--bars", type=click.IntRange(1, 64), help="Bars to write; default 8. A melody is harmonised as long as it is."
+)
+@click.option("--key", metavar="KEY", help="Such as C, 'Bb major' or 'F# minor'; default G major, or the file's own.")
+@click.option("--metre", type=click.Choice(["4/4", "3/4"]), help="Default 4/4, or the file's own.")
+@click.option("--pickup", type=click.IntRange(0, 3), help="Quarters before the first bar; default the file's own.")
+@click.option("--tempo", type=click.FloatRange(20, 300), default=80, show_default=True, help="Quarters per minute.")
+@_tempered(default=0.8)
+@_cut(default=0.95)
+@options.seed_option
+@click.option("--num-samples", type=click.IntRange(1, 64), default=1, show_default=True, help="Versions, by seed.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 256),
+    default=16,
+    show_default=True,
+    help="Pieces tried at once for each version, so that it fits the melody and comes to an end.",
+)
+@click.option(
+    "--output", type=_path, default=Path("music"), show_default=True, metavar="DIR", help="Folder to write to."
+)
+@options.models_option
+@click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
+@options.json_option
+def generate(
+    primer, melody, bars, key, metre, pickup, tempo, seed, num_samples, output, models, version, as_json, **settings
+):
+    """Write music: MIDI, WAV, MusicXML and a picture of each piece.
+
+    \b
+    kerasmlsp music generate --key "G major" --bars 8
+    kerasmlsp music generate --primer bars.mid --bars 4 --num-samples 3
+    kerasmlsp music generate --melody tune.mid --tempo 72 --output songs
+    """
+    if primer and melody:
+        raise click.UsageError("Give either `--primer` or `--melody`.")
+    if melody and bars:
+        raise click.UsageError("A melody is harmonised as long as it is: leave `--bars` out.")
+    if metre and (primer or melody):
+        raise click.UsageError("The file tells the metre: leave `--metre` out.")
+    with options.quiet_imports():
+        from kerasmlsp.apps.music import generate as app
+        from kerasmlsp.apps.music.keys import parse_key
+
+    key = parse_key(key) if key else None
+    if melody:
+        piece = app.harmonised(melody, key=key, pickup=pickup)
+    elif primer:
+        piece = app.continued(primer, bars or 8, key=key, pickup=pickup)
+    else:
+        piece = app.new(bars or 8, metre or "4/4", key or (7, "major"), pickup or 0)
+    with options.quiet_imports():
+        from kerasmlsp import loading
+
+        model = loading.load(loading.find("music", version, models))
+    seeds = [seed + i for i in range(num_samples)]
+    rows = app.generate(model, piece, output, seeds=seeds, tempo=tempo, **settings)
+    options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json)

@@ -1,0 +1,92 @@
+"""From a run to a saved model."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import exporting, files, training
+from kerasmlsp.apps.music import data, evaluate, model
+
+_STEPS = 24
+
+
+def export(run: Path, models: Path, *, licence="not stated", data_note="not stated", title="Chorales in four voices"):
+    """Exports a run as the next version of the saved model `music`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data_note: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, its data have changed, or the saved model does not answer as the
+            net does.
+    """
+    run = Path(run)
+    net, config, stored = evaluate.load(run)
+    pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
+    functions, track = model.endpoints(net)
+    picture = run / evaluate.EVALUATION / "sample.png"
+    counts = {name: stored[f"{name}_pieces"] for name in ("train", "valid", "test")}
+    card = {
+        "title": title,
+        "description": "Writes music for soprano, alto, tenor and bass on a grid of sixteenths: from nothing, on after "
+        "a beginning, or below a melody.",
+        "data": data_note,
+        "licence": licence,
+        "split": f"{counts['train']} pieces to train on, {counts['valid']} to select the epoch, {counts['test']} held "
+        f"out; pieces of one melody are in one part. Split seed {config.split_seed}, seed {config.seed}.",
+        "limits": "Knows the style of its pieces only: four voices, bars of 4/4, 3/4, 6/4 or 2/4, nothing shorter than "
+        "a sixteenth. It keeps the rules of harmony about as often as the figures tell, has no plan of a whole piece, "
+        "and may repeat passages that it was trained on.",
+        "training": {key: value for key, value in stored.items() if key != "data"},
+        **({"figures": {"sample": picture}} if picture.exists() else {}),
+        **_measured(run),
+    }
+    return exporting.export(models, "music", functions, track=track, examples=_examples(pieces[:2]), card=card)
+
+
+def _examples(pieces):
+    """Two pieces to write, and two melodies to harmonise."""
+    pieces = [*pieces, *pieces][:2]
+    rows = {
+        "tonic": [0, 9],
+        "minor": [0, 1],
+        "bar": [16, 12],
+        "pickup": [0, 4],
+        "seed": [1, 2],
+        "temperature": [1.0, 0.8],
+        "top_p": [1.0, 0.95],
+    }
+    count = min(_STEPS, *(len(piece.pitches) for piece in pieces))
+    pitches = np.stack([piece.pitches[:count] for piece in pieces]).astype("int32")
+    pitches[:, :, 1:] = -1
+    onsets = np.stack([piece.onsets[:count] for piece in pieces])
+    return {
+        "serving_default": {"steps": _STEPS, "particles": 1, **rows},
+        "complete": {"pitches": pitches, "onsets": onsets, "particles": 4, **rows},
+    }
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its validation values where it was not evaluated."""
+    path = run / evaluate.EVALUATION / "metrics.json"
+    if not path.exists():
+        return {
+            "metrics": {"nats per token where the epoch was selected": training.best_row(run)["val_loss"]},
+            "evaluated": "where the epoch was selected only: run evaluate first",
+        }
+    result = files.read_json(path)
+    rules = {
+        f"{name.replace('_', ' ')}, {whose}": value
+        for whose, rows in result.get("harmony", {}).items()
+        for name, value in rows.items()
+    }
+    evaluated = f"{result['pieces']} pieces, fingerprint {result['fingerprint']}; written: {result.get('settings')}"
+    return {"metrics": {**result["metrics"], **rules}, "evaluated": evaluated}

@@ -1,0 +1,143 @@
+"""Music in four voices, with nothing but the saved model."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import music
+from kerasmlsp.apps.music.keys import key_name, key_of
+
+PITCHES = (28, 88)  # that there are tokens for
+SOPRANO = (57, 81)  # what Bach's sing
+METRES = {"4/4": 16, "3/4": 12}
+
+
+def new(bars, metre, key, pickup=0):
+    """Returns an empty piece to be written: a `music.Chorale` of free places, whose pitches are -1."""
+    steps = bars * METRES[metre]
+    free = np.full((steps, 4), -1, np.int16)
+    return _piece("chorale", free, np.zeros((steps, 4), bool), key, METRES[metre], 4 * pickup)
+
+
+def continued(path, bars, key=None, pickup=None):
+    """Reads a beginning and leaves `bars` free behind it.
+
+    Raises:
+        ValueError: The file holds no music in four voices.
+    """
+    piece = music.read_chorales(path)[0]
+    # Two voices may meet in one note, but not all the time.
+    several = [len(set(step) - {0}) for step in piece.pitches.tolist()]
+    if np.median(several) < 3:
+        raise ValueError(
+            f"`--primer` must be in four voices. Received: {path}, mostly {int(np.median(several))} at once"
+        )
+    low, high = PITCHES
+    sung = piece.pitches[piece.pitches > 0]
+    if not low <= sung.min() <= sung.max() <= high:
+        raise ValueError(
+            f"`--primer` must lie between MIDI pitch {low} and {high}. Received: {sung.min()} to {sung.max()} in {path}"
+        )
+    # A whole number of bars, so that the last one written is whole, too.
+    bar = piece.bar or METRES["4/4"]
+    pickup = piece.pickup if pickup is None else 4 * pickup
+    played = -(-(len(piece.pitches) - pickup) // bar) * bar + pickup
+    left = played - len(piece.pitches) + bars * bar
+    pitches = np.pad(piece.pitches, ((0, left), (0, 0)), constant_values=-1)
+    onsets = np.pad(piece.onsets, ((0, left), (0, 0)))
+    return _piece("continued", pitches, onsets, key or piece.key, bar, pickup)
+
+
+def harmonised(path, key=None, pickup=None):
+    """Reads a melody and leaves three voices free below it; it is moved by octaves to where sopranos sing.
+
+    Raises:
+        ValueError: The file holds no melody, or one that is too wide for a soprano.
+    """
+    melody = music.read_melody(path)
+    low, high = SOPRANO
+    pitches = melody.pitches.astype(int)
+    sung = pitches[pitches > 0]
+    moves = [move for move in range(-60, 61, 12) if low <= sung.min() + move and sung.max() + move <= high]
+    if not moves:
+        raise ValueError(
+            f"`--melody` must fit a soprano of MIDI pitch {low} to {high}, in any octave. "
+            f"Received: {sung.min()} to {sung.max()} in {path}"
+        )
+    voices = np.full((len(pitches), 4), -1, np.int16)
+    voices[:, 0] = np.where(pitches > 0, pitches + min(moves, key=abs), 0)
+    onsets = np.zeros(voices.shape, bool)
+    onsets[:, 0] = melody.onsets
+    pickup = melody.pickup if pickup is None else 4 * pickup
+    return _piece("harmonised", voices, onsets, key or melody.key, melody.bar or METRES["4/4"], pickup)
+
+
+def _piece(name, pitches, onsets, key, bar, pickup):
+    return music.Chorale(name, pitches, onsets, key or key_of(pitches), bar=bar, pickup=pickup)
+
+
+def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
+    """Has the model write the free places of a piece.
+
+    Args:
+        model: A loaded saved model (`kerasmlsp.loading.load`).
+        piece: As of `new`, `continued` or `harmonised`.
+        seeds: One for each version wanted.
+        temperature: Above 0 and low for the likely, 1 for the net's own probabilities.
+        top_p: Share of the probability that is drawn from, up to 1.
+        attempts: Pieces that are tried at once for each version, so that what is given behind becomes likely.
+
+    Returns:
+        List of pairs of a `music.Chorale` and the log-likelihood of what was given.
+    """
+    rows = len(seeds)
+    facts = {"tonic": piece.key[0], "minor": int(piece.key[1] == "minor"), "bar": piece.bar, "pickup": piece.pickup}
+    inputs = {name: [value] * rows for name, value in facts.items()}
+    inputs |= {"temperature": [temperature] * rows, "top_p": [top_p] * rows, "seed": list(seeds), "particles": attempts}
+    given = {"pitches": np.stack([piece.pitches] * rows), "onsets": np.stack([piece.onsets] * rows)}
+    answer = model.call("complete", **given, **inputs)
+    found = zip(seeds, answer["pitches"], answer["onsets"], answer["log_likelihood"].tolist(), strict=True)
+    return [
+        (dataclasses.replace(piece, name=f"{piece.name}-{seed}", pitches=pitches.astype(np.int16), onsets=onsets), nats)
+        for seed, pitches, onsets, nats in found
+    ]
+
+
+def generate(model, piece, folder, *, seeds, tempo, **settings):
+    """Writes versions of a piece, each as MIDI, WAV, MusicXML and a picture.
+
+    Args:
+        model: A loaded saved model.
+        piece: As of `new`, `continued` or `harmonised`.
+        folder: Where to write; made where missing.
+        seeds: One for each version.
+        tempo: Quarter notes per minute.
+        **settings: As of `write`.
+
+    Returns:
+        List of dicts of `name`, `key`, `bars`, `seed`, `log_likelihood` of what was given, and `files`.
+    """
+    rows = []
+    for seed, (chorale, likelihood) in zip(seeds, write(model, piece, seeds=seeds, **settings), strict=True):
+        facts = {"key": key_name(chorale.key), "bars": len(chorale.pitches) / chorale.bar, "seed": seed}
+        files = [str(file) for file in save(chorale, folder, tempo=tempo)]
+        rows.append({"name": chorale.name, **facts, "log_likelihood": likelihood, "files": files})
+    return rows
+
+
+def save(chorale, folder, *, tempo):
+    """Writes a chorale as MIDI, WAV, MusicXML and a picture into a folder, which is made where missing.
+
+    Returns:
+        List of the paths.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    midi, wav, sheet, picture = (folder / f"{chorale.name}{ending}" for ending in (".mid", ".wav", ".musicxml", ".png"))
+    music.write_midi(midi, chorale.pitches, chorale.onsets, tempo=tempo, program=19)
+    music.write_wav(wav, chorale.pitches, chorale.onsets, tempo=tempo)
+    music.write_musicxml(sheet, chorale, tempo=tempo)
+    title, bars = f"{chorale.name}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
+    music.write_piano_roll(picture, chorale.pitches, chorale.onsets, title=title, **bars)
+    return [midi, wav, sheet, picture]

@@ -1,0 +1,187 @@
+"""The nets of the music application, and what its saved model does."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from kerasmlsp import models, training
+from kerasmlsp.apps.music import composing
+from kerasmlsp.layers.chorales import (
+    BARS,
+    HOLD,
+    KEY,
+    LOWEST,
+    METRE,
+    PHASE,
+    PITCH,
+    PITCHES,
+    PREFACE,
+    REST,
+    STOP,
+    VOCABULARY,
+)
+
+TYPES = {"seed": "int32", "temperature": "float32", "top_p": "float32"}
+LONGEST = 4096
+"""Most steps of a piece that is written."""
+
+_ORDER = [0, 3, 2, 1]  # from soprano, alto, tenor, bass to the order of the tokens, and back
+_FREE = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an architecture is built and trained where the configuration does not say."""
+
+    build: Callable
+    units: int
+    num_layers: int
+    dropout: float
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+
+
+def _heads(units):
+    """About 48 features a head, as an even part of all."""
+    return next((heads for heads in range(units // 48, 1, -1) if units % (2 * heads) == 0), 1)
+
+
+def _chorale_transformer(units, num_layers, dropout, steps):
+    sizes = {"features": units, "num_layers": num_layers, "num_heads": _heads(units)}
+    return models.chorale_transformer(**sizes, window=steps, dropout=dropout)
+
+
+def _tonicnet(units, num_layers, dropout, steps):
+    return models.tonicnet(units=units, num_layers=num_layers, dropout=dropout)
+
+
+def _transformer(units, num_layers, dropout, steps):
+    sizes = {"features": units, "num_layers": num_layers, "num_heads": _heads(units)}
+    return models.gpt(VOCABULARY, **sizes, window=4 * steps, dropout=dropout)
+
+
+RECIPES = {
+    "chorale-transformer": Recipe(_chorale_transformer, 192, 4, 0.2, 16, 2e-3, 0.05),
+    "tonicnet": Recipe(_tonicnet, 256, 3, 0.2, 16, 2e-3, 0.01),
+    "transformer": Recipe(_transformer, 192, 4, 0.1, 16, 2e-3, 0.05),
+}
+
+
+def option(config, name):
+    """Returns a value of the configuration, or the architecture's own where that is None."""
+    value = getattr(config, name)
+    return getattr(RECIPES[config.architecture], name) if value is None else value
+
+
+def build(config):
+    """Builds the configured net, untrained."""
+    sizes = (option(config, name) for name in ("units", "num_layers", "dropout"))
+    return RECIPES[config.architecture].build(*sizes, config.window + PREFACE // 4)
+
+
+def compiled(config, steps):
+    """Builds the net to train for `steps` steps, with optimizer and loss; the loss is in nats per token."""
+    model = build(config)
+    optimizer = training.optimizer(
+        option(config, "learning_rate"),
+        schedule=config.schedule,
+        steps=steps,
+        warmup=config.warmup,
+        weight_decay=option(config, "weight_decay"),
+        clip_norm=config.clip_norm or None,
+        ema=config.ema,
+    )
+    # The mean over tokens that count, not over all: the preface and what is behind the end count for nothing.
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    model.compile(optimizer, loss)
+    return model
+
+
+def for_inference(trained, config):
+    """Returns a float32 copy: low precision would make a row in a batch differ from the same row alone."""
+    model = build(config)
+    for weight, value in zip(model.weights, trained.weights, strict=True):
+        weight.assign(keras.ops.cast(value, weight.dtype))
+    return model
+
+
+def endpoints(net):
+    """Returns the functions of the saved model, and what they hold.
+
+    `complete` takes steps of a sixteenth in which some notes are given and the others, pitch -1, are to be written: a
+    melody for which three voices are wanted, say, or a beginning. `serving_default` writes all of them. Both give
+    MIDI pitches (0 for a rest) and onsets of soprano, alto, tenor and bass, and `log_likelihood`: how likely the net
+    holds what was given, the end of the piece among it. `particles` pieces are tried for each row, see `Composer`.
+
+    Returns:
+        Dict of name to `(function, input signature)`, and the list of objects to track.
+    """
+    import tensorflow as tf
+
+    composer = composing.Composer(net)
+
+    def complete(pitches, onsets, tonic, minor, bar, pickup, particles, seed, temperature, top_p):
+        metre = _metre(tf, bar)
+        bar = tf.gather(BARS, metre)
+        preface = [KEY + tonic % 12 + 12 * tf.cast(minor, tf.int32), METRE + metre, PHASE + (-pickup) % bar]
+        steps = tf.shape(pitches)[1]
+        given = tf.reshape(tf.gather(_tokens(tf, pitches, onsets), _ORDER, axis=2), (-1, 4 * steps))
+        end = tf.fill([tf.shape(pitches)[0], 1], STOP)
+        template = tf.concat([tf.stack(preface, axis=1), given, end], axis=1)
+        tokens, log_likelihood = composer(template, particles, seed, temperature, top_p)
+        written = tf.reshape(tokens[:, PREFACE - 1 : -1], (-1, steps, 4))
+        pitches, onsets = _music(tf, tf.gather(written, _ORDER, axis=2))
+        return {"pitches": pitches, "onsets": onsets, "log_likelihood": log_likelihood}
+
+    def compose(steps, tonic, minor, bar, pickup, particles, **settings):
+        free = tf.fill([tf.shape(tonic)[0], tf.clip_by_value(steps, 1, LONGEST), 4], _FREE)
+        return complete(free, tf.zeros_like(free, tf.bool), tonic, minor, bar, pickup, particles, **settings)
+
+    def spec(name, kind, *shape):
+        return tf.TensorSpec(shape, kind, name=name)
+
+    key = {name: spec(name, "int32", None) for name in ("tonic", "minor", "bar", "pickup")}
+    common = {
+        **key,
+        "particles": spec("particles", "int32"),
+        **{name: spec(name, kind, None) for name, kind in TYPES.items()},
+    }
+    given = {"pitches": spec("pitches", "int32", None, None, 4), "onsets": spec("onsets", "bool", None, None, 4)}
+    functions = {
+        "serving_default": (compose, {"steps": spec("steps", "int32"), **common}),
+        "complete": (complete, {**given, **common}),
+    }
+    return functions, [net]
+
+
+def _metre(tf, bar):
+    """The place of a bar's length in `BARS`; 0, for 4/4, where it is not there."""
+    same = tf.cast(bar[:, None] == tf.constant(BARS), tf.int32)
+    return tf.argmax(same, axis=1, output_type=tf.int32)
+
+
+def _tokens(tf, pitches, onsets):
+    """Tokens `(batch, steps, 4)` of given notes; -1 where the pitch is to be found."""
+    before = tf.pad(pitches, [[0, 0], [1, 0], [0, 0]], constant_values=_FREE)[:, :-1]
+    new = onsets | (pitches != before)
+    inside = tf.clip_by_value(pitches, LOWEST, LOWEST + PITCHES - 1)
+    tokens = tf.where(new, tf.where(pitches > 0, inside - LOWEST + PITCH, REST), HOLD)
+    return tf.where(pitches < 0, _FREE, tokens)
+
+
+def _music(tf, tokens):
+    """Pitches and onsets of tokens `(batch, steps, 4)`; before its first token a voice rests."""
+    steps = tf.shape(tokens)[1]
+    place = tf.range(steps)[:, None]
+    # Tokens that belong elsewhere, which a net hardly ever draws, count as holding.
+    event = (tokens == REST) | ((tokens >= PITCH) & (tokens < KEY))
+    # The latest event of each voice: its places in order, of which as many are reached as have been counted.
+    by_voice = tf.transpose(tf.where(event, place, steps), (0, 2, 1))
+    count = tf.cumsum(tf.cast(tf.transpose(event, (0, 2, 1)), tf.int32), axis=2)
+    last = tf.gather(tf.sort(by_voice, axis=2), tf.maximum(count - 1, 0), axis=2, batch_dims=2)
+    found = tf.gather(tf.transpose(tokens, (0, 2, 1)), tf.minimum(last, steps - 1), axis=2, batch_dims=2)
+    sounds = (count > 0) & (found >= PITCH)
+    pitches = tf.transpose(tf.where(sounds, found - PITCH + LOWEST, 0), (0, 2, 1))
+    return pitches, event & (tokens != REST)

@@ -1,0 +1,81 @@
+"""From chorales to a run."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from kerasmlsp import datasets, training
+from kerasmlsp.apps.music import data, model, windows
+from kerasmlsp.apps.music.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains a net to predict the next token of chorales.
+
+    The run folder gets `config.json` and what `kerasmlsp.training.fit` writes.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, the numbers of pieces, and the best epoch's values.
+
+    Raises:
+        ValueError: The data cannot be used, or the folder holds another run.
+    """
+    run = Path(run)
+    if (run / training.CONFIG).exists() and not resume:
+        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
+    parts = data.split(pieces, config)
+    counts = {f"{name}_pieces": len(part) for name, part in parts.items()}
+    facts = {**counts, "fingerprint": fingerprint(pieces)}
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    log.info("%d pieces: %s.", len(pieces), ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
+    jit = {"auto": "auto", "on": True, "off": False}[config.jit]
+    epochs = model.option(config, "epochs")
+    batches = windows.training_batches(parts["train"], config, drop_remainder=jit is True)
+    steps = epochs * len(batches.order(0))
+    trained = training.fit(
+        lambda: model.compiled(config, steps),
+        batches,
+        run=run,
+        epochs=epochs,
+        validation=_validation(parts["valid"], config),
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=_precision(config),
+        jit=jit,
+        steps_per_execution=config.steps_per_execution,
+        resume=resume,
+    )
+    return {
+        "run": str(run),
+        "parameters": trained.count_params(),
+        "pieces": {name: len(part) for name, part in parts.items()},
+        "best epoch": training.best_row(run),
+    }
+
+
+def fingerprint(pieces):
+    """Tells whether two lists of pieces are the same."""
+    return datasets.fingerprint([piece.name for piece in pieces], [piece.pitches.tobytes().hex() for piece in pieces])
+
+
+def _validation(pieces, config):
+    import tensorflow as tf
+
+    rows = windows.measured(pieces, config.window)[:3]
+    return tf.data.Dataset.from_tensor_slices(rows).batch(config.batch_size).prefetch(2)
+
+
+def _precision(config):
+    # Matrix products are most of a Transformer's work; a recurrent net gains nothing from lower precision.
+    if config.precision == "auto" and config.architecture != "tonicnet" and training.has_fast_bfloat16():
+        return "mixed_bfloat16"
+    return config.precision
