@@ -10,6 +10,11 @@ run: $(VENV)/.installed
 	mkdir -p results
 	$(BIN)/kerasmlsp sentiment predict "This film was excellent!" "What a waste of two hours."
 	$(BIN)/kerasmlsp sentiment predict --file docs/reviews.csv --output results/reviews.predicted.csv
+	rm -rf runs/music/brief results/saved_models
+	$(BIN)/kerasmlsp music train --run brief --units 64 --num-layers 2 --epochs 2
+	$(BIN)/kerasmlsp music evaluate --run brief --samples 2 --bars 2
+	$(BIN)/kerasmlsp music export --run brief --models results/saved_models
+	$(BIN)/kerasmlsp music generate --bars 4 --models results/saved_models --output results/chorale
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
