@@ -13,7 +13,8 @@ PADDING, UNKNOWN = 0, 1
 class HashedNgrams(keras.layers.Layer):
     """Turns token ids into the set of hashed n-grams of every order up to `order`, and of skip-bigrams.
 
-    A skip-bigram is a pair of tokens with 1 to `skips` tokens between them; how many is part of it. Each hash appears at most once in a row (presence, not count, is what tells sentiment), sorted, with 0 for padding
+    A skip-bigram is a pair of tokens with 1 to `skips` tokens between them; how many is part of it. Each hash appears
+    at most once in a row (presence, not count, is what tells sentiment), sorted, with 0 for padding
     at the front. n-grams that reach into the padding are left out. The hash has 31 bits and is the same on every
     backend: unsigned multiplications and shifts.
 
@@ -49,8 +50,8 @@ class HashedNgrams(keras.layers.Layer):
         state, valid, hashes = ops.zeros_like(ids), present, []
         for n in range(self.order):
             state, valid = _extended(state, valid, ids, n, n + 1)
-            first = state if n == 0 else first
             hashes.append(_positive(state, valid))
+        first, _ = _extended(ops.zeros_like(ids), present, ids, 0, 1)
         for skipped in range(1, self.skips + 1):
             # Salts further apart than ids, which are added to them, keep pairs of other distances apart.
             hashes.append(_positive(*_extended(first, present, ids, skipped + 1, skipped * 0x9E3779B9 % 2**32)))
