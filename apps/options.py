@@ -72,6 +72,30 @@ label_column_option = click.option(
 )
 
 
+resume_option = click.option(
+    "--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options."
+)
+schedule_option = click.option(
+    "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
+)
+precision_option = click.option(
+    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
+)
+jit_option = click.option(
+    "--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA."
+)
+deterministic_option = click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+data_note_option = click.option(
+    "--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card."
+)
+licence_option = click.option(
+    "--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card."
+)
+version_option = click.option(
+    "--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest."
+)
+
+
 def field_option(config, name: str, kind, text: str, none: str = "off"):
     """An option with the name and the default of a field of a configuration.
 
@@ -116,6 +140,15 @@ def configuration(context: click.Context, config, run: Path | None, values: dict
                 f"Received: {value!r}; leave the option out, or start another run."
             )
     return started
+
+
+@contextlib.contextmanager
+def resumable(app: str, run: str):
+    """Has Ctrl-C tell the command that goes on with a training."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on with: kerasmlsp {app} train --run {run} --resume") from None
 
 
 def print_results(results: dict | list, as_json: bool = False):

@@ -36,7 +36,7 @@ def chargen():
 @options.manual_dir_option
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
 @options.run_option
-@click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
+@options.resume_option
 @options.seed_option
 @_number("units", click.IntRange(min=1), "Size of the state, or of GPT's vectors.")
 @_number("num_layers", click.IntRange(min=1), "Layers.")
@@ -45,7 +45,7 @@ def chargen():
 @_number("epochs", click.IntRange(min=1), "Passes over the text.")
 @_number("batch_size", click.IntRange(min=1), "Rows of a batch.")
 @_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
-@click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
+@options.schedule_option
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
 @_number("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
@@ -54,11 +54,9 @@ def chargen():
 @_number("held_out_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "End of the text that is held out.")
 @_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Part that selects the epoch.")
 @_number("max_characters", click.IntRange(min=2), "Characters known, the most frequent.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
-)
-@click.option("--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA.")
-@click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+@options.precision_option
+@options.jit_option
+@options.deterministic_option
 @options.json_option
 @click.pass_context
 def train(context, run, resume, as_json, **values):
@@ -74,10 +72,8 @@ def train(context, run, resume, as_json, **values):
     config = options.configuration(context, Config, folder if resume else None, values)
     with options.quiet_imports():
         from kerasmlsp.apps.chargen import train as app
-    try:
+    with options.resumable("chargen", run):
         result = app.train(config, folder, resume=resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Go on with: kerasmlsp chargen train --run {run} --resume") from None
     options.print_results(result, as_json)
     click.echo(f"Next: kerasmlsp chargen evaluate --run {run}", err=True)
 
@@ -104,8 +100,8 @@ def evaluate(run, data, as_json):
 @chargen.command()
 @options.run_option
 @options.models_option
-@click.option("--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card.")
-@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card.")
+@options.data_note_option
+@options.licence_option
 @options.json_option
 def export(run, models, data_note, licence, as_json):
     """Make a saved model of a run: prompt in, text out.
@@ -145,7 +141,7 @@ def export(run, models, data_note, licence, as_json):
     "--num-samples", type=click.IntRange(min=1), default=1, show_default=True, help="Texts for each prompt, by seed."
 )
 @options.models_option
-@click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
+@options.version_option
 @options.json_option
 def generate(prompts, greedy, seed, num_samples, models, version, as_json, **settings):
     """Write on after a prompt.

@@ -53,7 +53,7 @@ def music():
 @_number("json_steps_per_quarter", click.IntRange(min=1), "Steps in a quarter note of JSON.")
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
 @options.run_option
-@click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
+@options.resume_option
 @options.seed_option
 @_number("split_seed", click.IntRange(min=0), "Decides which pieces are held out.")
 @_own("units", click.IntRange(min=1), "Size of the vectors or states.")
@@ -62,7 +62,7 @@ def music():
 @_number("batch_size", click.IntRange(min=1), "Windows in a batch.")
 @_number("window", click.IntRange(min=8), "Sixteenths in a window, a multiple of 8.")
 @_own("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
-@click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
+@options.schedule_option
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
 @_own("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
@@ -72,12 +72,10 @@ def music():
 @click.option("--transpose/--no-transpose", default=True, show_default=True, help="Move pieces to other keys.")
 @_number("test_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share of the pieces held out.")
 @_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share that selects the epoch.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
-)
-@click.option("--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA.")
+@options.precision_option
+@options.jit_option
 @_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
-@click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+@options.deterministic_option
 @options.json_option
 @click.pass_context
 def train(context, run, resume, as_json, **values):
@@ -92,10 +90,8 @@ def train(context, run, resume, as_json, **values):
     config = options.configuration(context, Config, folder if resume else None, values)
     with options.quiet_imports():
         from kerasmlsp.apps.music import train as app
-    try:
+    with options.resumable("music", run):
         result = app.train(config, folder, resume=resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Go on with: kerasmlsp music train --run {run} --resume") from None
     options.print_results(result, as_json)
     click.echo(f"Next: kerasmlsp music evaluate --run {run}", err=True)
 
@@ -139,8 +135,8 @@ def _report(result):
 @music.command()
 @options.run_option
 @options.models_option
-@click.option("--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card.")
-@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card.")
+@options.data_note_option
+@options.licence_option
 @options.json_option
 def export(run, models, data_note, licence, as_json):
     """Make a saved model of a run: given notes in, all notes out.
@@ -179,7 +175,7 @@ def export(run, models, data_note, licence, as_json):
     "--output", type=_path, default=Path("music"), show_default=True, metavar="DIR", help="Folder to write to."
 )
 @options.models_option
-@click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
+@options.version_option
 @options.json_option
 def generate(
     primer, melody, bars, key, metre, pickup, tempo, seed, num_samples, output, models, version, as_json, **settings

@@ -37,12 +37,12 @@ _number = functools.partial(options.field_option, Config)
 )
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), default="ensemble", show_default=True)
 @options.run_option
-@click.option("--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options.")
+@options.resume_option
 @options.seed_option
 @_number("epochs", click.IntRange(min=1), "Epochs of each net.", none="the architecture's own")
 @_number("batch_size", click.IntRange(min=1), "Texts in a batch.")
 @_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own")
-@click.option("--schedule", type=click.Choice(["cosine", "constant"]), default=Config.schedule, show_default=True)
+@options.schedule_option
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
 @_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
@@ -53,12 +53,10 @@ _number = functools.partial(options.field_option, Config)
 @_number("vocabulary_size", click.IntRange(min=3), "Words known, most frequent first.")
 @_number("max_tokens", click.IntRange(min=2), "Longest text; of longer ones the middle is left out.")
 @_number("short_words", click.IntRange(min=0), "Calibrate also for texts cut to so few words; 0 for not.")
-@click.option(
-    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
-)
-@click.option("--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA.")
+@options.precision_option
+@options.jit_option
 @_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
-@click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
+@options.deterministic_option
 @options.json_option
 @click.pass_context
 def train(context, run, resume, as_json, **values):
@@ -74,10 +72,8 @@ def train(context, run, resume, as_json, **values):
     config = options.configuration(context, Config, folder if resume else None, values)
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import train as app
-    try:
+    with options.resumable("sentiment", run):
         result = app.train(config, folder, resume=resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Go on with: kerasmlsp sentiment train --run {run} --resume") from None
     if not as_json:
         result["nets"] = [{"net": net, **row} for net, row in result["nets"].items()]
     options.print_results(result, as_json)
@@ -112,8 +108,8 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, a
 @options.models_option
 @click.option("--format", type=click.Choice(["savedmodel", "onnx", "litert"]), default="savedmodel", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File for onnx and litert.")
-@click.option("--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card.")
-@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card.")
+@options.data_note_option
+@options.licence_option
 @options.json_option
 def export(run, models, format, output, data_note, licence, as_json):
     """Make a saved model of a run: text in, label out.
@@ -141,7 +137,7 @@ def export(run, models, format, output, data_note, licence, as_json):
     "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw what --explain shows of one text."
 )
 @options.models_option
-@click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest.")
+@options.version_option
 @options.json_option
 def predict(texts, file, text_column, output, explain, figure, models, version, as_json):
     """Classify texts, or a column of a file of any size.
