@@ -8,18 +8,20 @@ from keras import ops
 class DecoderBlock(keras.layers.Layer):
     """Causal self-attention and a feed-forward net, each with its norm before and its residual around.
 
-    `x + O(attention(N(x)))`, then `x + W2 gelu(W1 N(x))`. Position enters by rotating queries and keys, so that a
-    score depends on the distance of two tokens only. A token sees the `window` latest, itself included: `step` keeps
-    their keys and values in a ring, and a text may grow without end at a constant cost per token.
+    `x + O(attention(N(x)))`, then `x + W2 relu(W1 N(x))^2`, where `N` divides by the root of the mean square.
+    Position enters by rotating queries and keys, so that a score depends on the distance of two tokens only. A token
+    sees the `window` latest, itself included: `step` keeps their keys and values in a ring, and a text may grow
+    without end at a constant cost per token.
 
     Reference: Vaswani et al. 2017, "Attention Is All You Need"; Radford et al. 2019, "Language Models are Unsupervised
-    Multitask Learners"; Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding".
+    Multitask Learners"; Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding"; So
+    et al. 2021, "Primer" (the squared ReLU); Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
 
     Args:
         num_heads: Heads of the attention; the features divided by it must be even.
         window: Tokens that a token sees.
         expansion: Width of the feed-forward net in features.
-        dropout: Drop probability of both residual branches and of the attention's output, in `[0, 1)`.
+        dropout: Drop probability of both residual branches, in `[0, 1)`.
 
     Call arguments:
         inputs: `(batch, length, features)`.
