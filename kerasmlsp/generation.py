@@ -8,12 +8,14 @@ Everything is `keras.ops` with static shapes, so that it compiles with XLA on ev
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from kerasmlsp.layers.hashing import mix, uint32
+from kerasmlsp.layers.recurrent import cell_state, cell_step
 
 FREE = -1
 
@@ -38,8 +40,8 @@ def stepwise(model) -> Decoder:
     """Takes a causal model apart that is a chain of layers, to run it one token at a time.
 
     The links of the chain may be layers that treat every token by itself (Embedding, Dense, normalisations,
-    activations, dropout), Keras's recurrent layers, `kerasmlsp.layers.Stateful`, and every layer with the methods
-    `initial_state(batch_size)` and `step(inputs, state, position)`, such as `kerasmlsp.layers.DecoderBlock`.
+    activations, dropout), Keras's recurrent layers, and every layer with the methods `initial_state(batch_size)` and
+    `step(inputs, state, position)`, such as `kerasmlsp.layers.DecoderBlock` and `Stateful`.
 
     Args:
         model: From token ids `(batch, length)` to the logits of the token that follows each,
@@ -84,18 +86,8 @@ def _link(layer):
     """Returns the functions that start a layer and run it by one token."""
     if hasattr(layer, "step") and hasattr(layer, "initial_state"):
         return layer.initial_state, layer.step
-    recurrent = getattr(layer, "layer", layer)
-    if isinstance(recurrent, keras.layers.RNN) and not recurrent.go_backwards:
-        cell = recurrent.cell
-
-        def start(batch_size):
-            return [ops.zeros((batch_size, n), recurrent.compute_dtype) for n in keras.tree.flatten(cell.state_size)]
-
-        def forward(features, state, position):
-            features, after = cell(features, state)
-            return features, list(keras.tree.flatten(after))
-
-        return start, forward
+    if isinstance(layer, keras.layers.RNN) and not layer.go_backwards:
+        return functools.partial(cell_state, layer), lambda features, state, position: cell_step(layer, features, state)
     if isinstance(layer, _BY_TOKEN):
         return lambda batch_size: [], lambda features, state, position: (layer(features), state)
     raise ValueError(f"`model` must be a chain of causal layers. Received: {type(layer).__name__} {layer.name!r}")

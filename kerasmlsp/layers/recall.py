@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.recurrent import cell_state, cell_step
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class Recall(keras.layers.Layer):
@@ -160,13 +162,12 @@ class Beside(keras.layers.Layer):
 
     def initial_state(self, batch_size):
         """Zeros, `(batch, units)` each."""
-        sizes = keras.tree.flatten(self.layer.cell.state_size)
-        return [ops.zeros((batch_size, size), self.layer.compute_dtype) for size in sizes]
+        return cell_state(self.layer, batch_size)
 
     def step(self, inputs, state, position):
         """Works off one step of every row: `(batch, features)` to `(batch, features + units)` and the new state."""
-        output, state = self.layer.cell(inputs, state)
-        return ops.concatenate([inputs, ops.cast(output, inputs.dtype)], axis=-1), list(keras.tree.flatten(state))
+        output, state = cell_step(self.layer, inputs, state)
+        return ops.concatenate([inputs, ops.cast(output, inputs.dtype)], axis=-1), state
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], input_shape[-1] + self.layer.units)

@@ -74,6 +74,18 @@ def _gates_reordered(weights):
     return ops.concatenate([entry, candidate, forget, output], axis=-1)
 
 
+def cell_state(layer, batch_size):
+    """Zeros for the states of a recurrent layer's cell, a list of `(batch, units)`."""
+    sizes = keras.tree.flatten(layer.cell.state_size)
+    return [ops.zeros((batch_size, size), layer.compute_dtype) for size in sizes]
+
+
+def cell_step(layer, inputs, state):
+    """Runs a recurrent layer's cell on one step: `(batch, features)` to `(batch, units)` and the list of new states."""
+    outputs, state = layer.cell(inputs, state)
+    return outputs, list(keras.tree.flatten(state))
+
+
 def unfuse(model):
     """Has Keras run the LSTMs of a model, for compilers that know nothing but its operations."""
     for layer in model._flatten_layers():
@@ -127,6 +139,14 @@ class Stateful(keras.layers.Layer):
         for kept, state in zip(self.states, states, strict=True):
             kept.assign(state)
         return outputs
+
+    def initial_state(self, batch_size):
+        """Zeros, `(batch, units)` each, for decoding: outside training nothing is carried from batch to batch."""
+        return cell_state(self.layer, batch_size)
+
+    def step(self, inputs, state, position):
+        """Works off one step of every row: `(batch, features)` to `(batch, units)` and the new state."""
+        return cell_step(self.layer, inputs, state)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], self.layer.units)
