@@ -4,7 +4,6 @@ Nothing heavy is imported here: every `--help` passes through this file.
 """
 
 import contextlib
-import dataclasses
 import errno
 import json
 import logging
@@ -129,9 +128,7 @@ def configuration(context: click.Context, config, run: Path | None, values: dict
     with quiet_imports():
         from kerasmlsp import training
 
-    stored = training.read_config(run, config.app)
-    fields = {field.name for field in dataclasses.fields(config)}
-    started = config(**{name: value for name, value in stored.items() if name in fields})
+    started, _ = training.configuration(run, config)
     for name, value in values.items():
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         if given and value != getattr(started, name):

@@ -1,6 +1,7 @@
 """Training that can be killed at any moment and ends the same."""
 
 import csv
+import dataclasses
 import json
 import logging
 import math
@@ -19,6 +20,8 @@ from kerasmlsp.layers.recurrent import unfuse
 log = logging.getLogger("kerasmlsp")
 
 CHECKPOINT, MODEL, HISTORY, CONFIG = "checkpoint.npz", "model.keras", "history.csv", "config.json"
+JIT = {"auto": "auto", "on": True, "off": False}
+"""What `fit` takes as `jit`, by the words of the command line."""
 
 
 def fit(
@@ -209,6 +212,24 @@ def read_config(run, app):
     if config["app"] != app:
         raise ValueError(f"The run in {run} is of the application {config['app']!r}. Received: app={app!r}")
     return config
+
+
+def configuration(run, kind):
+    """Returns the configuration of a run as the dataclass `kind`, whose `app` names the application, and all of it.
+
+    Raises:
+        FileNotFoundError: There is no run in the folder.
+        ValueError: The run is of another application, or its configuration is damaged.
+    """
+    stored = read_config(run, kind.app)
+    fields = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in stored.items() if name in fields}), stored
+
+
+def refuse_other(run, resume):
+    """Raises a ValueError where the folder holds a run already that is not to be gone on with."""
+    if (Path(run) / CONFIG).exists() and not resume:
+        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
 
 
 def load_model(path):

@@ -24,8 +24,7 @@ def load(run: Path):
         ValueError: The run is of another application, or a file of it is damaged.
     """
     run = Path(run)
-    stored = training.read_config(run, "chargen")
-    config = Config(**{name: stored[name] for name in Config.__dataclass_fields__})
+    config, stored = training.configuration(run, Config)
     trained = training.load_model(run / training.MODEL)
     return model.for_inference(trained, config, len(stored["characters"])), config, stored
 

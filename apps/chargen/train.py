@@ -28,8 +28,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The text cannot be used, or the folder holds another run.
     """
     run = Path(run)
-    if (run / training.CONFIG).exists() and not resume:
-        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    training.refuse_other(run, resume)
     text = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     known = data.characters(text, config.max_characters)
     ids = data.encode(text, known)
@@ -50,7 +49,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         seed=config.seed,
         deterministic=config.deterministic,
         precision=_precision(config),
-        jit={"auto": "auto", "on": True, "off": False}[config.jit],
+        jit=training.JIT[config.jit],
         resume=resume,
     )
     return {

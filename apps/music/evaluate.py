@@ -27,8 +27,7 @@ def load(run: Path):
         ValueError: The run is of another application, or a file of it is damaged.
     """
     run = Path(run)
-    stored = training.read_config(run, "music")
-    config = Config(**{name: stored[name] for name in Config.__dataclass_fields__ if name in stored})
+    config, stored = training.configuration(run, Config)
     return model.for_inference(training.load_model(run / training.MODEL), config), config, stored
 
 

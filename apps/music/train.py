@@ -28,15 +28,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, or the folder holds another run.
     """
     run = Path(run)
-    if (run / training.CONFIG).exists() and not resume:
-        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    training.refuse_other(run, resume)
     pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     parts = data.split(pieces, config)
     counts = {f"{name}_pieces": len(part) for name, part in parts.items()}
     facts = {**counts, "fingerprint": fingerprint(pieces)}
     training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
     log.info("%d pieces: %s.", len(pieces), ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
-    jit = {"auto": "auto", "on": True, "off": False}[config.jit]
+    jit = training.JIT[config.jit]
     epochs = model.option(config, "epochs")
     batches = windows.training_batches(parts["train"], config, drop_remainder=jit is True)
     steps = epochs * len(batches.order(0))

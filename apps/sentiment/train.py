@@ -34,8 +34,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, or the folder holds another run.
     """
     run = Path(run)
-    if (run / training.CONFIG).exists() and not resume:
-        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+    training.refuse_other(run, resume)
     texts, labels = _read(config)
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
@@ -93,7 +92,7 @@ def _read(config):
 
 
 def _fit(name, config, folder, encoded, validation, vocabulary_size, num_classes, resume):
-    jit = {"auto": "auto", "on": True, "off": False}[config.jit]
+    jit = training.JIT[config.jit]
     epochs = config.epochs or model.RECIPES[name].epochs
     batches = data.training_batches(encoded, config, drop_remainder=jit is True)
     steps = epochs * len(batches.order(0))
