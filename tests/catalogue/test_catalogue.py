@@ -1,0 +1,203 @@
+"""One table of cases for the model builders: names, shapes, sizes, training, saving, backends, causality, padding."""
+
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kerasmlsp import models
+
+HERE = Path(__file__).parent
+FAMILIES = [importlib.import_module(path.stem) for path in sorted(HERE.glob("cases_*.py"))]
+CASES = {name: case for family in FAMILIES for name, case in family.CASES.items()}
+EACH = pytest.mark.parametrize("name", CASES)
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def with_(flag):
+    return pytest.mark.parametrize("name", [name for name, case in CASES.items() if getattr(case, flag)])
+
+
+def numpy(value):
+    return keras.ops.convert_to_numpy(value)
+
+
+def given(inputs):
+    """What a model is called with: the arrays by name, or the only one."""
+    return inputs if len(inputs) > 1 else next(iter(inputs.values()))
+
+
+def answers(model, inputs):
+    """The outputs by name, or by number where a model has no names for them."""
+    outputs = model(given(inputs), training=False)
+    if isinstance(outputs, dict):
+        return {name: numpy(value) for name, value in outputs.items()}
+    names = getattr(model, "output_names", None) or list(range(len(keras.tree.flatten(outputs))))
+    return {name: numpy(value) for name, value in zip(names, keras.tree.flatten(outputs), strict=True)}
+
+
+def compiled(model, case):
+    if case.compile:
+        case.compile(model)
+    else:
+        # On JAX the choice is between XLA and one operation after the other.
+        model.compile(keras.optimizers.Adam(case.rate), case.loss, jit_compile=not TENSORFLOW)
+    return model
+
+
+def fit(model, case, epochs):
+    inputs = given(case.inputs())
+    return model.fit(inputs, case.targets(), batch_size=8, epochs=epochs, shuffle=False, verbose=0).history["loss"]
+
+
+@functools.cache
+def trained(name):
+    """A model after its training on eight examples, the losses, and the weights that the first step left alone."""
+    keras.utils.set_random_seed(0)
+    case = CASES[name]
+    model = compiled(case.make(), case)
+    if not model.built:
+        model(given(case.inputs()))
+    before = [numpy(weight) for weight in model.trainable_weights]
+    losses = fit(model, case, 1)
+    pairs = zip(model.trainable_weights, before, strict=True)
+    unmoved = [weight.path for weight, old in pairs if np.array_equal(numpy(weight), old)]
+    if case.reaches is not None:
+        losses += fit(model, case, case.epochs - 1)
+    return model, losses, unmoved
+
+
+def test_every_builder_has_a_case():
+    assert set(CASES) == set(models.__all__)
+
+
+@EACH
+def test_a_model_has_the_names_shapes_and_parameters_of_its_case(name):
+    case = CASES[name]
+    model = case.make()
+    assert model.name == name and not model.compiled
+    assert case.make(name="mine").name == "mine"
+    inputs = case.inputs()
+    assert all(len(values) == 8 for values in inputs.values())
+    if isinstance(model, keras.src.models.functional.Functional):
+        assert [tensor.name for tensor in model.inputs] == list(inputs)
+        assert dict(zip(model.output_names, map(tuple, (o.shape for o in model.outputs)), strict=True)) == case.outputs
+    found = answers(model, inputs)
+    assert len(found) == len(case.outputs)
+    for value, shape in zip(found.values(), case.outputs.values(), strict=True):
+        assert value.ndim == len(shape) and all(b in (None, a) for a, b in zip(value.shape, shape, strict=True))
+        assert value.dtype == np.float32 or np.issubdtype(value.dtype, np.integer)
+    assert model.count_params() == case.parameters
+
+
+@EACH
+def test_one_step_changes_every_trainable_weight(name):
+    _, _, unmoved = trained(name)
+    assert [path for path in unmoved if not path.endswith(CASES[name].unmoved or ("\0",))] == []
+
+
+@with_("reaches")
+def test_a_model_overfits_eight_examples(name):
+    _, losses, _ = trained(name)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < CASES[name].reaches, f"from {losses[0]:.4f} to {losses[-1]:.4f}"
+
+
+@EACH
+def test_mixed_precision_gives_numbers(name):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = compiled(CASES[name].make(), CASES[name])
+        losses = fit(model, CASES[name], 1)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert np.isfinite(losses).all()
+    for output, value in answers(model, CASES[name].inputs()).items():
+        assert value.dtype != np.float16 and np.isfinite(value.astype("float32")).all(), output
+
+
+@with_("causal")
+def test_the_future_changes_nothing_before_it(name):
+    model = CASES[name].make()
+    inputs = CASES[name].inputs()
+    changed = {key: values.copy() for key, values in inputs.items()}
+    length = min(values.shape[1] for values in inputs.values() if values.ndim > 1)
+    here = length // 2
+    for values in changed.values():
+        values[:, here:] = np.roll(values, 1, axis=0)[:, here:]
+    for before, after in zip(answers(model, inputs).values(), answers(model, changed).values(), strict=True):
+        np.testing.assert_allclose(after[:, :here], before[:, :here], atol=1e-5)
+        assert np.abs(after[:, here:] - before[:, here:]).max() > 1e-5
+
+
+@with_("padded")
+def test_zeros_after_the_inputs_change_nothing(name):
+    model = trained(name)[0]
+    inputs = CASES[name].inputs()
+    longer = {
+        key: np.pad(value, [(0, 0), (0, 3)] + [(0, 0)] * (value.ndim - 2)) if value.ndim > 1 else value
+        for key, value in inputs.items()
+    }
+    for before, after in zip(answers(model, inputs).values(), answers(model, longer).values(), strict=True):
+        np.testing.assert_allclose(after[:, : before.shape[1]], before, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "pattern"),
+    [(name, changes, pattern) for name, case in CASES.items() for changes, pattern in case.wrong],
+)
+def test_what_makes_no_model_is_refused(name, changes, pattern):
+    with pytest.raises(ValueError, match=pattern):
+        CASES[name].make(**changes)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder for each model with its file, eight examples and its answers."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, case in CASES.items():
+        model = trained(name)[0]
+        (folder / name).mkdir()
+        model.save(folder / name / "model.keras")
+        np.savez(folder / name / "inputs.npz", **case.inputs())
+        np.savez(folder / name / "outputs.npz", **{str(k): v for k, v in answers(model, case.inputs()).items()})
+    return folder
+
+
+def differences(folder, kind, backend):
+    """Runs `reload.py` in a fresh process; returns the largest difference or the error of each model."""
+    command = [sys.executable, str(HERE / "reload.py"), str(folder), kind]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return {line["model"]: line for line in map(json.loads, result.stdout.splitlines())}
+
+
+def bad(found):
+    assert set(found) == set(CASES)
+    return {n: line for n, line in found.items() if not line.get("difference", np.inf) <= CASES[n].tolerance}
+
+
+def test_models_come_back_from_files_in_a_fresh_process(saved):
+    assert not bad(differences(saved, "keras", keras.backend.backend()))
+
+
+@pytest.mark.skipif(not util.find_spec("jax"), reason="JAX is not installed: pip install 'kerasmlsp[jax]'")
+def test_both_backends_give_the_same_answers(saved):
+    assert not bad(differences(saved, "keras", "jax" if TENSORFLOW else "tensorflow"))
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="A saved model is exported from TensorFlow.")
+def test_models_come_back_from_saved_models_without_keras(saved):
+    for name in CASES:
+        trained(name)[0].export(saved / name / "saved_model", verbose=False)
+    assert not bad(differences(saved, "saved_model", "tensorflow"))
