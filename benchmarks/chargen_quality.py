@@ -16,6 +16,8 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.ratios import markdown
+
 
 def ngram_nats(train, test, order):
     """Foretells every character from the `order - 1` before it by Witten-Bell's interpolated counts.
@@ -83,20 +85,6 @@ def run_row(architecture, seed, options):
     }
 
 
-def table(rows):
-    """Formats rows as a Markdown table."""
-    columns = ["architecture", "seed", "windows", "carried", "minutes"]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for row in rows:
-        cells = []
-        for column in columns:
-            value = row.get(column)
-            form = ".1f" if column == "minutes" else ".4f"
-            cells.append("-" if value is None else format(value, form) if isinstance(value, float) else str(value))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="text file")
@@ -115,7 +103,7 @@ def main(arguments=None):
         rows.append({"architecture": first, "seed": "mean", **means})
     rows += [run_row(architecture, int(options.seeds.split(",")[0]), options) for architecture in others]
     rows.append(baseline_row(options.data, Config()))
-    print(table(rows))
+    print(markdown(rows, ".4f", minutes=".1f"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.ratios import markdown
+
 
 def run_row(config, folder, settings):
     """Trains and measures one run, or reads what an earlier command measured.
@@ -45,18 +47,6 @@ def run_row(config, folder, settings):
     return json.loads(record.read_text())
 
 
-def table(rows):
-    """Formats rows as a Markdown table; what a row lacks is a dash."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(each.replace("_", " ") for each in heads) + " |", "|" + "---|" * len(heads)]
-    for row in rows:
-        cells = (row.get(head, "-") for head in heads)
-        lines.append(
-            "| " + " | ".join(f"{each:.3f}" if isinstance(each, float) else str(each) for each in cells) + " |"
-        )
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="file or folder of chorales; default those in music21")
@@ -78,8 +68,8 @@ def main():
             config = Config(architecture=architecture, seed=seed, epochs=options.epochs, data=source)
             row, pieces = run_row(config, options.runs / f"{architecture}-{seed}", settings)
             rows.append(row)
-            print(table(rows[-1:]), flush=True)
-    print("\n" + table([*rows, {"architecture": "the test pieces", **pieces}]))
+            print(markdown(rows[-1:]), flush=True)
+    print("\n" + markdown([*rows, {"architecture": "the test pieces", **pieces}]))
     for architecture in options.architectures.split(","):
         found = [row["test"] for row in rows if row["architecture"] == architecture]
         spread = f", standard deviation {statistics.stdev(found):.3f}" if len(found) > 1 else ""

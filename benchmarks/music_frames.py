@@ -25,6 +25,8 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.ratios import markdown
+
 SHARES = (694, 173, 170)
 SPLITS = ("train", "valid", "test")
 
@@ -248,14 +250,6 @@ def summary(rows):
     }
 
 
-def table(rows):
-    """Formats rows as a Markdown table with the columns of the first."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(str(row.get(name, "-")) for name in heads) + " |" for row in rows]
-    return "\n".join(lines)
-
-
 def targets_of(rolls):
     """The next frames of a split in the order of `logits_and_targets`, bool `(frames, keys)`."""
     import numpy as np
@@ -286,10 +280,10 @@ def main():
         ]
         lines.append(summary([row for row, _ in runs]))
         members += [arrays for _, arrays in runs if architecture in options.ensemble.split(",")]
-        print(table(lines[-1:]), flush=True)
+        print(markdown(lines[-1:]), flush=True)
     if len(members) > 1:
         lines += ensemble_rows(members, {split: targets_of(rolls[split]) for split in ("valid", "test")})
-    print("\n" + table(lines))
+    print("\n" + markdown(lines))
 
 
 if __name__ == "__main__":

@@ -64,18 +64,47 @@ def _met(value, target):
 
 def table(rows):
     """Formats rows as a Markdown table."""
-    lines = ["| what | ours | peer | ratio (least to most) | target | met |", "|---|---|---|---|---|---|"]
+    return markdown(
+        [
+            {
+                "what": row.what,
+                "ours": _number(row.ours),
+                "peer": _number(row.peer),
+                "ratio (least to most)": row.ratio and f"{row.ratio:.2f} ({row.least:.2f} to {row.most:.2f})",
+                "target": row.target,
+                "met": {None: None, True: "yes", False: "no"}[row.met],
+            }
+            for row in rows
+        ]
+    )
+
+
+def markdown(rows, decimals=".3f", **forms):
+    """Formats records as a Markdown table; what a record lacks is a dash.
+
+    Args:
+        rows: Dicts; the first names the columns.
+        decimals: Form of floats.
+        **forms: Other forms by column.
+    """
+    lines = ["| " + " | ".join(each.replace("_", " ") for each in rows[0]) + " |", "|" + "---|" * len(rows[0])]
     for row in rows:
-        ratio = "-" if row.ratio is None else f"{row.ratio:.2f} ({row.least:.2f} to {row.most:.2f})"
-        met = {None: "-", True: "yes", False: "no"}[row.met]
-        cells = row.what, _number(row.ours), _number(row.peer), ratio, row.target or "-", met
+        values = {name: row.get(name) for name in rows[0]}
+        cells = [
+            "-"
+            if value is None
+            else format(value, forms.get(name, decimals))
+            if isinstance(value, float)
+            else str(value)
+            for name, value in values.items()
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _number(value):
     if value is None:
-        return "-"
+        return None
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

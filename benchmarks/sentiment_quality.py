@@ -15,6 +15,8 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.ratios import markdown
+
 SENTENCES = Path(__file__).with_name("one_sentence_reviews.csv")
 
 
@@ -100,19 +102,6 @@ def run_row(architecture, seed, folder, train_path, test_path, sentences):
     return json.loads(record.read_text())
 
 
-def table(rows):
-    """Formats rows of equal keys as a Markdown table; shares become per cent."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for row in rows:
-        cells = [
-            f"{value:.1f}" if name == "minutes" else f"{100 * value:.2f}" if isinstance(value, float) else str(value)
-            for name, value in row.items()
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True, help="CSV with the columns text and label (neg, pos)")
@@ -138,10 +127,10 @@ def main():
     for architecture, seed in jobs:
         folder = options.runs / f"{architecture}-{seed}"
         rows.append(run_row(architecture, seed, folder, options.train, options.test, sentences))
-        print(table(rows[-1:]), flush=True)
+        print(markdown(rows[-1:], ".2%", minutes=".1f"), flush=True)
     rows.append(baseline_row(train, test, sentences, lambda each: data.shortened(each, 20)))
     mean = statistics.mean(row["accuracy"] for row in rows[: options.seeds])
-    print("\n" + table(rows))
+    print("\n" + markdown(rows, ".2%", minutes=".1f"))
     print(f"\n{first}: mean accuracy {100 * mean:.2f} % over {options.seeds} seeds.")
 
 

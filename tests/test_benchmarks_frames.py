@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import music_frames as benchmark
+from benchmarks import ratios
 
 
 def test_a_division_is_fixed_keeps_groups_together_and_has_its_shares():
@@ -57,7 +58,7 @@ def test_the_table_joins_seeds():
     run = {"architecture": "lstm", "parameters": 1234, "minutes": 2.0}
     rows = [benchmark.summary([{**run, "valid": 8.0, "test": 8.1}, {**run, "valid": 8.2, "test": 8.3}])]
     rows.append({"architecture": "ensemble", "validation": "7.9", "test": "8.0"})
-    assert benchmark.table(rows).splitlines() == [
+    assert ratios.markdown(rows).splitlines() == [
         "| architecture | parameters | seeds | validation | test | minutes |",
         "|---|---|---|---|---|---|",
         "| lstm | 1,234 | 2 | 8.100 (8.000 to 8.200) | 8.200 (8.100 to 8.300) | 2.0 |",

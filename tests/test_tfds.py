@@ -89,9 +89,10 @@ def test_bad_manual_folders(tmp_path, offline):
 
 def test_members_that_tfds_has_renamed_are_left_alone(tmp_path):
     tfds._refuse_downloads(types.SimpleNamespace(), tmp_path)
-    builder = types.SimpleNamespace(_make_download_manager=lambda *_, **__: types.SimpleNamespace())
+    made = types.SimpleNamespace()
+    builder = types.SimpleNamespace(_make_download_manager=lambda *_, **__: made)
     tfds._refuse_downloads(builder, tmp_path)
-    builder._make_download_manager("positional", named=1)
+    assert builder._make_download_manager("positional", named=1) is made
 
 
 def test_real_text_from_its_original_file(tmp_path, offline, capsys):

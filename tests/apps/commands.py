@@ -1,5 +1,11 @@
 """The command line, run in the process of the tests."""
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 from click.testing import CliRunner
 
 from kerasmlsp.apps import cli
@@ -10,3 +16,32 @@ def command(*words, code=0):
     result = CliRunner().invoke(cli.root, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == code, result.output
     return result
+
+
+def stop_and_resume(app, words, history):
+    """Stops a training with Ctrl-C, goes on by the command that it names; the log must be that of a whole training.
+
+    Args:
+        app: Name of the application.
+        words: Arguments of its `train`, without `--run`.
+        history: Path of the log within the run.
+    """
+
+    def started(run):
+        arguments = [app, "train", "--run", run, *map(str, words), "--deterministic", "--jit", "off"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "kerasmlsp.apps.cli", *arguments], stderr=subprocess.PIPE, text=True
+        )
+
+    steady = started("steady")
+    _, told = steady.communicate()
+    assert steady.returncode == 0, told
+    stopped, path = started("stopped"), Path("runs") / app / "stopped" / history
+    while not (path.exists() and len(path.read_text().splitlines()) > 3):
+        assert stopped.poll() is None
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGINT)
+    _, told = stopped.communicate()
+    assert stopped.returncode == 130 and f"kerasmlsp {app} train --run stopped --resume" in told
+    command(app, "train", "--run", "stopped", "--resume")
+    assert path.read_text() == (Path("runs") / app / "steady" / history).read_text()

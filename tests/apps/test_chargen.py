@@ -2,16 +2,12 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from commands import command
+from commands import command, stop_and_resume
 
 from kerasmlsp import loading
 from kerasmlsp.apps.chargen import data, generate, model
@@ -218,21 +214,5 @@ def test_what_is_held_out_follows_what_is_trained_on():
 
 @pytest.mark.slow
 def test_killed_training_is_resumed_by_the_command_it_names(workshop):
-    def started(run):
-        words = ["chargen", "train", "--data", "text.txt", "--architecture", "lstm", "--run", run, "--epochs", "6"]
-        words += [*map(str, TINY), "--deterministic", "--jit", "off"]
-        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
-
-    steady = started("steady")
-    steady.communicate()
-    assert steady.returncode == 0
-    stopped = started("stopped")
-    history = Path("runs/chargen/stopped/history.csv")
-    while not (history.exists() and len(history.read_text().splitlines()) > 2):
-        assert stopped.poll() is None
-        time.sleep(0.02)
-    stopped.send_signal(signal.SIGINT)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 130 and "kerasmlsp chargen train --run stopped --resume" in told
-    command("chargen", "train", "--run", "stopped", "--resume")
-    assert history.read_text() == Path("runs/chargen/steady/history.csv").read_text()
+    words = ["--data", "text.txt", "--architecture", "lstm", "--epochs", "8", *TINY]
+    stop_and_resume("chargen", words, "history.csv")

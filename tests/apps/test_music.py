@@ -2,19 +2,14 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import command, stop_and_resume
 
 from kerasmlsp import loading, music
-from kerasmlsp.apps import cli
 from kerasmlsp.apps.music import data, generate, keys, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.layers import chorales
@@ -32,13 +27,6 @@ def piece(seed, beats=16):
     onsets = np.zeros(pitches.shape, bool)
     onsets[::4] = True
     return music.Chorale(f"piece-{seed}", pitches, onsets, (0, "major"), bar=16)
-
-
-def command(*words, code=0):
-    """Runs a command in this process and returns what it printed."""
-    result = CliRunner().invoke(cli.root, [str(word) for word in words], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -244,31 +232,4 @@ def test_the_other_architectures_learn_and_export(workshop, architecture):
 
 @pytest.mark.slow
 def test_killed_training_is_resumed_by_the_command_it_names(workshop):
-    def started(run):
-        words = [
-            "music",
-            "train",
-            "--data",
-            "songs",
-            "--run",
-            run,
-            "--epochs",
-            "30",
-            "--deterministic",
-            *map(str, TINY),
-        ]
-        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
-
-    steady = started("steady")
-    steady.communicate()
-    assert steady.returncode == 0
-    stopped = started("stopped")
-    history = Path("runs/music/stopped/history.csv")
-    while not (history.exists() and len(history.read_text().splitlines()) > 3):
-        assert stopped.poll() is None
-        time.sleep(0.05)
-    stopped.send_signal(signal.SIGINT)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 130 and "kerasmlsp music train --run stopped --resume" in told
-    command("music", "train", "--run", "stopped", "--resume")
-    assert history.read_text() == Path("runs/music/steady/history.csv").read_text()
+    stop_and_resume("music", ["--data", "songs", "--epochs", "30", *TINY], "history.csv")

@@ -4,15 +4,11 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import command
+from commands import command, stop_and_resume
 
 from kerasmlsp.apps.sentiment import data, predict
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
@@ -223,24 +219,8 @@ def test_a_cnn_becomes_onnx(workshop):
 
 @pytest.mark.slow
 def test_killed_training_is_resumed_by_the_command_it_names(workshop):
-    def started(run):
-        words = ["sentiment", "train", "--data", "train.csv", "--architecture", "lstm", "--run", run, "--epochs", "8"]
-        words += ["--deterministic", "--jit", "off", "--batch-size", "4"]
-        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
-
-    steady = started("steady")
-    steady.communicate()
-    assert steady.returncode == 0
-    stopped = started("stopped")
-    history = Path("runs/sentiment/stopped/lstm/history.csv")
-    while not (history.exists() and len(history.read_text().splitlines()) > 3):
-        assert stopped.poll() is None
-        time.sleep(0.05)
-    stopped.send_signal(signal.SIGINT)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 130 and "kerasmlsp sentiment train --run stopped --resume" in told
-    command("sentiment", "train", "--run", "stopped", "--resume")
-    assert history.read_text() == Path("runs/sentiment/steady/lstm/history.csv").read_text()
+    words = ["--data", "train.csv", "--architecture", "lstm", "--epochs", "8", "--batch-size", "4"]
+    stop_and_resume("sentiment", words, "lstm/history.csv")
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "must name the 2 classes"), ("{", "damaged"), ("[1]", "damaged")])

@@ -25,7 +25,7 @@ class Case:
     compile: Callable[[keras.Model], None] | None = None
     """Compiles a model with a training step of its own, in place of Adam at `rate` and `loss`."""
     rate: float = 0.02
-    epochs: int = 100
+    steps: int = 100
     """Steps of training on the eight examples."""
     reaches: float | None = 0.1
     """Loss that this training goes below; None, with a reason beside it, where a loss says nothing."""

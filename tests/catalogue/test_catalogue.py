@@ -53,25 +53,28 @@ def compiled(model, case):
     return model
 
 
-def fit(model, case, epochs):
-    inputs = given(case.inputs())
-    return model.fit(inputs, case.targets(), batch_size=8, epochs=epochs, shuffle=False, verbose=0).history["loss"]
+def fit(model, case, steps):
+    """Trains on the eight examples, again and again; returns the mean loss of these steps."""
+    inputs, targets = keras.tree.map_structure(
+        lambda values: np.tile(values, (steps, *[1] * (values.ndim - 1))), (given(case.inputs()), case.targets())
+    )
+    return model.fit(inputs, targets, batch_size=8, shuffle=False, verbose=0).history["loss"][0]
 
 
 @functools.cache
 def trained(name):
-    """A model after its training on eight examples, the losses, and the weights that the first step left alone."""
+    """A model after its training on eight examples, first and last loss, and the weights that one step left alone."""
     keras.utils.set_random_seed(0)
     case = CASES[name]
     model = compiled(case.make(), case)
     if not model.built:
         model(given(case.inputs()))
     before = [numpy(weight) for weight in model.trainable_weights]
-    losses = fit(model, case, 1)
+    losses = [fit(model, case, 1)]
     pairs = zip(model.trainable_weights, before, strict=True)
     unmoved = [weight.path for weight, old in pairs if np.array_equal(numpy(weight), old)]
     if case.reaches is not None:
-        losses += fit(model, case, case.epochs - 1)
+        losses += [fit(model, case, case.steps - 2), fit(model, case, 1)]
     return model, losses, unmoved
 
 
@@ -117,10 +120,11 @@ def test_mixed_precision_gives_numbers(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = compiled(CASES[name].make(), CASES[name])
-        losses = fit(model, CASES[name], 1)
+        model.run_eagerly = TENSORFLOW  # one step is not worth a graph
+        loss = fit(model, CASES[name], 1)
     finally:
         keras.config.set_dtype_policy(policy)
-    assert np.isfinite(losses).all()
+    assert np.isfinite(loss)
     for output, value in answers(model, CASES[name].inputs()).items():
         assert value.dtype != np.float16 and np.isfinite(value.astype("float32")).all(), output
 
