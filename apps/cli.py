@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import kerasmlsp
-from kerasmlsp.apps import options
+from kerasmlsp.apps import catalogue, options
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
@@ -127,7 +127,7 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, chargen.chargen, music.music, sentiment.sentiment):
+for command in (doctor, catalogue.models, chargen.chargen, music.music, sentiment.sentiment):
     root.add_command(command)
 
 

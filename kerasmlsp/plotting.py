@@ -100,3 +100,65 @@ def token_weights(tokens, weights, path, *, title=None):
     if title:
         axes.set_title(title)
     figure.savefig(path, format="png", dpi=120)
+
+
+def diagram(model, path):
+    """Draws the graph of a model: a box for each layer with its name, class, output shape and parameters.
+
+    Args:
+        model: A Keras model. One that is no graph of layers becomes a column of its layers.
+        path: File to write, PNG.
+    """
+    boxes, arrows = _graph(model)
+    rows = {}
+    for name, (depth, _) in boxes.items():
+        rows.setdefault(depth, []).append(name)
+    widest = max(map(len, rows.values()))
+    places = {
+        name: (column - (len(names) - 1) / 2, -depth)
+        for depth, names in rows.items()
+        for column, name in enumerate(names)
+    }
+    figure = _figure(2.8 * widest + 0.4, 0.62 * len(rows) + 0.3)
+    axes = figure.subplots()
+    axes.set(xlim=(-widest / 2, widest / 2), ylim=(-max(rows) - 0.6, 0.6))
+    axes.axis("off")
+    for begin, end in arrows:
+        axes.annotate(
+            "",
+            places[end],
+            places[begin],
+            arrowprops={"arrowstyle": "->", "color": "0.5", "shrinkA": 11, "shrinkB": 11},
+        )
+    for name, (_, text) in boxes.items():
+        style = {"boxstyle": "round", "facecolor": "#e8f0fa", "edgecolor": "0.4"}
+        axes.text(*places[name], text, ha="center", va="center", fontsize=7, bbox=style)
+    figure.savefig(path, format="png", dpi=min(110, 30000 / (0.62 * len(rows) + 0.3)))
+
+
+def _graph(model):
+    """Depth and text of every layer by name, and the pairs of names that a tensor connects."""
+    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
+        layers = model.layers
+        boxes = {layer.name: (depth, _label(layer)) for depth, layer in enumerate(layers)}
+        return boxes or {model.name: (0, _label(model))}, []
+    depths, boxes, arrows = {}, {}, []
+    for operation in model.operations:
+        tensors = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
+        parents = {tensor._keras_history.operation.name for tensor in tensors} & boxes.keys()
+        depths[operation.name] = 1 + max((depths[parent] for parent in parents), default=-1)
+        boxes[operation.name] = depths[operation.name], _label(operation)
+        arrows += [(parent, operation.name) for parent in sorted(parents)]
+    return boxes, arrows
+
+
+def _label(operation):
+    output = getattr(operation, "output", None) if getattr(operation, "_inbound_nodes", None) else None
+    shape = getattr(output, "shape", None)
+    parameters = sum(int(np.prod(weight.shape)) for weight in getattr(operation, "weights", ()))
+    facts = [
+        type(operation).__name__,
+        "" if shape is None else str(tuple(shape)),
+        f"{parameters:,}" if parameters else "",
+    ]
+    return f"{operation.name}\n" + "  ".join(fact for fact in facts if fact)

@@ -1,0 +1,148 @@
+"""The commands `kerasmlsp models`: what the catalogue of builders holds, and what each of them builds.
+
+    $ kerasmlsp models
+    $ kerasmlsp models show resnet20 --figure resnet20.png
+    $ kerasmlsp models show gpt --size features=768 --size num_layers=12 --size num_heads=12
+
+Models are built without their weights, so that the largest takes no memory.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+
+_LECTURERS = r"(?:Ganapathy|Sri Rama Murty|Pilanci|Hota)\b"
+# Sizes that a builder does not choose by itself, as they are in the lectures' examples.
+_EXAMPLES = {
+    "num_classes": 10,
+    "num_keys": 88,
+    "vocabulary_size": 10_000,
+}
+# Those that are models themselves.
+_EXAMPLE_MODELS = {
+    "members": lambda builders: [builders.lstm_classifier(10_000, 10), builders.text_cnn(10_000, 10)],
+}
+
+
+@click.group(invoke_without_command=True)
+@options.json_option
+@click.pass_context
+def models(context, as_json):
+    """List every model builder: its lecture, and the parameters of an example.
+
+    Sizes that a builder asks for are those that `kerasmlsp models show NAME` prints.
+    """
+    if context.invoked_subcommand:
+        return
+    with options.quiet_imports():
+        from kerasmlsp import models as builders
+
+    rows = [_row(name, getattr(builders, name)) for name in builders.__all__]
+    options.print_results(rows, as_json)
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="ARGUMENT=VALUE",
+    help="An argument of the builder, as num_classes=5; may be given again.",
+)
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="PNG of the graph of layers.")
+@options.json_option
+def show(name, sizes, figure, as_json):
+    """Print what the builder NAME makes, layer by layer, and draw it.
+
+    \b
+    kerasmlsp models show lstm_classifier --size vocabulary_size=20000 --size num_classes=2
+    kerasmlsp models show text_cnn --figure text_cnn.png
+    """
+    with options.quiet_imports():
+        from kerasmlsp import models as builders
+        from kerasmlsp import plotting
+
+    if name not in builders.__all__:
+        raise ValueError(f"`NAME` must be a builder that `kerasmlsp models` lists. Received: {name!r}")
+    builder, values = getattr(builders, name), dict(map(_size, sizes))
+    model, arguments = _build(builder, values)
+    facts = {
+        "builder": name,
+        "what": builder.__doc__.strip().split("\n")[0],
+        "reference": _reference(builder),
+        "arguments": arguments,
+        "parameters": model.count_params() if model.built else None,
+    }
+    if as_json:
+        layers = [{"layer": layer.name, "class": type(layer).__name__} for layer in model.layers]
+        options.print_results({**facts, "layers": layers}, as_json)
+    else:
+        options.print_results(facts)
+        model.summary(print_fn=click.echo)
+    if figure:
+        plotting.diagram(model, figure)
+        click.echo(f"The diagram is in {figure}.", err=True)
+
+
+def _row(name, builder):
+    model, _ = _build(builder, {})
+    lecture = _lectures(builder)
+    return {
+        "builder": name,
+        "parameters": model.count_params() if model.built else None,
+        "lecture": "; ".join(lecture) or "beyond the lectures",
+    }
+
+
+def _build(builder, values):
+    """Builds a model without its weights, with examples for the arguments that it asks for and were not given."""
+    import inspect
+
+    import keras
+
+    parameters = inspect.signature(builder).parameters
+    unknown = sorted(values.keys() - parameters.keys())
+    if unknown:
+        known = ", ".join(parameters)
+        raise ValueError(f"`--size` must name arguments of {builder.__name__}: {known}. Received: {', '.join(unknown)}")
+    asked = [name for name, each in parameters.items() if each.default is each.empty]
+    with keras.StatelessScope(initialize_variables=False):
+        arguments = {name: values[name] if name in values else _example(name) for name in asked} | values
+        model = builder(**arguments)
+    return model, {name: _shown(value) for name, value in arguments.items()}
+
+
+def _example(argument):
+    from kerasmlsp import models as builders
+
+    return _EXAMPLE_MODELS[argument](builders) if argument in _EXAMPLE_MODELS else _EXAMPLES[argument]
+
+
+def _shown(value):
+    """A model by its name, all else as it is."""
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    return getattr(value, "name", value)
+
+
+def _size(text):
+    name, equals, value = text.partition("=")
+    try:
+        return name.strip().replace("-", "_"), ast.literal_eval(value.strip()) if equals else None
+    except (SyntaxError, ValueError):
+        raise click.BadParameter(f"must be ARGUMENT=VALUE with a number or a tuple. Received: {text!r}") from None
+
+
+def _reference(builder):
+    found = re.search(r"References?:\s+(.*?)\n\s*\n", builder.__doc__ or "", re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _lectures(builder):
+    """The lectures among the references, each with the title of its slides."""
+    return [part.strip().rstrip(".") for part in _reference(builder).split(";") if re.match(_LECTURERS, part.strip())]

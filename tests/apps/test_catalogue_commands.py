@@ -1,0 +1,50 @@
+"""The commands that list the builders and show what one of them makes."""
+
+import json
+
+import pytest
+from commands import command
+
+from kerasmlsp import models
+from kerasmlsp.apps import catalogue
+
+PNG = b"\x89PNG"
+
+
+def test_every_builder_is_listed_with_its_parameters_and_lecture():
+    rows = {row["builder"]: row for row in json.loads(command("models", "--json").stdout)}
+    assert list(rows) == models.__all__
+    assert all(isinstance(row["parameters"], int) and row["parameters"] > 0 for row in rows.values())
+    # 10,000 words of 16 numbers; four gates of 32 units that see input, state and bias; ten classes.
+    assert rows["lstm_classifier"]["parameters"] == 10_000 * 16 + 4 * 32 * (16 + 32 + 1) + 10 * 33
+    assert 'Hota, BITS F464 (2024), "RNN Architectures"' in rows["lstm_classifier"]["lecture"]
+    assert rows["calibrated_ensemble"]["lecture"] == "beyond the lectures"
+
+
+def test_a_builder_is_shown_and_drawn(tmp_path):
+    sizes = ["--size", "vocabulary_size=50", "--size", "num-classes=2", "--size", "kernel_sizes=(2, 3)"]
+    shown = command("models", "show", "text_cnn", *sizes, "--figure", tmp_path / "cnn.png").stdout
+    assert "conv_3 (Conv1D)" in shown and "conv_1" not in shown and "Kim 2014" in shown
+    # 50 words of 128 numbers; 128 filters of widths 2 and 3; one unit.
+    assert str(50 * 128 + 128 * (2 * 128 + 1) + 128 * (3 * 128 + 1) + 257) in shown
+    assert (tmp_path / "cnn.png").read_bytes().startswith(PNG)
+    facts = json.loads(command("models", "show", "lstm_classifier", "--json").stdout)
+    assert facts["arguments"] == {"vocabulary_size": 10_000, "num_classes": 10}
+    assert {"layer": "lstm", "class": "LSTM"} in facts["layers"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nix"], "a builder that `kerasmlsp models` lists"),
+        (["gpt", "--size", "colour=3"], "`--size` must name arguments of gpt: vocabulary_size"),
+        (["gpt", "--size", "features=7"], "`num_heads` must divide the 7 features"),
+    ],
+)
+def test_what_cannot_be_shown_is_told(words, told):
+    assert told in command("models", "show", *words, code=1).stderr
+
+
+def test_a_size_is_a_name_and_a_value():
+    assert "must be ARGUMENT=VALUE" in command("models", "show", "gpt", "--size", "features=x y", code=2).stderr
+    assert catalogue._size("num-classes = 3") == ("num_classes", 3)
