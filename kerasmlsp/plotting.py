@@ -138,17 +138,23 @@ def diagram(model, path):
 
 def _graph(model):
     """Depth and text of every layer by name, and the pairs of names that a tensor connects."""
+    import keras  # an answer from a saved model is drawn without it
+
     if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
         layers = model.layers
         boxes = {layer.name: (depth, _label(layer)) for depth, layer in enumerate(layers)}
         return boxes or {model.name: (0, _label(model))}, []
-    depths, boxes, arrows = {}, {}, []
+    # Bookkeeping between layers (comparisons, casts, sums) is drawn as the arrows that pass through it.
+    origins, boxes, arrows = {}, {}, []
     for operation in model.operations:
         tensors = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
-        parents = {tensor._keras_history.operation.name for tensor in tensors} & boxes.keys()
-        depths[operation.name] = 1 + max((depths[parent] for parent in parents), default=-1)
-        boxes[operation.name] = depths[operation.name], _label(operation)
-        arrows += [(parent, operation.name) for parent in sorted(parents)]
+        before = [origins.get(tensor._keras_history.operation.name, ()) for tensor in tensors]
+        parents = list(dict.fromkeys(name for names in before for name in names))
+        if isinstance(operation, keras.layers.Layer):
+            boxes[operation.name] = 1 + max((boxes[name][0] for name in parents), default=-1), _label(operation)
+            arrows += [(parent, operation.name) for parent in parents]
+            parents = [operation.name]
+        origins[operation.name] = parents
     return boxes, arrows
 
 

@@ -3,6 +3,7 @@
 import struct
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -53,3 +54,31 @@ def test_no_figure_is_left_open(tmp_path):
     plotting.curves(ROWS, tmp_path / "curves.png")
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_diagram_draws_layers_and_passes_through_what_lies_between(tmp_path):
+    inputs = keras.Input((4,), name="signal")
+    wide = keras.layers.Dense(3, name="wide")(inputs)
+    skipped = keras.ops.tanh(wide) + keras.layers.Dense(3, name="same")(wide)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="answer")(skipped))
+    boxes, arrows = plotting._graph(model)
+    assert {name: depth for name, (depth, _) in boxes.items()} == {"signal": 0, "wide": 1, "same": 2, "answer": 3}
+    assert set(arrows) == {("signal", "wide"), ("wide", "same"), ("wide", "answer"), ("same", "answer")}
+    assert boxes["wide"][1] == "wide\nDense  (None, 3)  15"
+    plotting.diagram(model, tmp_path / "model.png")
+    assert (tmp_path / "model.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_diagram_of_a_model_that_is_no_graph_is_a_column(tmp_path):
+    class Pair(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = keras.layers.Dense(2, name="one"), keras.layers.Dense(2, name="two")
+
+        def call(self, inputs):
+            return self.two(self.one(inputs))
+
+    boxes, arrows = plotting._graph(Pair())
+    assert {name: depth for name, (depth, _) in boxes.items()} == {"one": 0, "two": 1} and not arrows
+    plotting.diagram(Pair(), tmp_path / "pair.png")
+    assert (tmp_path / "pair.png").stat().st_size > 1000
