@@ -297,7 +297,7 @@ def _built(build, seed, deterministic, precision, jit):
 def has_fast_bfloat16():
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
 
-    With AMX, products of the sizes of small Transformers took a quarter to a sixth of the time here.
+    With AMX, products of the sizes of small Transformers took between a half and a sixth of the time here.
     """
     flags = Path("/proc/cpuinfo")
     return _accelerated() or (flags.exists() and "amx_bf16" in flags.read_text().split())
