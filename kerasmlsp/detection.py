@@ -117,8 +117,10 @@ def match(boxes, classes, anchors, *, threshold=0.5):
         `(anchors, 5)`, float32: the class from 1 or 0 for background, and the offsets, 0 for background.
 
     Raises:
-        ValueError: The shapes do not agree, or a box has no area.
+        ValueError: The shapes do not agree, a box has no area, or `threshold` is out of range.
     """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"`threshold` must be in (0, 1]. Received: threshold={threshold}")
     boxes, classes = np.reshape(boxes, (-1, 4)).astype("float64"), np.asarray(classes)
     if classes.shape != (len(boxes),):
         raise ValueError(f"`classes` must have one number for each box. Received: classes of shape {classes.shape}")

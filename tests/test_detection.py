@@ -114,6 +114,12 @@ def test_boxes_that_are_none_are_refused(true, classes, pattern):
         detection.match(np.array(true), classes, ANCHORS)
 
 
+@pytest.mark.parametrize("threshold", [0, 1.1])
+def test_thresholds_out_of_range_are_refused(threshold):
+    with pytest.raises(ValueError, match=r"`threshold` must be in \(0, 1\]. Received: threshold="):
+        detection.match(np.zeros((0, 4)), [], ANCHORS, threshold=threshold)
+
+
 @pytest.mark.parametrize(
     ("changes", "pattern"),
     [

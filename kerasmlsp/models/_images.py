@@ -10,7 +10,8 @@ def images(input_shape, least):
     Raises:
         ValueError: `input_shape` has no three sizes, or is less than `least` high or wide.
     """
-    if len(input_shape) != 3 or min(input_shape[:2]) < least or input_shape[2] < 1:
+    sizes = [size or 0 for size in input_shape]  # an open size, None, is refused too
+    if len(sizes) != 3 or min(sizes[:2]) < least or sizes[2] < 1:
         raise ValueError(
             f"`input_shape` must be (height, width, channels) of at least ({least}, {least}, 1). "
             f"Received: input_shape={tuple(input_shape)}"

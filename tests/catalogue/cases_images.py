@@ -97,10 +97,9 @@ FILTERS = (4, 6, 8, 6, 4)
 FIVE = ({"filters": (2, 3)}, r"`filters` must be five numbers of at least 1. Received: filters=\(2, 3\)")
 UNITS = ({"units": 0}, "`units` must be at least 1. Received: units=0")
 RATE = ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0")
-ALEXNET = {"filters": FILTERS, "units": 8, "dropout": 0.0}
+ALEXNET = {"filters": (8,) * 5, "units": 16, "dropout": 0.0}
 # Convolutions after the first, three dense layers.
-ALEXNET_REST = 6 * (5**2 * 4 + 1) + 8 * (9 * 6 + 1) + 6 * (9 * 8 + 1) + 4 * (9 * 6 + 1)
-ALEXNET_REST += (4 + 1) * 8 + (8 + 1) * 8 + (8 + 1) * CLASSES
+ALEXNET_REST = 8 * (5**2 * 8 + 1) + 3 * 8 * (9 * 8 + 1) + (8 + 1) * 16 + (16 + 1) * 16 + (16 + 1) * CLASSES
 
 
 def filter_bank(**changes):
@@ -112,11 +111,15 @@ def pixels(shape):
     return lambda: np.broadcast_to(labels()[:, None, None], (8, *shape))
 
 
-def segmenter(builder, parameters, shape, *, wrong=(), **options):
-    """A case whose outputs and labels have the size of the image."""
-    model = classifier(builder, parameters, shape, wrong=wrong, **options)
-    outputs = {"probabilities": (None, *shape[:2], CLASSES)}
-    return dataclasses.replace(model, outputs=outputs, targets=pixels(shape[:2]))
+def bright(shape):
+    """Labels of the pixels: whether they are brighter than the middle."""
+    return lambda: (images(*shape)["images"][..., 0] > 0.5).astype("int32")
+
+
+def segmenter(builder, parameters, shape, targets, **options):
+    """A case whose outputs have the size of the image."""
+    model = classifier(builder, parameters, shape, **options)
+    return dataclasses.replace(model, outputs={"probabilities": (None, *shape[:2], CLASSES)}, targets=targets)
 
 
 def twice(inputs, filters):
@@ -129,9 +132,9 @@ FCN_32S = sum(twice(*pair) for pair in ((3, 4), (4, 6), (6, 8), (8, 6), (6, 4)))
 FCN_32S += normalised(7, 4, 8) + normalised(1, 8, 8) + (8 + 1) * CLASSES
 FCN_16S = FCN_32S + 4**2 * CLASSES**2 + (6 + 1) * CLASSES
 FCN_8S = FCN_16S + 4**2 * CLASSES**2 + (8 + 1) * CLASSES
-FCN_OPTIONS = {"sizes": FCN, "epochs": 30, "wrong": (small(31, 32, 3), FIVE, UNITS, RATE)}
+FCN_OPTIONS = {"sizes": FCN, "epochs": 60, "wrong": (small(31, 32, 3), FIVE, UNITS, RATE)}
 # Encoder, decoder that sees the skips beside, scores.
-UNET = twice(1, 2) + twice(2, 3) + twice(3, 4) + twice(4 + 3, 3) + twice(3 + 2, 2) + (2 + 1) * CLASSES
+UNET = twice(1, 4) + twice(4, 6) + twice(6, 8) + twice(8 + 6, 6) + twice(6 + 4, 4) + (4 + 1) * CLASSES
 
 
 CASES = {
@@ -166,20 +169,22 @@ CASES = {
         6 * (25 + 1) + 16 * (25 * 6 + 1) + 120 * (16 + 1) + 84 * (120 + 1) + (84 + 1) * CLASSES,
         (16, 17, 1),
         rate=0.005,
-        wrong=(small(15, 32, 1), small(32, 32, 0)),
+        wrong=(small(15, 32, 1), small(32, 32, 0), small(None, None, 1)),
     ),
     "alexnet": classifier(
         models.alexnet,
-        4 * (11**2 * 3 + 1) + ALEXNET_REST,
+        8 * (11**2 * 3 + 1) + ALEXNET_REST,
         (67, 67, 3),
         sizes=ALEXNET,
+        rate=0.005,
         wrong=(small(66, 67, 3), FIVE, UNITS, RATE),
     ),
     "small_alexnet": classifier(
         models.small_alexnet,
-        4 * (5**2 * 3 + 1) + ALEXNET_REST,
+        8 * (5**2 * 3 + 1) + ALEXNET_REST,
         (15, 15, 3),
         sizes=ALEXNET,
+        rate=0.005,
         wrong=(small(15, 14, 3), FIVE, UNITS, RATE),
     ),
     "filter_bank": Case(
@@ -199,14 +204,15 @@ CASES = {
     "resnet20": residual(models.resnet20, PLAIN20, (8, 8, 3), (2, 1)),
     "resnet20_weighted": residual(models.resnet20_weighted, PLAIN20 + SKIPS20, (8, 8, 3), (2, 1)),
     "plain20": residual(models.plain20, PLAIN20, (8, 8, 3), (2, 1)),
-    "fcn_32s": segmenter(models.fcn_32s, FCN_32S, (32, 32, 3), **FCN_OPTIONS),
-    "fcn_16s": segmenter(models.fcn_16s, FCN_16S, (32, 45, 3), **FCN_OPTIONS),
-    "fcn_8s": segmenter(models.fcn_8s, FCN_8S, (35, 32, 3), **FCN_OPTIONS),
+    "fcn_32s": segmenter(models.fcn_32s, FCN_32S, (32, 32, 3), pixels((32, 32)), **FCN_OPTIONS),
+    "fcn_16s": segmenter(models.fcn_16s, FCN_16S, (32, 45, 3), pixels((32, 45)), **FCN_OPTIONS),
+    "fcn_8s": segmenter(models.fcn_8s, FCN_8S, (35, 32, 3), pixels((35, 32)), **FCN_OPTIONS),
     "segmentation_net": segmenter(
         models.segmentation_net,
         UNET,
         (9, 10, 1),
-        sizes={"filters": (2, 3, 4)},
+        bright((9, 10, 1)),
+        sizes={"filters": (4, 6, 8)},
         wrong=(
             small(3, 4, 1),
             ({"filters": (2,)}, r"`filters` must be two numbers or more of at least 1. Received: filters=\(2,\)"),
