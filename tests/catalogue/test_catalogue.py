@@ -55,9 +55,15 @@ def compiled(model, case):
 
 def fit(model, case, steps):
     """Trains on the eight examples, again and again; returns the mean loss of these steps."""
-    inputs, targets = keras.tree.map_structure(
-        lambda values: np.tile(values, (steps, *[1] * (values.ndim - 1))), (given(case.inputs()), case.targets())
-    )
+    if not model.trainable_weights:
+        return 0.0  # Keras would warn
+
+    def repeated(values):
+        return np.tile(values, (steps, *[1] * (values.ndim - 1)))
+
+    inputs, targets = keras.tree.map_structure(repeated, given(case.inputs())), case.targets()
+    if targets is not None:
+        targets = keras.tree.map_structure(repeated, targets)
     return model.fit(inputs, targets, batch_size=8, shuffle=False, verbose=0).history["loss"][0]
 
 
