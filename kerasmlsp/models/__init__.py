@@ -3,6 +3,7 @@
 from kerasmlsp.models.attention import attention_lstm
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
+from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, universal_approximator
 from kerasmlsp.models.ensembles import calibrated_ensemble
 from kerasmlsp.models.frames import (
     frame_gru,
@@ -36,11 +37,14 @@ __all__ = [
     "frame_transformer",
     "gpt",
     "gru_language_model",
+    "logistic_regression",
     "lstm_classifier",
     "lstm_language_model",
+    "multilayer_perceptron",
     "naive_bayes_ngrams",
     "simple_rnn_language_model",
     "text_cnn",
     "tonicnet",
     "transformer_classifier",
+    "universal_approximator",
 ]
