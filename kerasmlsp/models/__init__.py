@@ -20,12 +20,15 @@ from kerasmlsp.models.language import (
     lstm_language_model,
     simple_rnn_language_model,
 )
+from kerasmlsp.models.motion import motion_cnn, motion_dense
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
 from kerasmlsp.models.recurrent import lstm_classifier
+from kerasmlsp.models.speech import bc_resnet, speech_command_cnn
 from kerasmlsp.models.transformer import transformer_classifier
 
 __all__ = [
     "attention_lstm",
+    "bc_resnet",
     "calibrated_ensemble",
     "chorale_transformer",
     "frame_gru",
@@ -40,9 +43,12 @@ __all__ = [
     "logistic_regression",
     "lstm_classifier",
     "lstm_language_model",
+    "motion_cnn",
+    "motion_dense",
     "multilayer_perceptron",
     "naive_bayes_ngrams",
     "simple_rnn_language_model",
+    "speech_command_cnn",
     "text_cnn",
     "tonicnet",
     "transformer_classifier",
