@@ -600,7 +600,20 @@ def test_beside_puts_a_recurrent_layer_beside_its_input(states):
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is the other backend")
-@pytest.mark.parametrize("file", ["test_layers.py", "test_models.py", "test_augment.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "test_layers.py",
+        "test_models.py",
+        "test_augment.py",
+        "test_augment_signals.py",
+        "test_callbacks.py",
+        "test_dense_models.py",
+        "test_signal_models.py",
+        "test_spectral_layers.py",
+        "test_worked_examples.py",
+    ],
+)
 def test_all_holds_on_jax(file):
     pytest.importorskip("jax", reason="JAX is not installed")
     result = subprocess.run(
