@@ -31,6 +31,32 @@ def curves(rows, path):
     figure.savefig(path, format="png", dpi=120)
 
 
+def update_norms(rows, path):
+    """Draws the norms of every layer's gradients and updates over the epochs, on a logarithmic scale.
+
+    Args:
+        rows: List of dicts with `epoch`, `step`, `layer`, `gradient` and `update`, as of
+            `kerasmlsp.callbacks.UpdateNorms`; layers are coloured from dark to light in their order.
+        path: File to write, PNG.
+    """
+    from matplotlib import colormaps
+
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    last = {row["epoch"]: row["step"] for row in rows}
+    figure = _figure(9, 3.4)
+    for axes, name in zip(figure.subplots(1, 2), ("gradient", "update"), strict=True):
+        for place, layer in enumerate(layers):
+            own = [row for row in rows if row["layer"] == layer]
+            epochs = [row["epoch"] - 1 + row["step"] / last[row["epoch"]] for row in own]
+            # A logarithm has no place for 0.
+            norms = np.maximum([row[name] for row in own], 1e-12)
+            colour = colormaps["viridis"](place / max(1, len(layers)))
+            axes.plot(epochs, norms, marker=".", color=colour, label=layer)
+        axes.set(xlabel="epoch", title=f"norm of the {name}", yscale="log")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    figure.savefig(path, format="png", dpi=120)
+
+
 def confusion_matrix(matrix, labels, path):
     """Draws counts of true (rows) against predicted (columns) classes, coloured by share of the row.
 

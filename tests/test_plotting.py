@@ -13,8 +13,16 @@ ROWS = [
     {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.2 / epoch, "accuracy": 0.5, "learning_rate": 1e-3}
     for epoch in (1, 2, 3)
 ]
+NORMS = [
+    {"epoch": epoch, "step": step, "layer": layer, "gradient": gradient, "update": 1e-3 * epoch}
+    for epoch in (1, 2)
+    for step in (5, 10)
+    for layer, gradient in (("first", 0.0), ("second", 0.1), ("last", float("nan")))
+]
 FIGURES = {
     "curves": lambda path: plotting.curves(ROWS, path),
+    "update_norms": lambda path: plotting.update_norms(NORMS, path),
+    "one row": lambda path: plotting.update_norms(NORMS[:1], path),
     "one epoch, one metric": lambda path: plotting.curves([{"epoch": 1, "loss": 0.3}], path),
     "confusion_matrix": lambda path: plotting.confusion_matrix([[5, 1], [0, 0]], ["negative", "positive"], path),
     "many classes": lambda path: plotting.confusion_matrix(

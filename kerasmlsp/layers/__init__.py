@@ -8,6 +8,12 @@ from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
 from kerasmlsp.layers.recall import Beside, Recall
 from kerasmlsp.layers.recurrent import LSTM, Stateful
+from kerasmlsp.layers.spectral import (
+    LogMelSpectrogram,
+    Scalogram,
+    ShortTimeFourierTransform,
+    SubSpectralNormalization,
+)
 from kerasmlsp.layers.transformer import DecoderBlock
 from kerasmlsp.layers.voices import VoiceTransformer
 
@@ -18,10 +24,14 @@ __all__ = [
     "DecoderBlock",
     "HashedNgrams",
     "LengthCalibration",
+    "LogMelSpectrogram",
     "NaiveBayesNgrams",
     "Recall",
+    "Scalogram",
+    "ShortTimeFourierTransform",
     "SinusoidalPosition",
     "Stateful",
+    "SubSpectralNormalization",
     "TemporalBlock",
     "VoiceEmbedding",
     "VoiceState",

@@ -3,6 +3,7 @@
 from kerasmlsp.models.attention import attention_lstm
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
+from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, universal_approximator
 from kerasmlsp.models.detection import ssd
 from kerasmlsp.models.efficientnet import efficientnet_lite0, efficientnet_lite0_features
 from kerasmlsp.models.ensembles import calibrated_ensemble
@@ -16,12 +17,8 @@ from kerasmlsp.models.frames import (
     frame_transformer,
 )
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
-from kerasmlsp.models.language import (
-    gpt,
-    gru_language_model,
-    lstm_language_model,
-    simple_rnn_language_model,
-)
+from kerasmlsp.models.language import gpt, gru_language_model, lstm_language_model, simple_rnn_language_model
+from kerasmlsp.models.motion import motion_cnn, motion_dense
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
 from kerasmlsp.models.recurrent import lstm_classifier
 from kerasmlsp.models.residual import (
@@ -35,11 +32,13 @@ from kerasmlsp.models.residual import (
     resnet50,
 )
 from kerasmlsp.models.segmentation import fcn_8s, fcn_16s, fcn_32s, segmentation_net
+from kerasmlsp.models.speech import bc_resnet, speech_command_cnn
 from kerasmlsp.models.transformer import transformer_classifier
 
 __all__ = [
     "alexnet",
     "attention_lstm",
+    "bc_resnet",
     "calibrated_ensemble",
     "chorale_transformer",
     "efficientnet_lite0",
@@ -58,8 +57,12 @@ __all__ = [
     "gpt",
     "gru_language_model",
     "lenet5",
+    "logistic_regression",
     "lstm_classifier",
     "lstm_language_model",
+    "motion_cnn",
+    "motion_dense",
+    "multilayer_perceptron",
     "naive_bayes_ngrams",
     "plain18",
     "plain20",
@@ -72,8 +75,10 @@ __all__ = [
     "segmentation_net",
     "simple_rnn_language_model",
     "small_alexnet",
+    "speech_command_cnn",
     "ssd",
     "text_cnn",
     "tonicnet",
     "transformer_classifier",
+    "universal_approximator",
 ]

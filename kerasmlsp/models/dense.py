@@ -1,0 +1,166 @@
+"""Dense networks on vectors of features: logistic regression, multilayer perceptrons, universal approximators."""
+
+import keras
+from keras import layers
+
+from kerasmlsp.models._checks import check_rates, check_sizes
+
+ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "prelu", "elu", "softplus", "leaky_relu", "selu", "gelu", "silu")
+OUTPUTS = ("linear", "sigmoid", "softmax")
+
+
+def logistic_regression(
+    num_features: int,
+    num_classes: int = 2,
+    *,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    name: str = "logistic_regression",
+) -> keras.Model:
+    """Builds logistic regression: the sigmoid of one sum for two classes, the softmax of a sum each for more.
+
+    As in the classifiers of texts, two classes share one unit: with `p` its sigmoid, the probabilities are `1 - p`
+    and `p`.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Summary of Linear/Logistic Regression".
+
+    Args:
+        num_features: Number of inputs, at least 1.
+        num_classes: Number of classes, at least 2.
+        l1: Factor of the sum of the absolute weights that is added to the loss, at least 0.
+        l2: Factor of the sum of the squared weights that is added to the loss, at least 0.
+        name: Name of the model.
+
+    Returns:
+        A model from features `(batch, num_features)` to class probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or a factor negative.
+    """
+    check_sizes(num_features=num_features)
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    dense = {"kernel_regularizer": _penalty(l1, l2), "dtype": "float32"}
+    features = keras.Input((num_features,), name="features")
+    if num_classes > 2:
+        probabilities = layers.Dense(num_classes, "softmax", **dense, name="probabilities")(features)
+    else:
+        positive = layers.Dense(1, "sigmoid", **dense, name="positive")(features)
+        probabilities = layers.Concatenate(dtype="float32", name="probabilities")([1.0 - positive, positive])
+    return keras.Model(features, probabilities, name=name)
+
+
+def multilayer_perceptron(
+    num_features: int,
+    num_outputs: int,
+    *,
+    hidden_units: tuple[int, ...] = (64, 64),
+    activation: str = "relu",
+    output_activation: str = "softmax",
+    l1: float = 0.0,
+    l2: float = 0.0,
+    dropout: float = 0.0,
+    input_noise: float = 0.0,
+    name: str = "multilayer_perceptron",
+) -> keras.Model:
+    """Builds a feed-forward network of any depth.
+
+    `z_0 = x`, `z_l = h(W_l z_{l-1} + b_l)`, `y = f(W z_L + b)`. Weights are drawn from Glorot's normal distribution of
+    variance `2 / (inputs + outputs)`, biases start at 0.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "2-Layer Feed Forward Network", "Choice of Nonlinearity"
+    and "Regularization Techniques"; Hota, BITS F464 (2024), "Regularization in Neural Networks"; Pilanci, EE269
+    lecture 16 (2020), "Recap: Multilayer Neural Networks"; Glorot and Bengio 2010, "Understanding the Difficulty of
+    Training Deep Feedforward Neural Networks".
+
+    Args:
+        num_features: Number of inputs, at least 1.
+        num_outputs: Number of outputs, at least 1.
+        hidden_units: Units of each hidden layer, at least 1 each; empty for none.
+        activation: `h`: "linear", "sigmoid", "tanh", "relu", "prelu" (a slope for each unit is learned), "elu",
+            "softplus", "leaky_relu", "selu", "gelu" or "silu".
+        output_activation: `f`: "softmax" for one of 2 or more classes, "sigmoid" for one class against the rest
+            (one output) or for labels that do not exclude each other, "linear" for regression.
+        l1: Factor of the sum of the absolute weights that is added to the loss, at least 0.
+        l2: Factor of the sum of the squared weights that is added to the loss, at least 0.
+        dropout: Drop probability of the hidden units, in `[0, 1)`.
+        input_noise: Standard deviation of Gaussian noise on the inputs while training, in `[0, 1]`.
+        name: Name of the model.
+
+    Returns:
+        A model from features `(batch, num_features)` to `(batch, num_outputs)`: float32, named "outputs" for
+        regression, "probabilities" otherwise.
+
+    Raises:
+        ValueError: A size, rate or factor is out of range, an activation unknown, or a softmax has a single output.
+    """
+    check_sizes(num_features=num_features, num_outputs=num_outputs)
+    check_rates(dropout=dropout)
+    _check_choices(num_outputs, hidden_units, activation, output_activation, input_noise)
+    dense = {"kernel_initializer": "glorot_normal", "kernel_regularizer": _penalty(l1, l2)}
+    features = keras.Input((num_features,), name="features")
+    states = layers.GaussianNoise(input_noise, name="input_noise")(features)
+    for index, units in enumerate(hidden_units):
+        states = layers.Dense(units, **dense, name=f"hidden_{index}")(states)
+        states = _activated(states, activation, f"activation_{index}")
+        states = layers.Dropout(dropout, name=f"dropout_{index}")(states)
+    label = "outputs" if output_activation == "linear" else "probabilities"
+    outputs = layers.Dense(num_outputs, output_activation, **dense, dtype="float32", name=label)(states)
+    return keras.Model(features, outputs, name=name)
+
+
+def universal_approximator(
+    num_features: int = 1, num_outputs: int = 1, *, units: int = 3, name: str = "universal_approximator"
+) -> keras.Model:
+    """Builds the network of one hidden layer that comes as near to any continuous function as its units allow.
+
+    `y = W_2 tanh(W_1 x + b_1) + b_2`.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Universal Approximator"; Pilanci, EE269 lecture 16
+    (2020), "Two layer networks are universal approximators"; Cybenko 1989, "Approximation by Superpositions of a
+    Sigmoidal Function".
+
+    Args:
+        num_features: Number of inputs, at least 1.
+        num_outputs: Number of outputs, at least 1.
+        units: Hidden units, at least 1; three in the lecture.
+        name: Name of the model.
+
+    Returns:
+        A model from features `(batch, num_features)` to real outputs `(batch, num_outputs)`, float32.
+
+    Raises:
+        ValueError: A size is less than 1.
+    """
+    check_sizes(num_features=num_features, num_outputs=num_outputs, units=units)
+    return multilayer_perceptron(
+        num_features, num_outputs, hidden_units=(units,), activation="tanh", output_activation="linear", name=name
+    )
+
+
+def _check_choices(num_outputs, hidden_units, activation, output_activation, input_noise):
+    if any(units < 1 for units in hidden_units):
+        raise ValueError(f"`hidden_units` must be at least 1 each. Received: hidden_units={hidden_units}")
+    for name, value, allowed in (
+        ("activation", activation, ACTIVATIONS),
+        ("output_activation", output_activation, OUTPUTS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. Received: {name}={value!r}")
+    if output_activation == "softmax" and num_outputs < 2:
+        raise ValueError(f"`num_outputs` must be at least 2 for a softmax. Received: num_outputs={num_outputs}")
+    if not 0 <= input_noise <= 1:
+        raise ValueError(f"`input_noise` must be in [0, 1]. Received: input_noise={input_noise}")
+
+
+def _penalty(l1, l2):
+    for name, value in (("l1", l1), ("l2", l2)):
+        if value < 0:
+            raise ValueError(f"`{name}` must be at least 0. Received: {name}={value}")
+    return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
+
+
+def _activated(states, activation, name):
+    if activation == "prelu":
+        return layers.PReLU(name=name)(states)
+    return layers.Activation(activation, name=name)(states)

@@ -1,0 +1,111 @@
+"""Networks on windows of motion sensors."""
+
+import keras
+from keras import layers
+
+from kerasmlsp.models._checks import check_rates, check_sizes
+from kerasmlsp.models._heads import class_probabilities
+
+
+def motion_dense(
+    num_steps: int = 80,
+    num_channels: int = 3,
+    num_classes: int = 6,
+    *,
+    units: int = 100,
+    num_layers: int = 3,
+    name: str = "motion_dense",
+) -> keras.Model:
+    """Builds the lecture's dense network: the same layers at every step, then a softmax over all steps together.
+
+    With the sizes of the lecture, 80 steps of a three-axis accelerometer and six activities, it has four dense layers
+    and 68,606 parameters.
+
+    Reference: Pilanci, EE269 lecture 16 (2020), "Signals and Dense Neural Nets" and "Activity Recognition
+    Performance"; Ackermann 2018, "Human Activity Recognition (HAR) Tutorial with Keras and Core ML".
+
+    Args:
+        num_steps: Samples of a window, at least 1.
+        num_channels: Axes of the sensors, at least 1.
+        num_classes: Number of classes, at least 2.
+        units: Units of a hidden layer, at least 1.
+        num_layers: Hidden layers, at least 1.
+        name: Name of the model.
+
+    Returns:
+        A model from windows `(batch, num_steps, num_channels)` to class probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small.
+    """
+    _check(num_classes, num_steps=num_steps, num_channels=num_channels, units=units, num_layers=num_layers)
+    window = keras.Input((num_steps, num_channels), name="window")
+    states = window
+    for index in range(num_layers):
+        states = layers.Dense(units, activation="relu", name=f"hidden_{index}")(states)
+    states = layers.Flatten(name="flatten")(states)
+    return keras.Model(window, class_probabilities(states, num_classes), name=name)
+
+
+def motion_cnn(
+    num_steps: int = 80,
+    num_channels: int = 3,
+    num_classes: int = 6,
+    *,
+    filters: tuple[int, int] = (100, 160),
+    kernel_size: int = 10,
+    pool_size: int = 3,
+    dropout: float = 0.5,
+    name: str = "motion_cnn",
+) -> keras.Model:
+    """Builds the lecture's convolutional network over time.
+
+    Two convolutions, max pooling, two convolutions, the mean over time, dropout, softmax. With the sizes of the lecture
+    it has 520,486 parameters.
+
+    Reference: Pilanci, EE269 lecture 16 (2020), "1D Convolutional Nets"; Ackermann 2018, "Introduction to 1D
+    Convolutional Neural Networks in Keras for Time Sequences".
+
+    Args:
+        num_steps: Samples of a window; enough for the convolutions, which do not pad: 75 at the default sizes.
+        num_channels: Axes of the sensors, at least 1.
+        num_classes: Number of classes, at least 2.
+        filters: Filters of the convolutions before and after the pooling, at least 1 each.
+        kernel_size: Steps that a convolution sees, at least 1.
+        pool_size: Steps that are pooled into one, at least 1.
+        dropout: Drop probability of the pooled features, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from windows `(batch, num_steps, num_channels)` to class probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or a rate out of range.
+    """
+    _check(num_classes, num_channels=num_channels, kernel_size=kernel_size, pool_size=pool_size)
+    check_rates(dropout=dropout)
+    if len(filters) != 2 or min(filters) < 1:
+        raise ValueError(f"`filters` must be two numbers of at least 1. Received: filters={filters}")
+    # After the pooling, two convolutions must find a step.
+    least = (2 * (kernel_size - 1) + 1) * pool_size + 2 * (kernel_size - 1)
+    if num_steps < least:
+        raise ValueError(f"`num_steps` must be at least {least} for these sizes. Received: num_steps={num_steps}")
+    window = keras.Input((num_steps, num_channels), name="window")
+    states = _convolutions(window, filters[0], kernel_size, "before")
+    states = layers.MaxPooling1D(pool_size, name="pooling")(states)
+    states = _convolutions(states, filters[1], kernel_size, "after")
+    states = layers.GlobalAveragePooling1D(name="time_mean")(states)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    return keras.Model(window, class_probabilities(states, num_classes), name=name)
+
+
+def _check(num_classes, **sizes):
+    check_sizes(**sizes)
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+
+
+def _convolutions(states, filters, kernel_size, name):
+    for index in range(2):
+        states = layers.Conv1D(filters, kernel_size, activation="relu", name=f"{name}_{index}")(states)
+    return states

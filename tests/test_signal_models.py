@@ -1,0 +1,92 @@
+"""Networks on motion and speech: published sizes, recordings of any length, and blocks in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasmlsp import models
+
+
+def numpy(value):
+    return keras.ops.convert_to_numpy(value)
+
+
+def test_motion_networks_have_the_parameters_of_the_lecture():
+    dense, cnn = models.motion_dense(), models.motion_cnn()
+    assert dense.count_params() == 68_606 and cnn.count_params() == 520_486
+    assert dense.input_shape == cnn.input_shape == (None, 80, 3)
+    assert sum(isinstance(layer, keras.layers.Dense) for layer in dense.layers) == 4
+
+
+def test_the_shortest_window_of_the_motion_cnn_is_taken():
+    # 75 steps: two convolutions leave 57, pooled 19, of which two convolutions leave 1.
+    assert models.motion_cnn(75).count_params() == 520_486
+    with pytest.raises(ValueError, match=r"`num_steps` must be at least 75 for these sizes\. Received: num_steps=74"):
+        models.motion_cnn(74)
+
+
+@pytest.mark.parametrize("bands", [40, 50])
+def test_the_speech_command_network_is_that_of_the_lecture(bands):
+    model = models.speech_command_cnn(num_bands=bands)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [12, 24, 48, 48, 48]
+    weights = 9 * (12 + 12 * 24 + 24 * 48 + 2 * 48 * 48) + 4 * (12 + 24 + 3 * 48)
+    assert model.count_params() == weights + (-(-bands // 8) * 48 + 1) * 12
+
+
+# BC-ResNet-1, -2 and -3 in thousands, as the paper rounds them.
+@pytest.mark.parametrize(("width", "thousands"), [(1, 9.2), (2, 27.3), (3, 54.2)])
+def test_bc_resnet_has_the_parameters_of_the_paper(width, thousands):
+    trained = sum(int(np.prod(each.shape)) for each in models.bc_resnet(width=width).trainable_weights)
+    assert round(trained / 1000, 1) == thousands
+
+
+def test_recordings_may_have_any_length():
+    random = np.random.default_rng(0)
+    for model in (
+        models.speech_command_cnn(3, 16),
+        models.bc_resnet(3, 16, width=1, sub_bands=2, num_blocks=(1, 1, 1, 1)),
+    ):
+        for frames in (1, 5, 31):
+            answer = numpy(model(random.normal(size=(2, frames, 16)).astype("float32")))
+            np.testing.assert_allclose(answer.sum(1), 1, atol=1e-5)
+
+
+def test_the_speech_command_network_takes_the_loudest_moment():
+    # Far from borders, what is heard earlier or later gives the same answer.
+    model = models.speech_command_cnn(3, 8)
+    sound = np.random.default_rng(0).normal(size=(1, 8, 8)).astype("float32")
+    early, late = np.zeros((1, 160, 8), "float32"), np.zeros((1, 160, 8), "float32")
+    early[:, 64:72], late[:, 88:96] = sound, sound
+    np.testing.assert_allclose(numpy(model(early)), numpy(model(late)), atol=1e-6)
+
+
+def test_a_block_of_bc_resnet_broadcasts_what_it_finds_over_time():
+    """The second block of the first stage, from its weights, by loops over steps and bands."""
+    keras.utils.set_random_seed(0)
+    model = models.bc_resnet(3, 16, width=1, num_blocks=(2, 1, 1, 1), sub_bands=2)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.2, 1, weight.shape) for weight in model.get_weights()])
+    layer = model.get_layer
+    block = keras.Model(layer("stage_0_block_0_relu").output, layer("stage_0_block_1_relu").output)
+    x = random.normal(size=(1, 5, 8, 8)).astype("float32")
+
+    def normalized(values, normalization, part=slice(None)):
+        scale, shift, mean, variance = (numpy(each)[part] for each in normalization.variables)
+        return (values - mean) / np.sqrt(variance + 1e-5) * scale + shift
+
+    kernel = numpy(layer("stage_0_block_1_bands").kernel)[0, :, :, 0]
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)))
+    bands = sum(padded[:, :, i : i + 8] * kernel[i] for i in range(3))
+    sub = layer("stage_0_block_1_bands_normalization").normalization
+    bands = np.concatenate(
+        [normalized(bands[:, :, :4], sub, slice(0, 8)), normalized(bands[:, :, 4:], sub, slice(8, 16))], axis=2
+    )
+    kernel = numpy(layer("stage_0_block_1_time").kernel)[..., 0]
+    padded = np.pad(bands.mean(2), ((0, 0), (1, 1), (0, 0)))
+    time = normalized(
+        sum(padded[:, i : i + 5] * kernel[i] for i in range(3)), layer("stage_0_block_1_time_normalization")
+    )
+    time = (time / (1 + np.exp(-time))) @ numpy(layer("stage_0_block_1_mix").kernel)
+    expected = np.maximum(x + bands + time[:, :, None], 0)
+    np.testing.assert_allclose(numpy(block(x)), expected, rtol=1e-4, atol=1e-4)

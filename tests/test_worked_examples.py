@@ -1,0 +1,105 @@
+"""Numbers that the lectures work out by hand."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kerasmlsp import models
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def numpy(value):
+    return ops.convert_to_numpy(value)
+
+
+def test_backpropagation_of_the_lecture():
+    """Hota, BITS F464 (2024), "Example Backpropagation Neural Networks": two inputs, two hidden units, two outputs."""
+    model = models.multilayer_perceptron(2, 2, hidden_units=(2,), activation="sigmoid", output_activation="sigmoid")
+    # [[w1, w2], [w3, w4]] from the inputs, and [[w5, w6], [w7, w8]] from the hidden units.
+    model.set_weights(
+        [np.array([[0.3, 0.4], [0.6, 0.2]]), np.full(2, 0.25), np.array([[0.2, 0.1], [0.3, 0.4]]), np.full(2, 0.31)]
+    )
+    x, t = np.array([[0.2, 0.3]], "float32"), np.array([[0.2, 0.8]], "float32")
+    hidden = keras.Model(model.input, model.get_layer("activation_0").output)
+    # The slide goes on with rounded numbers, and cuts some off: all agree to one of the fourth digit.
+    np.testing.assert_allclose(numpy(hidden(x)), [[0.6201, 0.5963]], atol=1e-4)
+    np.testing.assert_allclose(numpy(model(x)), [[0.6486, 0.6480]], atol=1e-4)
+
+    def total_error(targets, outputs):
+        return ops.sum(ops.square(targets - outputs), axis=-1) / 2
+
+    model.compile(keras.optimizers.SGD(0.4), total_error, jit_compile=not TENSORFLOW)
+    assert model.train_on_batch(x, t) == pytest.approx(0.1122, abs=1e-4)
+    inner, _, outer, _ = model.get_weights()
+    np.testing.assert_allclose(outer, [[0.1746, 0.1086], [0.2756, 0.4083]], atol=1e-4)
+    assert inner[0, 0] == pytest.approx(0.2997, abs=5e-5)
+    # The slide gives w2 as .4007, as if its slope were negative. It is positive: what the first output's large error
+    # sends back, .4486 * .2279 * w7, outweighs the second's, -.1520 * .2281 * w8. So w2 becomes .3997.
+    slope = (0.4486 * 0.2279 * 0.3 - 0.1520 * 0.2281 * 0.4) * 0.5963 * (1 - 0.5963) * 0.2
+    assert 0.4 - 0.4 * slope == pytest.approx(0.3997, abs=5e-5)
+    assert inner[0, 1] == pytest.approx(0.3997, abs=5e-5)
+
+
+def test_max_pooling_of_the_lecture():
+    """Ganapathy, MLSP 2025, "Convolutional neural networks": a 2x2 filter with stride 2."""
+    image = np.array([[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]], "float32")
+    pooled = numpy(layers.MaxPooling2D(2, 2)(image[None, ..., None]))
+    np.testing.assert_array_equal(pooled[0, ..., 0], [[6, 8], [3, 4]])
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+# What is built, and the slide's formula of its derivative.
+ACTIVATIONS = {
+    "identity": (keras.activations.linear, np.ones_like),
+    "binary step": (lambda x: ops.where(x < 0, 0.0, 1.0), np.zeros_like),
+    "logistic": (keras.activations.sigmoid, lambda x: logistic(x) * (1 - logistic(x))),
+    "tanh": (keras.activations.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "arctan": (ops.arctan, lambda x: 1 / (x**2 + 1)),
+    "rectified linear": (keras.activations.relu, lambda x: np.where(x < 0, 0, 1)),
+    "parametric rectified linear": (
+        layers.PReLU(alpha_initializer=keras.initializers.Constant(0.3)),
+        lambda x: np.where(x < 0, 0.3, 1),
+    ),
+    "exponential linear": (
+        lambda x: keras.activations.elu(x, alpha=0.7),
+        lambda x: np.where(x < 0, 0.7 * (np.exp(x) - 1) + 0.7, 1),
+    ),
+    "softplus": (keras.activations.softplus, logistic),
+}
+
+
+def derivative(function, x):
+    """Of each output by its own input, by the backend's differentiation."""
+    if TENSORFLOW:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            x = tf.constant(x)
+            tape.watch(x)
+            total = tf.reduce_sum(function(x))
+        return tape.gradient(total, x, unconnected_gradients="zero").numpy()
+    import jax
+
+    return numpy(jax.grad(lambda x: function(x).sum())(x))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivatives_of_the_table_of_the_lecture(name):
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Choice of Nonlinearity"."""
+    function, formula = ACTIVATIONS[name]
+    x = np.array([[-3.0, -1.2, -0.1, 0.1, 0.7, 2.5]], "float32")
+    function(x)
+    np.testing.assert_allclose(derivative(function, x), formula(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["logistic", "tanh"])
+def test_slopes_of_saturating_activations_are_at_most_1(name):
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Derivatives of Activation Functions"."""
+    slopes = derivative(ACTIVATIONS[name][0], np.linspace(-6, 6, 101, dtype="float32"))
+    assert slopes.max() == pytest.approx({"logistic": 0.25, "tanh": 1.0}[name], abs=1e-6)
+    assert (np.delete(slopes, 50) < slopes[50]).all()
