@@ -48,7 +48,7 @@ def stepwise(model, given=None) -> Decoder:
 
     Args:
         model: From token ids `(batch, length)` to the logits of the token that follows each,
-            `(batch, length, vocabulary_size)`; with further outputs, the one named "logits" is taken.
+            `(batch, length, vocabulary_size)`; with further outputs, the layer of this one is named "logits".
         given: Dict of the model's other inputs by name, with the batch that `initial_state` will be asked for. None for
             a model of tokens alone.
 
@@ -60,7 +60,7 @@ def stepwise(model, given=None) -> Decoder:
     if len(own) != 1 or len(given) + 1 != len(model.inputs):
         names = [tensor.name for tensor in model.inputs]
         raise ValueError(f"`given` must hold all inputs of {names} but the tokens. Received: given={sorted(given)}")
-    tensor = model.output["logits"] if isinstance(model.output, dict) else model.output
+    tensor = model.outputs[model.output_names.index("logits") if len(model.outputs) > 1 else 0]
     size, nodes = int(tensor.shape[-1]), []
     while tensor is not own[0]:
         layer, index, _ = tensor._keras_history
@@ -70,7 +70,7 @@ def stepwise(model, given=None) -> Decoder:
         nodes.insert(0, (layer, memory, {key: arguments.kwargs[key] for key in {"reverse"} & arguments.kwargs.keys()}))
         if tensor is None or (memory and not (_steps(layer) or isinstance(layer, keras.layers.RNN))):
             raise ValueError(
-                "`model` must be a chain of layers with one input beside those in `given`. "
+                "`model` must be a chain of layers with one input beside what is `given`. "
                 f"Received: a branch at {layer.name!r}"
             )
     memories = _memories(model, given, [memory for _, memory, _ in nodes])

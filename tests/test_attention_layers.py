@@ -132,9 +132,10 @@ def lstm(layer):
 @pytest.mark.parametrize("gated", [False, True])
 def test_an_attention_rnn_is_its_formula_at_once_and_step_by_step(mask, gated):
     layer = layers.AttentionRNN(keras.layers.LSTMCell(3), 5, gated=gated)
-    layer(STATES, MEMORY, mask)
+    given = [MEMORY] if mask is None else [MEMORY, mask]
+    layer(STATES, *given)
     shaken(layer)
-    outputs, weights = layer(STATES, MEMORY, mask)
+    outputs, weights = layer(STATES, *given)
     expected, shares = additive(weights_of(layer), mask, gated, lstm(layer.cell))
     np.testing.assert_allclose(numpy(weights), shares, atol=1e-5)
     np.testing.assert_allclose(numpy(outputs), expected, atol=1e-4)
@@ -153,7 +154,7 @@ def test_an_attention_rnn_keeps_its_arguments():
 @CALLS
 def test_multiplicative_attention_is_its_formula_at_once_and_step_by_step(mask):
     layer = layers.MultiplicativeAttention(3)
-    outputs, weights = layer(STATES, MEMORY, mask)
+    outputs, weights = layer(STATES, *([MEMORY] if mask is None else [MEMORY, mask]))
     score, combine = (numpy(weight) for weight in layer.weights)
     scores = np.einsum("btf,fg,bmg->btm", STATES, score, MEMORY)
     shares = softmax(scores if mask is None else np.where(mask[:, None], scores, -np.inf))
@@ -228,7 +229,16 @@ def test_a_decoder_block_is_its_formula_at_once_and_step_by_step(first, window, 
 
 @pytest.mark.parametrize("layer", [layers.SinusoidalPosition(), layers.LearnedPosition(3)], ids=["waves", "learned"])
 def test_positions_are_the_same_step_by_step(layer):
-    np.testing.assert_allclose(stepped(layer, [], None), numpy(layer(STATES)), atol=1e-6)
+    expected = numpy(layer(STATES))
+    np.testing.assert_allclose(stepped(layer, [], None), expected, atol=1e-6)
+
+
+def test_the_mask_of_a_memory_of_words_is_its_own():
+    ids = np.array([[3, 4, 5, 6], [3, 4, 0, 0]])
+    memory = keras.layers.Embedding(9, 6, mask_zero=True)(ids)
+    for layer in (layers.AttentionRNN(keras.layers.GRUCell(3), 5), layers.MultiplicativeAttention(3)):
+        weights = numpy(layer(STATES, memory)[1])
+        assert (weights[0] > 0).all() and (weights[1, :, :2] > 0).all() and not weights[1, :, 2:].any()
 
 
 def test_learned_positions_are_their_vectors_and_then_the_last():

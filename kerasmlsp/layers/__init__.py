@@ -5,10 +5,11 @@ from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
+from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
 from kerasmlsp.layers.recall import Beside, Recall
-from kerasmlsp.layers.recurrent import LSTM, Stateful
+from kerasmlsp.layers.recurrent import LSTM, ResidualRecurrence, Stateful
 from kerasmlsp.layers.transformer import DecoderBlock, TransformerDecoderBlock
 from kerasmlsp.layers.voices import VoiceTransformer
 
@@ -19,12 +20,14 @@ __all__ = [
     "Beside",
     "DecoderBlock",
     "HashedNgrams",
+    "LSTMVariantCell",
     "LearnedPosition",
     "LengthCalibration",
     "MultiHeadAttention",
     "MultiplicativeAttention",
     "NaiveBayesNgrams",
     "Recall",
+    "ResidualRecurrence",
     "ScaledDotProductAttention",
     "SinusoidalPosition",
     "Stateful",

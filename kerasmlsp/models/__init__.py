@@ -24,8 +24,12 @@ from kerasmlsp.models.language import (
 )
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
 from kerasmlsp.models.recurrent import (
+    bidirectional_classifier,
     lstm_classifier,
+    recurrent_classifier,
+    video_classifier,
 )
+from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
 from kerasmlsp.models.transformer import (
     transformer_classifier,
 )
@@ -33,6 +37,8 @@ from kerasmlsp.models.transformer import (
 __all__ = [
     "attention_captioner",
     "attention_lstm",
+    "bidirectional_classifier",
+    "bidirectional_tagger",
     "calibrated_ensemble",
     "chorale_transformer",
     "frame_gru",
@@ -48,9 +54,14 @@ __all__ = [
     "lstm_classifier",
     "lstm_language_model",
     "naive_bayes_ngrams",
+    "one_to_many",
+    "recurrent_classifier",
+    "recurrent_encoder_decoder",
+    "recurrent_tagger",
     "simple_rnn_language_model",
     "text_cnn",
     "tonicnet",
     "transformer_captioner",
     "transformer_classifier",
+    "video_classifier",
 ]
