@@ -1,7 +1,9 @@
 """The catalogue of model builders: functions that return an untrained, uncompiled `keras.Model`."""
 
 from kerasmlsp.models.attention import (
+    additive_attention_encoder_decoder,
     attention_lstm,
+    multiplicative_attention_encoder_decoder,
 )
 from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
@@ -35,6 +37,7 @@ from kerasmlsp.models.transformer import (
 )
 
 __all__ = [
+    "additive_attention_encoder_decoder",
     "attention_captioner",
     "attention_lstm",
     "bidirectional_classifier",
@@ -53,6 +56,7 @@ __all__ = [
     "image_captioner",
     "lstm_classifier",
     "lstm_language_model",
+    "multiplicative_attention_encoder_decoder",
     "naive_bayes_ngrams",
     "one_to_many",
     "recurrent_classifier",
