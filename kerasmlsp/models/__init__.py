@@ -20,6 +20,7 @@ from kerasmlsp.models.frames import (
 )
 from kerasmlsp.models.language import (
     gpt,
+    gpt1,
     gru_language_model,
     lstm_language_model,
     simple_rnn_language_model,
@@ -33,7 +34,10 @@ from kerasmlsp.models.recurrent import (
 )
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
 from kerasmlsp.models.transformer import (
+    learned_position_transformer,
     transformer_classifier,
+    transformer_translator,
+    windowed_transformer,
 )
 
 __all__ = [
@@ -52,8 +56,10 @@ __all__ = [
     "frame_tcn",
     "frame_transformer",
     "gpt",
+    "gpt1",
     "gru_language_model",
     "image_captioner",
+    "learned_position_transformer",
     "lstm_classifier",
     "lstm_language_model",
     "multiplicative_attention_encoder_decoder",
@@ -67,5 +73,7 @@ __all__ = [
     "tonicnet",
     "transformer_captioner",
     "transformer_classifier",
+    "transformer_translator",
     "video_classifier",
+    "windowed_transformer",
 ]
