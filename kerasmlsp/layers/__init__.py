@@ -5,6 +5,7 @@ from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
+from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
@@ -19,6 +20,7 @@ __all__ = [
     "AttentionRNN",
     "Beside",
     "DecoderBlock",
+    "GraphConvolutionLSTMCell",
     "HashedNgrams",
     "LSTMVariantCell",
     "LearnedPosition",

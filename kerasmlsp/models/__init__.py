@@ -33,6 +33,7 @@ from kerasmlsp.models.recurrent import (
     video_classifier,
 )
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
+from kerasmlsp.models.spatiotemporal import convlstm_autoencoder, convlstm_classifier, convlstm_forecaster, graph_lstm
 from kerasmlsp.models.transformer import (
     learned_position_transformer,
     transformer_classifier,
@@ -48,6 +49,9 @@ __all__ = [
     "bidirectional_tagger",
     "calibrated_ensemble",
     "chorale_transformer",
+    "convlstm_autoencoder",
+    "convlstm_classifier",
+    "convlstm_forecaster",
     "frame_gru",
     "frame_lstm",
     "frame_recall_lstm",
@@ -57,6 +61,7 @@ __all__ = [
     "frame_transformer",
     "gpt",
     "gpt1",
+    "graph_lstm",
     "gru_language_model",
     "image_captioner",
     "learned_position_transformer",
