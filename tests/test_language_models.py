@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from cases_language import CASES, LOSS, VOCABULARY
 
-from kerasmlsp import generation, layers
+from kerasmlsp import generation, layers, models
 
 STATEFUL = ("simple_rnn_language_model", "lstm_language_model", "gru_language_model")
 
@@ -31,7 +31,7 @@ def test_gpt_sees_no_more_than_its_window():
     assert different.tolist() == [True] * 5 + [False] * 4
 
 
-@pytest.mark.parametrize("name", [*STATEFUL, "gpt"])
+@pytest.mark.parametrize("name", [*STATEFUL, "gpt", "gpt1"])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_one_token_at_a_time_gives_the_same_logits(name, precision):
     policy = keras.config.dtype_policy()
@@ -84,3 +84,12 @@ def test_a_stateful_model_comes_back_from_its_file(name, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(numpy(loaded(ids)), numpy(model(ids)), atol=1e-5)
+
+
+def test_gpt1_has_the_size_of_the_paper():
+    # Counted without the weights being made; the words' vectors are the output matrix too.
+    with keras.StatelessScope(initialize_variables=False):
+        model = models.gpt1()
+    words, places = 40_478 * 768, 512 * 768
+    attention, feed_forward = 4 * 768 * (768 + 1), (768 + 1) * 3072 + (3072 + 1) * 768
+    assert model.count_params() == words + places + 12 * (attention + feed_forward + 4 * 768) == 116_534_784

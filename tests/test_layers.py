@@ -16,6 +16,21 @@ from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
     "AttentionPooling": {"units": 3},
+    "GraphConvolutionLSTMCell": {"adjacency": [[0, 1], [1, 0]], "reachability": [[1, 1], [0, 1]], "order": 2},
+    "LSTMVariantCell": {"units": 3, "input_gate": False, "peepholes": True, "gate_recurrence": True},
+    "LearnedPosition": {"max_length": 7},
+    "MultiHeadAttention": {"num_heads": 2},
+    "MultiplicativeAttention": {"units": 3},
+    "ResidualRecurrence": {"units": 3},
+    "ScaledDotProductAttention": {},
+    "TransformerDecoderBlock": {
+        "num_heads": 2,
+        "feed_forward_dim": 5,
+        "window": 4,
+        "activation": "gelu",
+        "dropout": 0.1,
+        "normalize_first": True,
+    },
     "DecoderBlock": {"num_heads": 2, "window": 5, "expansion": 3, "dropout": 0.1},
     "HashedNgrams": {"order": 2, "skips": 1},
     "LSTM": {"units": 3, "fused": False},
@@ -54,7 +69,7 @@ CASES = {
     "TemporalBlock": {"filters": 3, "kernel_size": 3, "dilation": 2, "dropout": 0.1},
 }
 # Take a layer as an argument, which is not equal to its copy; each has a test of its own.
-WRAPPERS = {"Beside", "Stateful"}
+WRAPPERS = {"AttentionRNN", "Beside", "Stateful"}
 
 
 def numpy(value):
@@ -83,8 +98,15 @@ def test_layers_keep_their_arguments(name):
     ("name", "options", "named"),
     [
         ("AttentionPooling", {"units": 0}, "`units`"),
+        ("GraphConvolutionLSTMCell", {"order": 0}, "`order`"),
         ("HashedNgrams", {"order": 0}, "`order`"),
         ("HashedNgrams", {"skips": -1}, "`skips`"),
+        ("LSTMVariantCell", {"units": 0}, "`units`"),
+        ("LSTMVariantCell", {"coupled_gates": True}, "`coupled_gates`"),
+        ("LearnedPosition", {"max_length": 0}, "`max_length`"),
+        ("MultiHeadAttention", {"num_heads": 0}, "`num_heads`"),
+        ("MultiplicativeAttention", {"units": 0}, "`units`"),
+        ("ResidualRecurrence", {"units": 0}, "`units`"),
         ("NaiveBayesNgrams", {"num_buckets": 1}, "`num_buckets`"),
         ("NaiveBayesNgrams", {"num_classes": 1}, "`num_classes`"),
         ("NaiveBayesNgrams", {"rate": 1.0}, "`rate`"),
@@ -116,6 +138,8 @@ def test_layers_keep_their_arguments(name):
         ("TemporalBlock", {"filters": 0}, "`filters`"),
         ("TemporalBlock", {"kernel_size": 1}, "`kernel_size`"),
         ("TemporalBlock", {"dilation": 0}, "`dilation`"),
+        ("TransformerDecoderBlock", {"feed_forward_dim": 0}, "`feed_forward_dim`"),
+        ("TransformerDecoderBlock", {"window": 0}, "`window`"),
     ],
 )
 def test_layers_refuse_values_out_of_range(name, options, named):

@@ -158,3 +158,55 @@ class Stateful(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class ResidualRecurrence(keras.layers.Layer):
+    """Adds what it makes of every step to its state: `h[n] = h[n-1] + tanh(W x[n] + b)`, from 0.
+
+    The derivative of a state by the one before is 1, so that gradients neither vanish nor explode. All steps are worked
+    out at once, as a running sum.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Issues with RNNs".
+
+    Args:
+        units: Size of the state, at least 1.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+
+    Returns:
+        `h`, `(batch, length, units)`.
+
+    Raises:
+        ValueError: `units` is less than 1.
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"`units` must be at least 1. Received: units={units}")
+        self.units = units
+        self.change = keras.layers.Dense(units, activation="tanh", name="change", dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self.change.build(input_shape)
+
+    def call(self, inputs):
+        # A long sum in half precision would soon stand still.
+        return ops.cast(ops.cumsum(ops.cast(self.change(inputs), "float32"), axis=1), self.compute_dtype)
+
+    def initial_state(self, batch_size):
+        """Zeros, `(batch, units)`."""
+        return [ops.zeros((batch_size, self.units), "float32")]
+
+    def step(self, inputs, state, position):
+        """Works off one step of every row: `(batch, features)` to `(batch, units)` and the new state."""
+        state = state[0] + ops.cast(self.change(inputs), "float32")
+        return ops.cast(state, self.compute_dtype), [state]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}

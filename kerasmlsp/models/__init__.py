@@ -1,6 +1,11 @@
 """The catalogue of model builders: functions that return an untrained, uncompiled `keras.Model`."""
 
-from kerasmlsp.models.attention import attention_lstm
+from kerasmlsp.models.attention import (
+    additive_attention_encoder_decoder,
+    attention_lstm,
+    multiplicative_attention_encoder_decoder,
+)
+from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
 from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, universal_approximator
@@ -17,10 +22,10 @@ from kerasmlsp.models.frames import (
     frame_transformer,
 )
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
-from kerasmlsp.models.language import gpt, gru_language_model, lstm_language_model, simple_rnn_language_model
+from kerasmlsp.models.language import gpt, gpt1, gru_language_model, lstm_language_model, simple_rnn_language_model
 from kerasmlsp.models.motion import motion_cnn, motion_dense
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
-from kerasmlsp.models.recurrent import lstm_classifier
+from kerasmlsp.models.recurrent import bidirectional_classifier, lstm_classifier, recurrent_classifier, video_classifier
 from kerasmlsp.models.residual import (
     plain18,
     plain20,
@@ -32,15 +37,29 @@ from kerasmlsp.models.residual import (
     resnet50,
 )
 from kerasmlsp.models.segmentation import fcn_8s, fcn_16s, fcn_32s, segmentation_net
+from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
+from kerasmlsp.models.spatiotemporal import convlstm_autoencoder, convlstm_classifier, convlstm_forecaster, graph_lstm
 from kerasmlsp.models.speech import bc_resnet, speech_command_cnn
-from kerasmlsp.models.transformer import transformer_classifier
+from kerasmlsp.models.transformer import (
+    learned_position_transformer,
+    transformer_classifier,
+    transformer_translator,
+    windowed_transformer,
+)
 
 __all__ = [
+    "additive_attention_encoder_decoder",
     "alexnet",
+    "attention_captioner",
     "attention_lstm",
     "bc_resnet",
+    "bidirectional_classifier",
+    "bidirectional_tagger",
     "calibrated_ensemble",
     "chorale_transformer",
+    "convlstm_autoencoder",
+    "convlstm_classifier",
+    "convlstm_forecaster",
     "efficientnet_lite0",
     "efficientnet_lite0_features",
     "fcn_8s",
@@ -55,7 +74,11 @@ __all__ = [
     "frame_tcn",
     "frame_transformer",
     "gpt",
+    "gpt1",
+    "graph_lstm",
     "gru_language_model",
+    "image_captioner",
+    "learned_position_transformer",
     "lenet5",
     "logistic_regression",
     "lstm_classifier",
@@ -63,10 +86,15 @@ __all__ = [
     "motion_cnn",
     "motion_dense",
     "multilayer_perceptron",
+    "multiplicative_attention_encoder_decoder",
     "naive_bayes_ngrams",
+    "one_to_many",
     "plain18",
     "plain20",
     "plain34",
+    "recurrent_classifier",
+    "recurrent_encoder_decoder",
+    "recurrent_tagger",
     "resnet18",
     "resnet20",
     "resnet20_weighted",
@@ -79,6 +107,10 @@ __all__ = [
     "ssd",
     "text_cnn",
     "tonicnet",
+    "transformer_captioner",
     "transformer_classifier",
+    "transformer_translator",
     "universal_approximator",
+    "video_classifier",
+    "windowed_transformer",
 ]

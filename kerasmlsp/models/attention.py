@@ -4,8 +4,8 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment import TokenDropout
-from kerasmlsp.layers import LSTM, AttentionPooling
-from kerasmlsp.models import _text
+from kerasmlsp.layers import LSTM, AttentionPooling, AttentionRNN, MultiplicativeAttention
+from kerasmlsp.models import _checks, _sequences, _text
 
 
 def attention_lstm(
@@ -48,17 +48,131 @@ def attention_lstm(
     mask = _text.mask_of(ids)
     words = TokenDropout(token_dropout, name="token_dropout")(_text.known(ids, vocabulary_size))
     words = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(words)
-    forward = LSTM(units, return_sequences=True, name="forward")(words)
     # The other direction reads each text from its own last token, so that padding stays on the right.
-    backward = LSTM(units, return_sequences=True, name="backward")(_reversed(words, ids))
-    states = layers.Concatenate(name="states")([forward, _reversed(backward, ids)])
+    length = ops.sum(ops.cast(ops.not_equal(ids, 0), "int32"), axis=1, keepdims=True)
+    forward = LSTM(units, return_sequences=True, name="forward")(words)
+    backward = LSTM(units, return_sequences=True, name="backward")(_sequences.reverse(words, length))
+    states = layers.Concatenate(name="states")([forward, _sequences.reverse(backward, length)])
     pooled, _ = AttentionPooling(units, name="attention")(states, mask=mask)
     return keras.Model(ids, _text.probabilities(pooled, num_classes, dropout), name=name)
 
 
-def _reversed(sequence, ids):
-    """Reverses the tokens of every row and leaves its padding where it is."""
-    steps = _text.steps(ids)
-    length = ops.sum(ops.cast(ops.not_equal(ids, 0), "int32"), axis=1, keepdims=True)
-    places = ops.where(steps < length, length - 1 - steps, steps)
-    return ops.take_along_axis(sequence, ops.expand_dims(places, 2), axis=1)
+def additive_attention_encoder_decoder(
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    *,
+    embedding_dim: int = 256,
+    units: int = 256,
+    attention_units: int = 256,
+    dropout: float = 0.2,
+    name: str = "additive_attention_encoder_decoder",
+) -> keras.Model:
+    """Builds a decoder that looks, before each token, at the states of a bidirectional encoder by additive attention.
+
+    Both are gated recurrent units. A token is read off the token before, the state and what was looked at, by one
+    hidden layer. `kerasmlsp.generation.stepwise(model, {"source_ids": ids})` runs it one token at a time.
+
+    Reference: Ganapathy, MLSP 2025, "Encoder - Decoder Networks with Attention"; Bahdanau, Cho and Bengio 2015, "Neural
+    Machine Translation by Jointly Learning to Align and Translate".
+
+    Args:
+        source_vocabulary_size: Number of token ids of the source, at least 2.
+        target_vocabulary_size: Number of token ids of the target, at least 2.
+        embedding_dim: Size of a token's vector, and of the hidden layer.
+        units: Size of the states, in each direction of the encoder.
+        attention_units: Size of the space in which states are compared.
+        dropout: Drop probability of the tokens' vectors and before the logits, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from `source_ids` `(batch, source_length)`, 0 for padding on the right, and `target_ids`
+        `(batch, length)`, the first of which starts the target, to a dict of logits
+        `(batch, length, target_vocabulary_size)`, float32, and `attention`, the weights `(batch, length,
+        source_length)`.
+
+    Raises:
+        ValueError: A size is too small, or `dropout` is out of range.
+    """
+    _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
+    _checks.check_sizes(attention_units=attention_units)
+    source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
+    mask = _text.mask_of(source)
+    words = _words(source, source_vocabulary_size, embedding_dim, dropout, "source")
+    both = _sequences.both_ways(layers.GRU, units, words, _lengths(mask), "encoder")
+    memory = layers.Concatenate(name="memory")(both)
+    states = _words(target, target_vocabulary_size, embedding_dim, dropout, "target")
+    attention = AttentionRNN(layers.GRUCell(units), attention_units, name="attention")
+    states, weights = attention(states, memory, memory_mask=mask)
+    states = layers.Dense(embedding_dim, activation="tanh", name="hidden")(states)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
+
+
+def multiplicative_attention_encoder_decoder(
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    *,
+    embedding_dim: int = 256,
+    units: int = 256,
+    num_layers: int = 1,
+    dropout: float = 0.2,
+    name: str = "multiplicative_attention_encoder_decoder",
+) -> keras.Model:
+    """Builds a decoder whose states look at those of an encoder by multiplicative attention.
+
+    Gated recurrent units, whose only state is their output, stand in for the LSTMs of the paper. What was looked at is
+    not fed back, so that all steps are worked out at once while training. Each layer of the decoder starts from the
+    encoder's. `kerasmlsp.generation.stepwise(model, {"source_ids": ids})` runs it one token at a time.
+
+    Reference: Ganapathy, MLSP 2025, "Encoder-Decoder Attention"; Luong, Pham and Manning 2015, "Effective Approaches to
+    Attention-based Neural Machine Translation".
+
+    Args:
+        source_vocabulary_size: Number of token ids of the source, at least 2.
+        target_vocabulary_size: Number of token ids of the target, at least 2.
+        embedding_dim: Size of a token's vector.
+        units: Size of the states.
+        num_layers: Recurrent layers of encoder and of decoder.
+        dropout: Drop probability of the tokens' vectors and before the logits, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from `source_ids` `(batch, source_length)`, 0 for padding on the right, and `target_ids`
+        `(batch, length)`, the first of which starts the target, to a dict of logits
+        `(batch, length, target_vocabulary_size)`, float32, and `attention`, the weights `(batch, length,
+        source_length)`.
+
+    Raises:
+        ValueError: A size is too small, or `dropout` is out of range.
+    """
+    _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
+    _checks.check_sizes(num_layers=num_layers)
+    source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
+    mask = _text.mask_of(source)
+    memory = _words(source, source_vocabulary_size, embedding_dim, dropout, "source")
+    states = _words(target, target_vocabulary_size, embedding_dim, dropout, "target")
+    for i in range(1, num_layers + 1):
+        memory = layers.GRU(units, return_sequences=True, name=f"encoder_{i}")(memory)
+        start = _sequences.at(memory, _lengths(mask) - 1)
+        states = layers.GRU(units, return_sequences=True, name=f"decoder_{i}")(states, initial_state=start)
+    states, weights = MultiplicativeAttention(units, name="attention")(states, memory, memory_mask=mask)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
+
+
+def _lengths(mask):
+    return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+
+
+def _words(ids, vocabulary_size, embedding_dim, dropout, name):
+    words = layers.Embedding(vocabulary_size, embedding_dim, name=f"{name}_embedding")(ids)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(words)
+
+
+def _check(source_vocabulary_size, target_vocabulary_size, dropout, **sizes):
+    _text.check_sizes(
+        source_vocabulary_size=source_vocabulary_size, target_vocabulary_size=target_vocabulary_size, **sizes
+    )
+    _checks.check_rates(dropout=dropout)

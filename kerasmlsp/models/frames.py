@@ -7,8 +7,8 @@ independent given the frames before. `kerasmlsp.losses.frame_nats` measures them
 import keras
 from keras import layers
 
-from kerasmlsp.layers import LSTM, Beside, DecoderBlock, Recall, TemporalBlock
-from kerasmlsp.models import _text
+from kerasmlsp.layers import LSTM, Beside, Recall, TemporalBlock
+from kerasmlsp.models import _decoders, _text
 
 
 def frame_rnn(
@@ -184,7 +184,7 @@ def frame_transformer(
     _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     frames = _frames(num_keys)
     states = layers.Dropout(input_dropout, name="input_dropout")(frames)
-    states = _blocks(states, features, num_layers, num_heads, window, dropout)
+    states = _decoders.rotary_decoder(states, features, num_layers, num_heads, window, dropout)
     return keras.Model(frames, _logits(states, num_keys), name=name)
 
 
@@ -267,16 +267,8 @@ def frame_recall_transformer(
     frames = _frames(num_keys)
     states = Recall(2, span, window, name="recall")(frames)
     states = layers.Dropout(input_dropout, name="input_dropout")(states)
-    states = _blocks(states, features, num_layers, num_heads, window, dropout)
+    states = _decoders.rotary_decoder(states, features, num_layers, num_heads, window, dropout)
     return keras.Model(frames, _logits(states, num_keys), name=name)
-
-
-def _blocks(states, features, num_layers, num_heads, window, dropout):
-    states = layers.Dense(features, name="embedding")(states)
-    for i in range(num_layers):
-        states = DecoderBlock(num_heads, window, expansion=2, dropout=dropout, name=f"block_{i + 1}")(states)
-    states = layers.RMSNormalization(name="norm")(states)
-    return layers.Dropout(dropout, name="dropout")(states)
 
 
 def _recurrent(kind, num_keys, units, num_layers, input_dropout, dropout, name):

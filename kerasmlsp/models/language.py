@@ -6,7 +6,7 @@ Each is a chain of layers that `kerasmlsp.generation.stepwise` can run one token
 import keras
 from keras import layers
 
-from kerasmlsp.layers import LSTM, DecoderBlock, Stateful
+from kerasmlsp.layers import LSTM, DecoderBlock, LearnedPosition, Stateful, TransformerDecoderBlock
 from kerasmlsp.models import _text
 
 
@@ -155,7 +155,56 @@ def gpt(
     for i in range(num_layers):
         states = DecoderBlock(num_heads, window, dropout=dropout, name=f"block_{i + 1}")(states)
     states = layers.RMSNormalization(name="norm")(states)
-    return keras.Model(ids, _logits(states, vocabulary_size), name=name)
+    return keras.Model(ids, _text.logits(states, vocabulary_size), name=name)
+
+
+def gpt1(
+    vocabulary_size: int = 40_478,
+    *,
+    features: int = 768,
+    num_layers: int = 12,
+    num_heads: int = 12,
+    window: int = 512,
+    dropout: float = 0.1,
+    name: str = "gpt1",
+) -> keras.Model:
+    """Builds the first GPT: blocks that normalise last, learned positions, one matrix to read and to write tokens.
+
+    At the sizes of the paper it has 116,534,784 parameters. The attention weights are not dropped.
+
+    Reference: Ganapathy, MLSP 2025, "LLM - Examples" (GPT-1); Radford et al. 2018, "Improving Language Understanding by
+    Generative Pre-Training".
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        features: Size of a token's vector, a multiple of `num_heads`.
+        num_layers: Blocks (`kerasmlsp.layers.TransformerDecoderBlock`), whose feed-forward nets are 4 times as wide.
+        num_heads: Heads of the attention.
+        window: Tokens of the longest text.
+        dropout: Drop probability of the token vectors and the residual branches, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small, or `num_heads` does not divide `features`.
+    """
+    _text.check_sizes(
+        vocabulary_size=vocabulary_size, features=features, num_layers=num_layers, num_heads=num_heads, window=window
+    )
+    ids = _text.token_ids()
+    start = keras.initializers.RandomNormal(stddev=0.02)
+    embedding = layers.ReversibleEmbedding(
+        vocabulary_size, features, embeddings_initializer=start, reverse_dtype="float32", name="embedding"
+    )
+    states = LearnedPosition(window, name="position")(embedding(ids))
+    states = layers.Dropout(dropout, name="dropout")(states)
+    for i in range(1, num_layers + 1):
+        block = TransformerDecoderBlock(num_heads, 4 * features, window, "gelu", dropout, name=f"block_{i}")
+        states = block(states)
+    logits = layers.Identity(dtype="float32", name="logits")(embedding(states, reverse=True))
+    return keras.Model(ids, logits, name=name)
 
 
 def _recurrent(kind, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name):
@@ -169,8 +218,4 @@ def _recurrent(kind, vocabulary_size, units, num_layers, embedding_dim, dropout,
             recurrent = Stateful(recurrent, stateful_batch, name=f"stateful_{i}")
         states = recurrent(states)
     states = layers.Dropout(dropout, name="dropout")(states)
-    return keras.Model(ids, _logits(states, vocabulary_size), name=name)
-
-
-def _logits(states, vocabulary_size):
-    return layers.Dense(vocabulary_size, dtype="float32", name="logits")(states)
+    return keras.Model(ids, _text.logits(states, vocabulary_size), name=name)

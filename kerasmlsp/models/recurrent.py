@@ -1,10 +1,12 @@
 """Recurrent networks."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers, ops
 
 from kerasmlsp.layers import LSTM
-from kerasmlsp.models import _text
+from kerasmlsp.models import _checks, _heads, _sequences, _text
 
 
 def lstm_classifier(
@@ -42,9 +44,155 @@ def lstm_classifier(
     ids = _text.token_ids()
     words = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(_text.known(ids, vocabulary_size))
     states = LSTM(units, return_sequences=True, name="lstm")(words)
-    # The state after the last token, not after the padding. A sum over one-hot weights, since a mask would cost the
-    # fast kernels of GPUs, and the gradient of a gather is slow under XLA on CPUs.
+    # The state after the last token, not after the padding.
     last = ops.sum(ops.cast(_text.mask_of(ids), "int32"), axis=1, keepdims=True) - 1
-    here = ops.cast(ops.equal(_text.steps(ids), last), states.dtype)
-    state = ops.sum(states * ops.expand_dims(here, 2), axis=1)
+    state = _sequences.at(states, last)
     return keras.Model(ids, _text.probabilities(state, num_classes, dropout), name=name)
+
+
+def recurrent_classifier(
+    num_features: int,
+    num_classes: int,
+    *,
+    layer: Callable = LSTM,
+    units: int = 64,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    name: str = "recurrent_classifier",
+) -> keras.Model:
+    """Builds the many-to-one network for signals: stacked recurrent layers, and their last state classified.
+
+    Reference: Hota, BITS F464 (2024), "RNN Architectures: Many-to-one"; Sri Rama Murty, (Deep) Neural Networks (2021),
+    "Stacked RNN Layers"; Ganapathy, MLSP 2025, "Multiple Input Single Output".
+
+    Args:
+        num_features: Features of a step.
+        num_classes: Number of classes, at least 2.
+        layer: Recurrent layer, called as `layer(units, return_sequences=True, name=...)`: `keras.layers.SimpleRNN`,
+            `keras.layers.GRU`, or `kerasmlsp.layers.LSTM`.
+        units: Size of each layer's state.
+        num_layers: Recurrent layers.
+        dropout: Drop probability after each recurrent layer, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from a `signal` `(batch, length, num_features)`, zeros for padding on the right, to class probabilities
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or `dropout` is out of range.
+    """
+    _check(num_features, num_classes, units, num_layers, dropout)
+    signal = keras.Input((None, num_features), name="signal")
+    states = signal
+    for i in range(1, num_layers + 1):
+        states = layer(units, return_sequences=True, name=f"recurrent_{i}")(states)
+        states = layers.Dropout(dropout, name=f"dropout_{i}")(states)
+    state = _sequences.at(states, _sequences.length_of(signal) - 1)
+    return keras.Model(signal, _heads.class_probabilities(state, num_classes), name=name)
+
+
+def bidirectional_classifier(
+    num_features: int,
+    num_classes: int,
+    *,
+    layer: Callable = LSTM,
+    units: int = 64,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    name: str = "bidirectional_classifier",
+) -> keras.Model:
+    """Builds recurrent layers that read a signal in both directions, and classifies the last state of each.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Bidirectional RNNs"; Ganapathy, MLSP 2025,
+    "Bi-directional Networks"; Schuster and Paliwal 1997, "Bidirectional Recurrent Neural Networks".
+
+    Args:
+        num_features: Features of a step.
+        num_classes: Number of classes, at least 2.
+        layer: Recurrent layer, called as `layer(units, return_sequences=True, name=...)`: `keras.layers.SimpleRNN`,
+            `keras.layers.GRU`, or `kerasmlsp.layers.LSTM`.
+        units: Size of the state in each direction.
+        num_layers: Pairs of recurrent layers.
+        dropout: Drop probability after each pair, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from a `signal` `(batch, length, num_features)`, zeros for padding on the right, to class probabilities
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or `dropout` is out of range.
+    """
+    _check(num_features, num_classes, units, num_layers, dropout)
+    signal = keras.Input((None, num_features), name="signal")
+    length = _sequences.length_of(signal)
+    states = signal
+    for i in range(1, num_layers + 1):
+        forward, backward = _sequences.both_ways(layer, units, states, length, f"recurrent_{i}")
+        states = layers.Concatenate(name=f"states_{i}")([forward, backward])
+        states = layers.Dropout(dropout, name=f"dropout_{i}")(states)
+    ends = [_sequences.at(states[..., :units], length - 1), states[:, 0, units:]]
+    ends = layers.Concatenate(name="ends")(ends)
+    return keras.Model(signal, _heads.class_probabilities(ends, num_classes), name=name)
+
+
+def video_classifier(
+    height: int,
+    width: int,
+    channels: int,
+    num_classes: int,
+    *,
+    filters: tuple[int, ...] = (16, 32, 64),
+    units: int = 128,
+    dropout: float = 0.5,
+    name: str = "video_classifier",
+) -> keras.Model:
+    """Builds a convolutional net that sees each frame by itself, and an LSTM over what it says of them.
+
+    Each convolution is followed by a pooling to half the size; the last maps are averaged over their pixels.
+
+    Reference: Hota, BITS F464 (2024), "Convolution + LSTM: genre of a movie by seeing the trailer"; Donahue et al.
+    2015, "Long-term Recurrent Convolutional Networks for Visual Recognition and Description".
+
+    Args:
+        height: Pixels of a frame, at least `2 ** len(filters)`.
+        width: Pixels of a frame, at least `2 ** len(filters)`.
+        channels: Channels of a pixel.
+        num_classes: Number of classes, at least 2.
+        filters: Filters of each convolution, of 3 by 3 pixels.
+        units: Size of the LSTM's state.
+        dropout: Drop probability of the last state, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from `frames` `(batch, length, height, width, channels)`, zeros for padding on the right, to class
+        probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or `dropout` is out of range.
+    """
+    _text.check_sizes(num_classes=num_classes)
+    _checks.check_sizes(channels=channels, units=units)
+    _checks.check_rates(dropout=dropout)
+    if not filters or min(filters) < 1:
+        raise ValueError(f"`filters` must name at least one number above 0. Received: filters={filters}")
+    for size, pixels in {"height": height, "width": width}.items():
+        if pixels < 2 ** len(filters):
+            raise ValueError(f"`{size}` must be at least {2 ** len(filters)}. Received: {size}={pixels}")
+    frames = keras.Input((None, height, width, channels), name="frames")
+    maps = frames
+    for i, size in enumerate(filters, 1):
+        # A kernel of one step in time: every frame by itself.
+        maps = layers.Conv3D(size, (1, 3, 3), padding="same", activation="relu", name=f"conv_{i}")(maps)
+        maps = layers.MaxPooling3D((1, 2, 2), name=f"pool_{i}")(maps)
+    states = LSTM(units, return_sequences=True, name="lstm")(ops.mean(maps, axis=(2, 3)))
+    state = _sequences.at(states, _sequences.length_of(frames) - 1)
+    state = layers.Dropout(dropout, name="dropout")(state)
+    return keras.Model(frames, _heads.class_probabilities(state, num_classes), name=name)
+
+
+def _check(num_features, num_classes, units, num_layers, dropout):
+    _text.check_sizes(num_classes=num_classes)
+    _checks.check_sizes(num_features=num_features, units=units, num_layers=num_layers)
+    _checks.check_rates(dropout=dropout)

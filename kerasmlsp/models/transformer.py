@@ -4,8 +4,8 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment import TokenDropout
-from kerasmlsp.layers import AttentionPooling, SinusoidalPosition
-from kerasmlsp.models import _text
+from kerasmlsp.layers import AttentionPooling, LearnedPosition, SinusoidalPosition, TransformerDecoderBlock
+from kerasmlsp.models import _checks, _decoders, _text
 
 
 def transformer_classifier(
@@ -53,11 +53,7 @@ def transformer_classifier(
         num_heads=num_heads,
         feed_forward_dim=feed_forward_dim,
     )
-    if embedding_dim % num_heads:
-        raise ValueError(
-            "`embedding_dim` must be a multiple of `num_heads`. "
-            f"Received: embedding_dim={embedding_dim}, num_heads={num_heads}"
-        )
+    _check_heads(embedding_dim, num_heads)
     ids = _text.token_ids()
     mask = _text.mask_of(ids)
     words = TokenDropout(token_dropout, name="token_dropout")(_text.known(ids, vocabulary_size))
@@ -70,6 +66,186 @@ def transformer_classifier(
     states = layers.LayerNormalization(name="normalization")(states)
     pooled, _ = AttentionPooling(embedding_dim, name="attention")(states, mask=mask)
     return keras.Model(ids, _text.probabilities(pooled, num_classes, dropout), name=name)
+
+
+def transformer_translator(
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    *,
+    embedding_dim: int = 256,
+    num_layers: int = 4,
+    num_heads: int = 8,
+    feed_forward_dim: int = 1024,
+    window: int = 256,
+    dropout: float = 0.1,
+    name: str = "transformer_translator",
+) -> keras.Model:
+    """Builds a Transformer's encoder and the decoder that attends to it.
+
+    Blocks normalise before each of their parts. `kerasmlsp.generation.stepwise(model, {"source_ids": ids})` runs the
+    decoder one token at a time.
+
+    Reference: Ganapathy, MLSP 2025, "Transformer encoder", "Transformer decoder" and "Neural Machine Translation
+    Example"; Vaswani et al. 2017, "Attention Is All You Need".
+
+    Args:
+        source_vocabulary_size: Number of token ids of the source, at least 2.
+        target_vocabulary_size: Number of token ids of the target, at least 2.
+        embedding_dim: Size of the vectors, a multiple of `num_heads` and even.
+        num_layers: Blocks of the encoder and of the decoder.
+        num_heads: Heads of each attention.
+        feed_forward_dim: Hidden units of a block's feed-forward net.
+        window: Target tokens that a target token sees, itself included.
+        dropout: Drop probability of the inputs and inside the blocks, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from `source_ids` `(batch, source_length)`, 0 for padding on the right, and `target_ids`
+        `(batch, length)`, the first of which starts the target, to a dict of logits
+        `(batch, length, target_vocabulary_size)`, float32, and `attention`, the weights of the last block's attention
+        to the source, the mean over heads, `(batch, length, source_length)`.
+
+    Raises:
+        ValueError: A size is too small, `num_heads` does not divide `embedding_dim`, or `dropout` is out of range.
+    """
+    block = {"num_heads": num_heads, "feed_forward_dim": feed_forward_dim}
+    _text.check_sizes(
+        source_vocabulary_size=source_vocabulary_size,
+        target_vocabulary_size=target_vocabulary_size,
+        embedding_dim=embedding_dim,
+        num_layers=num_layers,
+        window=window,
+        **block,
+    )
+    _checks.check_rates(dropout=dropout)
+    _check_heads(embedding_dim, num_heads)
+    source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
+    mask = _text.mask_of(source)
+    # The vectors weigh as much as the positions.
+    start = keras.initializers.RandomNormal(stddev=1.0)
+    memory = layers.Embedding(
+        source_vocabulary_size, embedding_dim, embeddings_initializer=start, name="source_embedding"
+    )(source)
+    memory = SinusoidalPosition(name="source_position")(memory)
+    memory = layers.Dropout(dropout, name="source_dropout")(memory)
+    for i in range(1, num_layers + 1):
+        memory = _block(memory, mask, num_heads, feed_forward_dim, dropout, f"encoder_{i}")
+    memory = layers.LayerNormalization(name="memory")(memory)
+    states, weights = _decoders.transformer_decoder(
+        target,
+        (memory, mask),
+        vocabulary_size=target_vocabulary_size,
+        embedding_dim=embedding_dim,
+        num_layers=num_layers,
+        window=window,
+        dropout=dropout,
+        **block,
+    )
+    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
+
+
+def windowed_transformer(
+    num_features: int,
+    num_outputs: int,
+    *,
+    features: int = 64,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    window: int = 32,
+    dropout: float = 0.1,
+    name: str = "windowed_transformer",
+) -> keras.Model:
+    """Builds a causal Transformer over the latest frames of a signal, with positions by rotation.
+
+    What a block sees reaches `window` frames back, so that `num_layers` of them see `1 + num_layers (window - 1)`. A
+    signal may be of any length.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Transformers" (attention over the past N frames); Su et
+    al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding".
+
+    Args:
+        num_features: Features of a frame.
+        num_outputs: Features of an answer.
+        features: Size of a frame's vector, divisible by `2 * num_heads`.
+        num_layers: Blocks (`kerasmlsp.layers.DecoderBlock`).
+        num_heads: Heads of the attention.
+        window: Frames that a frame sees, itself included.
+        dropout: Drop probability of the residual branches and before the last layer, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from a `signal` `(batch, length, num_features)` to `outputs` `(batch, length, num_outputs)`, float32.
+
+    Raises:
+        ValueError: A size is too small, `num_heads` does not divide `features` into even parts, or `dropout` is out of
+            range.
+    """
+    _check_frames(num_features, num_outputs, features, num_layers, num_heads, window, dropout)
+    signal = keras.Input((None, num_features), name="signal")
+    states = _decoders.rotary_decoder(signal, features, num_layers, num_heads, window, dropout)
+    return keras.Model(signal, layers.Dense(num_outputs, dtype="float32", name="outputs")(states), name=name)
+
+
+def learned_position_transformer(
+    num_features: int,
+    num_outputs: int,
+    max_length: int,
+    *,
+    features: int = 64,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    window: int = 32,
+    dropout: float = 0.1,
+    name: str = "learned_position_transformer",
+) -> keras.Model:
+    """Builds a causal Transformer over the latest frames of a signal, with a learned vector for each position.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Transformers" (attention over the past N frames);
+    Vaswani et al. 2017, "Attention Is All You Need"; Gehring et al. 2017, "Convolutional Sequence to Sequence Learning"
+    (the positions).
+
+    Args:
+        num_features: Features of a frame.
+        num_outputs: Features of an answer.
+        max_length: Frames with a position of their own; those after share the last.
+        features: Size of a frame's vector, divisible by `num_heads`.
+        num_layers: Blocks (`kerasmlsp.layers.TransformerDecoderBlock`), whose feed-forward nets are twice as wide.
+        num_heads: Heads of the attention.
+        window: Frames that a frame sees, itself included.
+        dropout: Drop probability of the residual branches and before the last layer, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from a `signal` `(batch, length, num_features)` to `outputs` `(batch, length, num_outputs)`, float32.
+
+    Raises:
+        ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
+    """
+    _check_frames(num_features, num_outputs, features, num_layers, num_heads, window, dropout)
+    signal = keras.Input((None, num_features), name="signal")
+    states = layers.Dense(features, name="embedding")(signal)
+    states = LearnedPosition(max_length, name="position")(states)
+    for i in range(1, num_layers + 1):
+        block = TransformerDecoderBlock(num_heads, 2 * features, window, "relu", dropout, True, name=f"block_{i}")
+        states = block(states)
+    states = layers.LayerNormalization(name="norm")(states)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    return keras.Model(signal, layers.Dense(num_outputs, dtype="float32", name="outputs")(states), name=name)
+
+
+def _check_frames(num_features, num_outputs, features, num_layers, num_heads, window, dropout):
+    sizes = {"num_features": num_features, "num_outputs": num_outputs, "features": features, "num_layers": num_layers}
+    _checks.check_sizes(**sizes, num_heads=num_heads, window=window)
+    _checks.check_rates(dropout=dropout)
+
+
+def _check_heads(embedding_dim, num_heads):
+    if embedding_dim % num_heads:
+        raise ValueError(
+            "`embedding_dim` must be a multiple of `num_heads`. "
+            f"Received: embedding_dim={embedding_dim}, num_heads={num_heads}"
+        )
 
 
 def _block(states, mask, num_heads, feed_forward_dim, dropout, name):

@@ -87,6 +87,14 @@ CASES = {
         GPT,
         [({"features": 6, "num_heads": 2}, "`num_heads` must divide the 6 features into even parts")],
     ),
+    "gpt1": case(
+        models.gpt1,
+        # Tokens, which are the output matrix too, and places; attention and the feed-forward net with biases; two norms.
+        (11 + 12) * 8 + 2 * (4 * 8 * 9 + 9 * 32 + 33 * 8 + 4 * 8),
+        {**GPT, "window": 12},
+        # The bias of a key adds the same to all scores of a query, which changes no weight.
+        unmoved=("key/bias",),
+    ),
     "chorale_transformer": chorale(
         models.chorale_transformer,
         sum(chorales.SIZES) * (8 + 16) + 2 * BLOCK + 8 + 8 * 16 + (16 + 1) * 8 + (8 + 1) * (4 + 61 + 12 + 121 + 12) + 2,

@@ -1,0 +1,97 @@
+"""Recurrent layers over the nodes of a graph."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class GraphConvolutionLSTMCell(keras.layers.Layer):
+    """An LSTM's cell of one state per node, which sees the nodes within a few steps of each other on a graph.
+
+    `A_k` is 1 where a node can be reached in at most `k` steps, itself included: the `k`-th power of adjacency plus
+    identity, clamped to 1. With the reachability `R`, and elementwise products by `*`, the graph convolution of the
+    input `x` is the features `g_k = (W_k * A_k * R) x` for `k = 1 ... order`, side by side. Gates and candidate are
+    those of an LSTM that sees `g` and the output of the step before, and the state that the forget gate keeps has first
+    been weighed over the neighbourhood:
+
+        c = f * ((W_c * A_order * R) c') + i * tanh(...)      h = o * tanh(c)
+
+    Reference: Hota, BITS F464 (2024), "Traffic Graph Convolutional Recurrent Neural Network"; Cui et al. 2019, "Traffic
+    Graph Convolutional Recurrent Neural Network: A Deep Learning Framework for Network-Scale Traffic Learning and
+    Forecasting".
+
+    Args:
+        adjacency: `(nodes, nodes)`: what is not 0 is an edge, from the column to the row.
+        reachability: `(nodes, nodes)`: what is not 0 can be reached at free flow, that is where the distance is at most
+            the free-flow speed times the duration of a few steps. None for everything.
+        order: Highest power, at least 1.
+
+    Call arguments:
+        inputs: `(batch, nodes)`.
+        states: `h'` and `c'`, `(batch, nodes)` each.
+
+    Returns:
+        `h`, `(batch, nodes)`, and the list of new states.
+
+    Raises:
+        ValueError: `adjacency` is not square, `reachability` or the inputs are of another size, or `order` is less than
+            1.
+    """
+
+    def __init__(self, adjacency, reachability=None, order=3, **kwargs):
+        super().__init__(**kwargs)
+        edges = np.asarray(adjacency) != 0
+        if edges.ndim != 2 or edges.shape[0] != edges.shape[1]:
+            raise ValueError(f"`adjacency` must be square. Received: adjacency of shape {edges.shape}")
+        reached = np.ones_like(edges) if reachability is None else np.asarray(reachability) != 0
+        if reached.shape != edges.shape:
+            raise ValueError(f"`reachability` must have the shape {edges.shape}. Received: shape {reached.shape}")
+        if order < 1:
+            raise ValueError(f"`order` must be at least 1. Received: order={order}")
+        self.adjacency, self.order = edges.astype(int).tolist(), order
+        self.reachability = None if reachability is None else reached.astype(int).tolist()
+        self.state_size, self.output_size = [len(edges)] * 2, len(edges)
+        self.masks = [mask * reached for mask in neighbourhoods(edges, order)]
+
+    def build(self, inputs_shape):
+        nodes = self.output_size
+        if inputs_shape[-1] != nodes:
+            raise ValueError(f"The inputs must be of the {nodes} nodes of `adjacency`. Received: shape {inputs_shape}")
+        # A column says what a node gives, as in a dense layer; the masks are laid over once, not at every step.
+        self.graph_kernel = self.add_weight(name="graph_kernel", shape=(nodes, self.order * nodes))
+        self.state_kernel = self.add_weight(name="state_kernel", shape=(nodes, nodes))
+        self.kernel = self.add_weight(name="kernel", shape=(self.order * nodes, 4 * nodes))
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(nodes, 4 * nodes), initializer="orthogonal"
+        )
+        # The forget gates start open.
+        bias = keras.initializers.Constant(np.repeat([0.0, 1.0, 0.0, 0.0], nodes))
+        self.bias = self.add_weight(name="bias", shape=(4 * nodes,), initializer=bias)
+
+    def call(self, inputs, states):
+        before, memory = states
+        graph = self.graph_kernel * ops.convert_to_tensor(np.concatenate(self.masks, 0).T, self.compute_dtype)
+        seen = ops.matmul(inputs, graph)
+        sums = ops.matmul(seen, self.kernel) + ops.matmul(before, self.recurrent_kernel) + self.bias
+        entry, forget, candidate, output = ops.split(sums, 4, axis=-1)
+        kept = ops.matmul(memory, self.state_kernel * ops.convert_to_tensor(self.masks[-1].T, self.compute_dtype))
+        memory = ops.sigmoid(forget) * kept + ops.sigmoid(entry) * ops.tanh(candidate)
+        outputs = ops.sigmoid(output) * ops.tanh(memory)
+        return outputs, [outputs, memory]
+
+    def compute_output_shape(self, inputs_shape, states_shape=None):
+        return tuple(inputs_shape), [tuple(inputs_shape)] * 2
+
+    def get_config(self):
+        own = {"adjacency": self.adjacency, "reachability": self.reachability, "order": self.order}
+        return {**super().get_config(), **own}
+
+
+def neighbourhoods(edges, order):
+    """For `k = 1 ... order`, 1 where a node is reached in at most `k` steps: float32 `(nodes, nodes)` each."""
+    step = (np.asarray(edges) != 0) | np.eye(len(edges), dtype=bool)
+    found = [step]
+    while len(found) < order:
+        found.append(found[-1] @ step)
+    return [each.astype("float32") for each in found]

@@ -1,0 +1,141 @@
+"""What networks for sequences do: the same step by step, windows, directions, frames by themselves."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasmlsp import generation, layers, models
+
+RANDOM = np.random.default_rng(0)
+SIGNAL = RANDOM.normal(size=(3, 9, 4)).astype("float32")
+IDS = RANDOM.integers(2, 7, (3, 9)).astype("int32")
+SOURCE = np.array([[3, 4, 5, 2, 6], [5, 6, 0, 0, 0], [2, 0, 0, 0, 0]], "int32")
+WORDS = {"source_vocabulary_size": 7, "target_vocabulary_size": 7, "embedding_dim": 8}
+BLOCKS = {"num_heads": 2, "num_layers": 2}
+FRAMES = {"num_features": 4, "num_outputs": 2, "features": 8, **BLOCKS}
+VARIANT = functools.partial(layers.LSTMVariantCell, peepholes=True, gate_recurrence=True)
+SPEAKERS = {
+    "additive_attention_encoder_decoder": {**WORDS, "units": 6, "attention_units": 5},
+    "multiplicative_attention_encoder_decoder": {**WORDS, "units": 6, "num_layers": 2},
+    "transformer_translator": {**WORDS, **BLOCKS, "feed_forward_dim": 9, "window": 4},
+}
+FOLLOWERS = {
+    "windowed_transformer": {**FRAMES, "window": 4},
+    "learned_position_transformer": {**FRAMES, "window": 4, "max_length": 6},
+    "recurrent_tagger": {"num_features": 4, "num_classes": 3, "units": 5, "num_layers": 2},
+    "graph_lstm": {"adjacency": np.tri(4), "order": 2},
+}
+
+
+def numpy(value):
+    return ops.convert_to_numpy(value)
+
+
+def make(name, **changes):
+    keras.utils.set_random_seed(0)
+    model = getattr(models, name)(**{**{**SPEAKERS, **FOLLOWERS}.get(name, {}), **changes})
+    # Other weights than those at the start, where biases are 0 and attention is even.
+    model.set_weights([w + 0.2 * np.cos(np.arange(w.size)).reshape(w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("name", [*SPEAKERS, *FOLLOWERS])
+def test_one_step_at_a_time_gives_the_same_answers(name):
+    model, given, inputs = make(name), None, SIGNAL
+    if name in SPEAKERS:
+        given, inputs = {"source_ids": SOURCE}, IDS
+        whole = numpy(model({**given, "target_ids": IDS})["logits"])
+    else:
+        whole = numpy(model(SIGNAL))
+    decoder = generation.stepwise(model, given)
+    state = decoder.initial_state(3)
+    for position in range(9):
+        found, state = decoder.step(inputs[:, position], state, ops.convert_to_tensor(position, "int32"))
+        np.testing.assert_allclose(numpy(found), whole[:, position], atol=1e-4, err_msg=str(position))
+    assert whole.std(axis=1).max() > 0.01
+
+
+@pytest.mark.parametrize("name", SPEAKERS)
+def test_attention_looks_at_the_source_and_not_at_its_padding(name):
+    weights = numpy(make(name)({"source_ids": SOURCE, "target_ids": IDS})["attention"])
+    assert weights.shape == (3, 9, 5)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    assert ((weights > 0) == (SOURCE > 0)[:, None]).all()
+
+
+@pytest.mark.parametrize("name", ["windowed_transformer", "learned_position_transformer"])
+@pytest.mark.parametrize(("num_layers", "reach"), [(1, 4), (2, 7)])
+def test_a_frame_reaches_as_far_as_the_windows(name, num_layers, reach):
+    model, changed = make(name, num_layers=num_layers), SIGNAL.copy()
+    changed[:, 0] += 1
+    different = np.abs(numpy(model(changed)) - numpy(model(SIGNAL))).max((0, 2)) > 1e-6
+    assert different.tolist() == [True] * reach + [False] * (9 - reach)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.SimpleRNN,
+        keras.layers.GRU,
+        layers.LSTM,
+        lambda units, **options: keras.layers.RNN(VARIANT(units), **options),
+    ],
+    ids=["simple", "gru", "lstm", "variant"],
+)
+def test_every_recurrent_layer_fits_the_builders(layer):
+    sizes = {"units": 5, "num_layers": 2, "layer": layer}
+    for builder in (models.recurrent_classifier, models.bidirectional_classifier):
+        assert numpy(builder(4, 3, **sizes)(SIGNAL)).sum(1) == pytest.approx([1, 1, 1], abs=1e-5)
+    assert models.recurrent_encoder_decoder(4, 2, 6, **sizes)(SIGNAL).shape == (3, 6, 2)
+    assert models.one_to_many(4, 2, 6, **sizes)(SIGNAL[:, 0]).shape == (3, 6, 2)
+
+
+def test_both_directions_are_those_of_keras():
+    model = make("bidirectional_tagger", num_features=4, num_classes=3, layer=keras.layers.SimpleRNN, units=5)
+    both = keras.layers.Bidirectional(keras.layers.SimpleRNN(5, return_sequences=True))
+    both.build(SIGNAL.shape)
+    both.set_weights(model.get_weights()[:6])
+    inner = keras.Model(model.inputs, model.get_layer("states_1").output)
+    np.testing.assert_allclose(numpy(inner(SIGNAL)), numpy(both(SIGNAL)), atol=1e-5)
+
+
+def test_the_classifier_sees_both_ends_of_a_signal():
+    model = make("bidirectional_classifier", num_features=4, num_classes=3, layer=keras.layers.SimpleRNN, units=5)
+    weights = model.get_weights()
+    kernel, bias = weights[-2:]
+    padded = SIGNAL * (np.arange(9) < np.array([[9], [4], [1]]))[..., None]
+    expected = []
+    for row, length in zip(SIGNAL, (9, 4, 1), strict=True):
+        ends = []
+        for steps, (w, r, b) in ((row[:length], weights[:3]), (row[:length][::-1], weights[3:6])):
+            state = np.zeros(5)
+            for x in steps:
+                state = np.tanh(x @ w + state @ r + b)
+            ends.append(state)
+        scores = np.exp(np.concatenate(ends) @ kernel + bias)
+        expected.append(scores / scores.sum())
+    np.testing.assert_allclose(numpy(model(padded)), expected, atol=1e-5)
+
+
+def test_a_decoder_goes_on_from_the_state_of_its_encoder():
+    model = make("recurrent_encoder_decoder", num_features=4, num_outputs=2, length=3, layer=keras.layers.SimpleRNN)
+    *cells, kernel, bias = model.get_weights()
+    state, found = np.zeros((3, 64)), []
+    for t in range(9):
+        state = np.tanh(SIGNAL[:, t] @ cells[0] + state @ cells[1] + cells[2])
+    last = state
+    for _ in range(3):
+        state = np.tanh(last @ cells[3] + state @ cells[4] + cells[5])
+        found.append(state @ kernel + bias)
+    np.testing.assert_allclose(numpy(model(SIGNAL)), np.stack(found, 1), atol=1e-3)
+
+
+def test_a_video_classifier_sees_every_frame_by_itself():
+    model = make("video_classifier", height=8, width=8, channels=1, num_classes=3, filters=(2, 3), units=4)
+    maps = keras.Model(model.inputs, model.get_layer("pool_2").output)
+    clip = RANDOM.random((2, 3, 8, 8, 1)).astype("float32")
+    alone = [numpy(maps(clip[:, t : t + 1])) for t in range(3)]
+    np.testing.assert_allclose(numpy(maps(clip)), np.concatenate(alone, 1), atol=1e-5)
