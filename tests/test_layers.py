@@ -26,6 +26,7 @@ CASES = {
     "VoiceEmbedding": {"units": 3, "names": ["token", "ages"]},
     "VoiceState": {},
     "VoiceTransformer": {"features": 8, "num_layers": 1, "num_heads": 2, "window": 5, "dropout": 0.1},
+    "WordVectors": {"vocabulary_size": 7, "units": 3},
     "TemporalBlock": {"filters": 3, "kernel_size": 3, "dilation": 2, "dropout": 0.1},
 }
 # Take a layer as an argument, which is not equal to its copy; each has a test of its own.
@@ -70,6 +71,8 @@ def test_layers_keep_their_arguments(name):
         ("TemporalBlock", {"filters": 0}, "`filters`"),
         ("TemporalBlock", {"kernel_size": 1}, "`kernel_size`"),
         ("TemporalBlock", {"dilation": 0}, "`dilation`"),
+        ("WordVectors", {"vocabulary_size": 0}, "`vocabulary_size`"),
+        ("WordVectors", {"units": 0}, "`units`"),
     ],
 )
 def test_layers_refuse_values_out_of_range(name, options, named):

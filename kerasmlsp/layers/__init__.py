@@ -4,6 +4,7 @@ from kerasmlsp.layers.attention import AttentionPooling
 from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
+from kerasmlsp.layers.embeddings import WordVectors
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import SinusoidalPosition
 from kerasmlsp.layers.recall import Beside, Recall
@@ -26,4 +27,5 @@ __all__ = [
     "VoiceEmbedding",
     "VoiceState",
     "VoiceTransformer",
+    "WordVectors",
 ]

@@ -3,6 +3,7 @@
 from kerasmlsp.models.attention import attention_lstm
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
+from kerasmlsp.models.embeddings import cbow, skip_gram
 from kerasmlsp.models.ensembles import calibrated_ensemble
 from kerasmlsp.models.frames import (
     frame_gru,
@@ -26,6 +27,7 @@ from kerasmlsp.models.transformer import transformer_classifier
 __all__ = [
     "attention_lstm",
     "calibrated_ensemble",
+    "cbow",
     "chorale_transformer",
     "frame_gru",
     "frame_lstm",
@@ -40,6 +42,7 @@ __all__ = [
     "lstm_language_model",
     "naive_bayes_ngrams",
     "simple_rnn_language_model",
+    "skip_gram",
     "text_cnn",
     "tonicnet",
     "transformer_classifier",
