@@ -22,6 +22,16 @@ from kerasmlsp.models.language import (
 )
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
 from kerasmlsp.models.recurrent import lstm_classifier
+from kerasmlsp.models.self_supervised import (
+    classifier_from,
+    cluster_predictor,
+    contrastive_model,
+    masked_language_model,
+    masked_patch_predictor,
+    rotation_predictor,
+    vision_transformer,
+    wav2vec,
+)
 from kerasmlsp.models.transformer import transformer_classifier
 
 __all__ = [
@@ -29,6 +39,9 @@ __all__ = [
     "calibrated_ensemble",
     "cbow",
     "chorale_transformer",
+    "classifier_from",
+    "cluster_predictor",
+    "contrastive_model",
     "frame_gru",
     "frame_lstm",
     "frame_recall_lstm",
@@ -40,10 +53,15 @@ __all__ = [
     "gru_language_model",
     "lstm_classifier",
     "lstm_language_model",
+    "masked_language_model",
+    "masked_patch_predictor",
     "naive_bayes_ngrams",
+    "rotation_predictor",
     "simple_rnn_language_model",
     "skip_gram",
     "text_cnn",
     "tonicnet",
     "transformer_classifier",
+    "vision_transformer",
+    "wav2vec",
 ]
