@@ -1,4 +1,4 @@
-"""Measures of classifiers with their uncertainty, in NumPy."""
+"""Measures of classifiers with their uncertainty, and of rankings, in NumPy."""
 
 import numpy as np
 
@@ -36,9 +36,25 @@ def _area(positive, scores):
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return None
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return (ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    return (_ranks(scores)[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def _ranks(values):
+    """Places in the sorted order, from 1; equal values share the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def spearman(first, second):
+    """Spearman's rank correlation: the correlation of the ranks, ties sharing the mean of theirs.
+
+    NaN for fewer than two values, or where all are equal.
+
+    Reference: Spearman 1904, "The Proof and Measurement of Association between Two Things".
+    """
+    a, b = (ranks - ranks.mean() if len(ranks) else ranks for ranks in map(_ranks, (first, second)))
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale else float("nan")
 
 
 def reliability(labels, probabilities, bins=15):

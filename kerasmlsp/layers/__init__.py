@@ -5,12 +5,14 @@ from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
+from kerasmlsp.layers.embeddings import WordVectors
 from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
 from kerasmlsp.layers.recall import Beside, Recall
 from kerasmlsp.layers.recurrent import LSTM, ResidualRecurrence, Stateful
+from kerasmlsp.layers.self_supervised import ClassToken, ContrastiveFrames, MaskedFrames, ProductQuantizer
 from kerasmlsp.layers.spectral import LogMelSpectrogram, Scalogram, ShortTimeFourierTransform, SubSpectralNormalization
 from kerasmlsp.layers.transformer import DecoderBlock, TransformerDecoderBlock
 from kerasmlsp.layers.voices import VoiceTransformer
@@ -20,6 +22,8 @@ __all__ = [
     "AttentionPooling",
     "AttentionRNN",
     "Beside",
+    "ClassToken",
+    "ContrastiveFrames",
     "DecoderBlock",
     "GraphConvolutionLSTMCell",
     "HashedNgrams",
@@ -27,9 +31,11 @@ __all__ = [
     "LearnedPosition",
     "LengthCalibration",
     "LogMelSpectrogram",
+    "MaskedFrames",
     "MultiHeadAttention",
     "MultiplicativeAttention",
     "NaiveBayesNgrams",
+    "ProductQuantizer",
     "Recall",
     "ResidualRecurrence",
     "ScaledDotProductAttention",
@@ -43,4 +49,5 @@ __all__ = [
     "VoiceEmbedding",
     "VoiceState",
     "VoiceTransformer",
+    "WordVectors",
 ]

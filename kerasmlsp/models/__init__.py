@@ -11,6 +11,7 @@ from kerasmlsp.models.convolutional import text_cnn
 from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, universal_approximator
 from kerasmlsp.models.detection import ssd
 from kerasmlsp.models.efficientnet import efficientnet_lite0, efficientnet_lite0_features
+from kerasmlsp.models.embeddings import cbow, skip_gram
 from kerasmlsp.models.ensembles import calibrated_ensemble
 from kerasmlsp.models.frames import (
     frame_gru,
@@ -37,6 +38,16 @@ from kerasmlsp.models.residual import (
     resnet50,
 )
 from kerasmlsp.models.segmentation import fcn_8s, fcn_16s, fcn_32s, segmentation_net
+from kerasmlsp.models.self_supervised import (
+    classifier_from,
+    cluster_predictor,
+    contrastive_model,
+    masked_language_model,
+    masked_patch_predictor,
+    rotation_predictor,
+    vision_transformer,
+    wav2vec,
+)
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
 from kerasmlsp.models.spatiotemporal import convlstm_autoencoder, convlstm_classifier, convlstm_forecaster, graph_lstm
 from kerasmlsp.models.speech import bc_resnet, speech_command_cnn
@@ -56,7 +67,11 @@ __all__ = [
     "bidirectional_classifier",
     "bidirectional_tagger",
     "calibrated_ensemble",
+    "cbow",
     "chorale_transformer",
+    "classifier_from",
+    "cluster_predictor",
+    "contrastive_model",
     "convlstm_autoencoder",
     "convlstm_classifier",
     "convlstm_forecaster",
@@ -83,6 +98,8 @@ __all__ = [
     "logistic_regression",
     "lstm_classifier",
     "lstm_language_model",
+    "masked_language_model",
+    "masked_patch_predictor",
     "motion_cnn",
     "motion_dense",
     "multilayer_perceptron",
@@ -100,8 +117,10 @@ __all__ = [
     "resnet20_weighted",
     "resnet34",
     "resnet50",
+    "rotation_predictor",
     "segmentation_net",
     "simple_rnn_language_model",
+    "skip_gram",
     "small_alexnet",
     "speech_command_cnn",
     "ssd",
@@ -112,5 +131,7 @@ __all__ = [
     "transformer_translator",
     "universal_approximator",
     "video_classifier",
+    "vision_transformer",
+    "wav2vec",
     "windowed_transformer",
 ]

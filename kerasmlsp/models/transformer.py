@@ -252,7 +252,7 @@ def _block(states, mask, num_heads, feed_forward_dim, dropout, name):
     features = states.shape[-1]
     attended = layers.LayerNormalization(name=f"{name}_attention_normalization")(states)
     attended = layers.MultiHeadAttention(num_heads, features // num_heads, dropout=dropout, name=f"{name}_attention")(
-        attended, attended, attention_mask=ops.expand_dims(mask, 1)
+        attended, attended, attention_mask=None if mask is None else ops.expand_dims(mask, 1)
     )
     states = states + layers.Dropout(dropout, name=f"{name}_attention_dropout")(attended)
     hidden = layers.LayerNormalization(name=f"{name}_feed_forward_normalization")(states)

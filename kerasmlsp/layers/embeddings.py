@@ -1,0 +1,50 @@
+"""Tables of vectors."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class WordVectors(keras.layers.Embedding):
+    """`keras.layers.Embedding` for large tables: a training step reads and writes the rows of its batch only.
+
+    On the TensorFlow backend Keras reads the whole table in every step, which copies it. Here rows are gathered from
+    the variable, and plain gradient descent writes back no others. XLA would fill the table's gradient with zeros, and
+    is left out of the training step. Optimizers with moments, such as Adam, still touch every row.
+
+    Args:
+        vocabulary_size: Rows of the table, at least 1.
+        units: Size of a vector, at least 1.
+        **kwargs: As for `keras.layers.Embedding`.
+
+    Call arguments:
+        inputs: Ids, of any shape.
+
+    Returns:
+        `(..., units)`.
+
+    Raises:
+        ValueError: A size is less than 1.
+    """
+
+    def __init__(self, vocabulary_size, units, **kwargs):
+        for name, value in (("vocabulary_size", vocabulary_size), ("units", units)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        super().__init__(vocabulary_size, units, **kwargs)
+        self.vocabulary_size, self.units = vocabulary_size, units
+        self.supports_jit = keras.backend.backend() != "tensorflow"
+
+    def call(self, inputs):
+        # In lower precision the table has to be cast first, by Keras.
+        if keras.backend.backend() != "tensorflow" or self.compute_dtype != self.variable_dtype:
+            return super().call(inputs)
+        import tensorflow as tf
+
+        return tf.gather(self.embeddings.value, ops.cast(inputs, "int32"))
+
+    def get_config(self):
+        config = super().get_config()
+        for name in ("input_dim", "output_dim"):
+            del config[name]
+        return {**config, "vocabulary_size": self.vocabulary_size, "units": self.units}
