@@ -1,11 +1,13 @@
 """The catalogue of layers that Keras lacks."""
 
 from kerasmlsp.layers.attention import AttentionPooling, MultiHeadAttention, ScaledDotProductAttention
+from kerasmlsp.layers.autoregressive import GatedConvolutions, MaskedConv2D
 from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
 from kerasmlsp.layers.embeddings import WordVectors
+from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
 from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
@@ -19,19 +21,24 @@ from kerasmlsp.layers.voices import VoiceTransformer
 
 __all__ = [
     "LSTM",
+    "RBM",
     "AttentionPooling",
     "AttentionRNN",
     "Beside",
     "ClassToken",
     "ContrastiveFrames",
     "DecoderBlock",
+    "GatedConvolutions",
     "GraphConvolutionLSTMCell",
     "HashedNgrams",
+    "Hopfield",
     "LSTMVariantCell",
     "LearnedPosition",
     "LengthCalibration",
     "LogMelSpectrogram",
+    "MaskedConv2D",
     "MaskedFrames",
+    "ModernHopfield",
     "MultiHeadAttention",
     "MultiplicativeAttention",
     "NaiveBayesNgrams",

@@ -5,6 +5,8 @@ from kerasmlsp.models.attention import (
     attention_lstm,
     multiplicative_attention_encoder_decoder,
 )
+from kerasmlsp.models.autoencoders import autoencoder, denoising_autoencoder
+from kerasmlsp.models.autoregressive import conditional_wavenet, mixture_wavenet, pixelcnn, wavenet
 from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
@@ -12,6 +14,12 @@ from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, u
 from kerasmlsp.models.detection import ssd
 from kerasmlsp.models.efficientnet import efficientnet_lite0, efficientnet_lite0_features
 from kerasmlsp.models.embeddings import cbow, skip_gram
+from kerasmlsp.models.energy import (
+    deep_belief_network,
+    hopfield_network,
+    modern_hopfield_network,
+    restricted_boltzmann_machine,
+)
 from kerasmlsp.models.ensembles import calibrated_ensemble
 from kerasmlsp.models.frames import (
     frame_gru,
@@ -21,6 +29,15 @@ from kerasmlsp.models.frames import (
     frame_rnn,
     frame_tcn,
     frame_transformer,
+)
+from kerasmlsp.models.generative import (
+    conditional_dcgan,
+    conditional_dcgan_discriminator,
+    conditional_dcgan_generator,
+    dcgan,
+    dcgan_discriminator,
+    dcgan_generator,
+    wasserstein_gan,
 )
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
 from kerasmlsp.models.language import gpt, gpt1, gru_language_model, lstm_language_model, simple_rnn_language_model
@@ -63,6 +80,7 @@ __all__ = [
     "alexnet",
     "attention_captioner",
     "attention_lstm",
+    "autoencoder",
     "bc_resnet",
     "bidirectional_classifier",
     "bidirectional_tagger",
@@ -71,10 +89,19 @@ __all__ = [
     "chorale_transformer",
     "classifier_from",
     "cluster_predictor",
+    "conditional_dcgan",
+    "conditional_dcgan_discriminator",
+    "conditional_dcgan_generator",
+    "conditional_wavenet",
     "contrastive_model",
     "convlstm_autoencoder",
     "convlstm_classifier",
     "convlstm_forecaster",
+    "dcgan",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "deep_belief_network",
+    "denoising_autoencoder",
     "efficientnet_lite0",
     "efficientnet_lite0_features",
     "fcn_8s",
@@ -92,6 +119,7 @@ __all__ = [
     "gpt1",
     "graph_lstm",
     "gru_language_model",
+    "hopfield_network",
     "image_captioner",
     "learned_position_transformer",
     "lenet5",
@@ -100,12 +128,15 @@ __all__ = [
     "lstm_language_model",
     "masked_language_model",
     "masked_patch_predictor",
+    "mixture_wavenet",
+    "modern_hopfield_network",
     "motion_cnn",
     "motion_dense",
     "multilayer_perceptron",
     "multiplicative_attention_encoder_decoder",
     "naive_bayes_ngrams",
     "one_to_many",
+    "pixelcnn",
     "plain18",
     "plain20",
     "plain34",
@@ -117,6 +148,7 @@ __all__ = [
     "resnet20_weighted",
     "resnet34",
     "resnet50",
+    "restricted_boltzmann_machine",
     "rotation_predictor",
     "segmentation_net",
     "simple_rnn_language_model",
@@ -132,6 +164,8 @@ __all__ = [
     "universal_approximator",
     "video_classifier",
     "vision_transformer",
+    "wasserstein_gan",
     "wav2vec",
+    "wavenet",
     "windowed_transformer",
 ]

@@ -89,7 +89,7 @@ CASES = {
     ),
     "gpt1": case(
         models.gpt1,
-        # Tokens, which are the output matrix too, and places; attention and the feed-forward net with biases; two norms.
+        # Tokens, also the output matrix, and places; attention and the feed-forward net with biases; two norms.
         (11 + 12) * 8 + 2 * (4 * 8 * 9 + 9 * 32 + 33 * 8 + 4 * 8),
         {**GPT, "window": 12},
         # The bias of a key adds the same to all scores of a query, which changes no weight.

@@ -71,7 +71,7 @@ CASES = {
             # 13 steps become 9, pooled 4, which is less than the 5 that two convolutions take.
             ({"num_steps": 13}, "`num_steps` must be at least 14 for these sizes. Received: num_steps=13"),
         ),
-        epochs=150,
+        steps=150,
     ),
     # 3x3 convolutions without bias and four numbers a channel for their norms; 16 bands are halved to 2.
     "speech_command_cnn": case(
@@ -81,7 +81,7 @@ CASES = {
         {"num_bands": 16, "num_filters": 3, "dropout": 0.0},
         ("num_classes", "num_bands", "num_filters"),
         wrong=(({"dropout": -0.1}, r"`dropout` must be in \[0, 1\). Received: dropout=-0.1"),),
-        epochs=40,
+        steps=40,
     ),
     # A stem of 5x5, a block for each stage, 16 bands that are halved to 2, and the end.
     "bc_resnet": case(
@@ -99,6 +99,6 @@ CASES = {
             ({"num_bands": 24}, "`num_bands` must stay a multiple of 2 sub-bands .* Received: num_bands=24"),
             ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
         ),
-        epochs=30,
+        steps=30,
     ),
 }

@@ -66,7 +66,7 @@ CASES = {
         loss="mse",
         # A constant reaches 0.068.
         reaches=0.04,
-        epochs=60,
+        steps=60,
     ),
     "convlstm_classifier": case(
         models.convlstm_classifier,
@@ -94,7 +94,7 @@ CASES = {
         loss="mse",
         # A constant reaches 0.083; the code is of 12 numbers for 32.
         reaches=0.07,
-        epochs=60,
+        steps=60,
         wrong=(
             ({"height": 6}, "`height` must be a multiple of 4. Received: height=6"),
             ({"width": 6}, "`width` must be a multiple of 4. Received: width=6"),
