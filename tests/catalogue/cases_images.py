@@ -132,7 +132,7 @@ FCN_32S = sum(twice(*pair) for pair in ((3, 4), (4, 6), (6, 8), (8, 6), (6, 4)))
 FCN_32S += normalised(7, 4, 8) + normalised(1, 8, 8) + (8 + 1) * CLASSES
 FCN_16S = FCN_32S + 4**2 * CLASSES**2 + (6 + 1) * CLASSES
 FCN_8S = FCN_16S + 4**2 * CLASSES**2 + (8 + 1) * CLASSES
-FCN_OPTIONS = {"sizes": FCN, "epochs": 60, "wrong": (small(31, 32, 3), FIVE, UNITS, RATE)}
+FCN_OPTIONS = {"sizes": FCN, "steps": 60, "wrong": (small(31, 32, 3), FIVE, UNITS, RATE)}
 # Encoder, decoder that sees the skips beside, scores.
 UNET = twice(1, 4) + twice(4, 6) + twice(6, 8) + twice(8 + 6, 6) + twice(6 + 4, 4) + (4 + 1) * CLASSES
 
