@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: run test test-slow lint format clean
+.PHONY: run test test-slow test-jax lint format clean
 
 run: $(VENV)/.installed
 	mkdir -p results
@@ -21,6 +21,10 @@ test: $(VENV)/.tested
 
 test-slow: $(VENV)/.tested
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# The table of cases and the layers with JAX doing the computing.
+test-jax: $(VENV)/.tested
+	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m "not slow" tests/catalogue tests/test_layers.py $(PYTEST_FLAGS)
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

