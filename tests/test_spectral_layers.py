@@ -68,8 +68,9 @@ def test_the_transform_refuses_what_has_no_frame():
     layer = layers.ShortTimeFourierTransform(6, 2)
     with pytest.raises(ValueError, match=r"`inputs` must have at least 6 samples. Received: shape=\(2, 5\)"):
         layer(np.zeros((2, 5), "float32"))
-    with pytest.raises(ValueError, match=r"`inputs` must be waveforms \(batch, samples\). Received: shape="):
-        layers.ShortTimeFourierTransform(6, 2)(np.zeros((2, 9, 1), "float32"))
+    for layer in (layers.ShortTimeFourierTransform(6, 2), layers.LogMelSpectrogram(), layers.Scalogram()):
+        with pytest.raises(ValueError, match=r"`inputs` must be waveforms \(batch, samples\). Received: shape="):
+            layer(np.zeros((2, 900, 1), "float32"))
 
 
 # ---- log-mel spectrograms ------------------------------------------------------------------------------------------

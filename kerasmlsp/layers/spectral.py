@@ -99,6 +99,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     `log10(sum_k M[k, b] |X[n, k]|^2 + epsilon)` with Hann windows and triangles `M` of height 1, whose edges are
     evenly spaced in `mel(f) = 1127 ln(1 + f / 700)`. Frames are not padded: one second at the default sizes gives 98.
+    They are transformed at the next power of two of samples; a band between two bins of this transform is empty.
 
     Reference: Pilanci, EE269 lecture 16 (2020), "Spectrograms"; Davis and Mermelstein 1980, "Comparison of Parametric
     Representations for Monosyllabic Word Recognition in Continuously Spoken Sentences".
@@ -219,6 +220,7 @@ class Scalogram(keras.layers.Layer):
         self.min_frequency, self.max_frequency = min_frequency, max_frequency
 
     def build(self, input_shape):
+        _check_samples(input_shape, 1)
         frequencies = np.geomspace(self.min_frequency, self.max_frequency or self.sampling_rate / 4, self.num_bands)
         scales = self.cycles * self.sampling_rate / (2 * np.pi * frequencies)
         self.reach = math.ceil(5 * scales[0])
