@@ -201,8 +201,8 @@ def gpt1(
     states = LearnedPosition(window, name="position")(embedding(ids))
     states = layers.Dropout(dropout, name="dropout")(states)
     for i in range(1, num_layers + 1):
-        block = TransformerDecoderBlock(num_heads, 4 * features, window, "gelu", dropout, name=f"block_{i}")
-        states = block(states)
+        block = {"activation": "gelu", "dropout": dropout, "name": f"block_{i}"}
+        states = TransformerDecoderBlock(num_heads, 4 * features, window, **block)(states)
     logits = layers.Identity(dtype="float32", name="logits")(embedding(states, reverse=True))
     return keras.Model(ids, logits, name=name)
 

@@ -227,8 +227,8 @@ def learned_position_transformer(
     states = layers.Dense(features, name="embedding")(signal)
     states = LearnedPosition(max_length, name="position")(states)
     for i in range(1, num_layers + 1):
-        block = TransformerDecoderBlock(num_heads, 2 * features, window, "relu", dropout, True, name=f"block_{i}")
-        states = block(states)
+        block = {"dropout": dropout, "normalize_first": True, "name": f"block_{i}"}
+        states = TransformerDecoderBlock(num_heads, 2 * features, window, **block)(states)
     states = layers.LayerNormalization(name="norm")(states)
     states = layers.Dropout(dropout, name="dropout")(states)
     return keras.Model(signal, layers.Dense(num_outputs, dtype="float32", name="outputs")(states), name=name)

@@ -70,6 +70,7 @@ CASES = {
         + (6 + 10 + 20 + 1) * 6
         + (6 + 1) * 8,
         {"embedding_dim": 6, "units": 10, "attention_units": 7},
+        rate=0.05,
     ),
     # Tokens; encoder and decoder; score; both combined; logits.
     "multiplicative_attention_encoder_decoder": case(
@@ -87,6 +88,7 @@ CASES = {
         + NORM
         + (8 + 1) * 8,
         {"embedding_dim": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 12, "window": 8},
+        steps=150,
         # The bias of a key adds the same to all scores of a query, which changes no weight.
         unmoved=("key/bias",),
         wrong=(({"num_heads": 3}, "`embedding_dim` must be a multiple of `num_heads`"),),
