@@ -18,7 +18,9 @@ def answers_of_keras(path, inputs):
     from kerasmlsp import training
 
     model = training.load_model(path / "model.keras")
-    outputs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())), training=False)
+    given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+    # JAX compiles operation by operation, or a whole model at once, which is faster; TensorFlow need not compile.
+    outputs = model.predict_on_batch(given) if keras.backend.backend() == "jax" else model(given, training=False)
     names = list(outputs) if isinstance(outputs, dict) else None
     flat = [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(outputs)]
     return dict(zip(names, flat, strict=True)) if names else dict(enumerate(flat))
