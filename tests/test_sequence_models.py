@@ -93,24 +93,28 @@ def test_every_recurrent_layer_fits_the_builders(layer):
     assert models.one_to_many(4, 2, 6, **sizes)(SIGNAL[:, 0]).shape == (3, 6, 2)
 
 
+def directions(model):
+    return [model.get_layer(f"recurrent_1_{way}").get_weights() for way in ("forward", "backward")]
+
+
 def test_both_directions_are_those_of_keras():
     model = make("bidirectional_tagger", num_features=4, num_classes=3, layer=keras.layers.SimpleRNN, units=5)
     both = keras.layers.Bidirectional(keras.layers.SimpleRNN(5, return_sequences=True))
     both.build(SIGNAL.shape)
-    both.set_weights(model.get_weights()[:6])
-    inner = keras.Model(model.inputs, model.get_layer("states_1").output)
+    both.set_weights(directions(model)[0] + directions(model)[1])
+    inner = keras.Model(model.input, model.get_layer("states_1").output)
     np.testing.assert_allclose(numpy(inner(SIGNAL)), numpy(both(SIGNAL)), atol=1e-5)
 
 
 def test_the_classifier_sees_both_ends_of_a_signal():
     model = make("bidirectional_classifier", num_features=4, num_classes=3, layer=keras.layers.SimpleRNN, units=5)
-    weights = model.get_weights()
-    kernel, bias = weights[-2:]
+    forward, backward = directions(model)
+    kernel, bias = model.get_layer("probabilities").get_weights()
     padded = SIGNAL * (np.arange(9) < np.array([[9], [4], [1]]))[..., None]
     expected = []
     for row, length in zip(SIGNAL, (9, 4, 1), strict=True):
         ends = []
-        for steps, (w, r, b) in ((row[:length], weights[:3]), (row[:length][::-1], weights[3:6])):
+        for steps, (w, r, b) in ((row[:length], forward), (row[:length][::-1], backward)):
             state = np.zeros(5)
             for x in steps:
                 state = np.tanh(x @ w + state @ r + b)
@@ -135,7 +139,7 @@ def test_a_decoder_goes_on_from_the_state_of_its_encoder():
 
 def test_a_video_classifier_sees_every_frame_by_itself():
     model = make("video_classifier", height=8, width=8, channels=1, num_classes=3, filters=(2, 3), units=4)
-    maps = keras.Model(model.inputs, model.get_layer("pool_2").output)
+    maps = keras.Model(model.input, model.get_layer("pool_2").output)
     clip = RANDOM.random((2, 3, 8, 8, 1)).astype("float32")
     alone = [numpy(maps(clip[:, t : t + 1])) for t in range(3)]
     np.testing.assert_allclose(numpy(maps(clip)), np.concatenate(alone, 1), atol=1e-5)
