@@ -13,6 +13,7 @@ from kerasmlsp.models.frames import (
     frame_tcn,
     frame_transformer,
 )
+from kerasmlsp.models.gestures import gesture_resnet, landmark_mlp, path_cnn, path_gru
 from kerasmlsp.models.language import (
     gpt,
     gru_language_model,
@@ -34,11 +35,15 @@ __all__ = [
     "frame_rnn",
     "frame_tcn",
     "frame_transformer",
+    "gesture_resnet",
     "gpt",
     "gru_language_model",
+    "landmark_mlp",
     "lstm_classifier",
     "lstm_language_model",
     "naive_bayes_ngrams",
+    "path_cnn",
+    "path_gru",
     "simple_rnn_language_model",
     "text_cnn",
     "tonicnet",
