@@ -95,8 +95,8 @@ def _limits(kind, size):
         return persons
     return (
         f"{persons} Pictures are stretched to {size} x {size}. `serving_bytes` reads JPEG, PNG, GIF and BMP as "
-        "TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the command `kerasmlsp "
-        "gesture predict` minds both."
+        "TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the command "
+        "`kerasmlsp gesture predict` minds both."
     )
 
 

@@ -48,7 +48,7 @@ def _parts(model, name):
         there = ", ".join(with_maps) or "it has none"
         raise ValueError(f"`layer` must be one with maps: {there}. Received: layer={name!r}")
     middle, last = model.get_layer(name).output, model.layers[-1]
-    maps_of = keras.Model(model.inputs, middle)
+    maps_of = keras.Model(model.inputs[0], middle)
     if not isinstance(last, keras.layers.Dense):
         whole = keras.Model(middle, model.output)
         return _inference(maps_of), lambda maps: ops.log(ops.maximum(whole(maps, training=False), 1e-12))

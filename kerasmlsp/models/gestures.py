@@ -60,7 +60,7 @@ def _block(inputs, filters, strides, name):
     maps = _images.convolution(maps, filters, 3, f"{name}_2", activation=None)
     skip = inputs
     if strides > 1:
-        skip = layers.AveragePooling2D(padding="same", name=f"{name}_skip_pool")(skip)
+        skip = layers.AveragePooling2D(2, padding="same", name=f"{name}_skip_pool")(skip)
         skip = _images.convolution(skip, filters, 1, f"{name}_skip", activation=None)
     maps = layers.Add(name=f"{name}_add")([maps, skip])
     return layers.Activation("relu", name=f"{name}_relu")(maps)
