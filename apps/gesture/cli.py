@@ -47,7 +47,7 @@ _number = functools.partial(options.field_option, Config)
     type=click.Choice([name for names in ARCHITECTURES.values() for name in names]),
     help="resnet, lenet, efficientnet for images; mlp for landmarks; gru, cnn for histories. Default: the first.",
 )
-@_number("image_size", click.IntRange(min=16), "Height and width to which pictures are stretched.")
+@_number("image_size", click.IntRange(min=16), "Height and width of pictures.", none="the architecture's own")
 @click.option(
     "--rounds", is_flag=True, help="Persons showed all classes in turn: tell them by the numbers of the files."
 )

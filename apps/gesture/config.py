@@ -25,7 +25,7 @@ class Config:
         class_names: File with the name of each class of a CSV of numbers, one in a line; None for the numbers.
         input: One of `INPUTS`, or "auto" to tell by the data.
         architecture: One of those of the input in `ARCHITECTURES`; None for its first.
-        image_size: Height and width of the pictures that the net sees.
+        image_size: Height and width of the pictures that the net sees; None for the architecture's own.
         rounds: Whether persons are told apart by the numbers of the files, see `kerasmlsp.datasets.rounds`.
         group_pattern: Regular expression whose first group in a file's path names the person; None for not.
         seed: Decides every random choice.
@@ -68,7 +68,7 @@ class Config:
     class_names: str | None = None
     input: str = "auto"
     architecture: str | None = None
-    image_size: int = 64
+    image_size: int | None = None
     rounds: bool = False
     group_pattern: str | None = None
     seed: int = 0
@@ -107,10 +107,17 @@ class Config:
             raise ValueError(f"`architecture` must be one of {', '.join(allowed)}. Received: {self.architecture!r}")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"`validation_share` must be in [0, 1). Received: {self.validation_share}")
-        if self.image_size < 16:
-            raise ValueError(f"`image_size` must be at least 16. Received: {self.image_size}")
+        if self.image_size is not None and self.image_size < (
+            least := 32 if self.architecture == "efficientnet" else 16
+        ):
+            raise ValueError(f"`image_size` must be at least {least}. Received: {self.image_size}")
         if self.rounds and self.group_pattern:
             raise ValueError("Give either `--rounds` or `--group-pattern`: both tell the persons apart.")
+
+    @property
+    def size(self):
+        """Height and width of the pictures that the net sees."""
+        return self.image_size or (128 if self.architecture == "efficientnet" else 64)
 
     def architecture_for(self, kind):
         """Returns the architecture for a kind of input.

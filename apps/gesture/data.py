@@ -78,7 +78,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
 
 def _pictures(path, config):
     found = images.read_labelled_images(
-        path, config.image_size, path_column=config.path_column, label_column=config.label_column
+        path, config.size, path_column=config.path_column, label_column=config.label_column
     )
     groups = None
     if config.rounds:
@@ -106,8 +106,7 @@ def _from_tfds(dataset, split, manual_dir, config):
     examples, info = tfds.load_tfds(dataset, split, features=features, manual_dir=manual_dir)
     label = info.features[config.label_column]
     rows = [
-        (images.resize(row["image"], config.image_size), row[config.label_column])
-        for row in examples.as_numpy_iterator()
+        (images.resize(row["image"], config.size), row[config.label_column]) for row in examples.as_numpy_iterator()
     ]
     name = label.int2str if hasattr(label, "int2str") else str
     return Examples("images", np.stack([pixels for pixels, _ in rows]), [name(number) for _, number in rows])

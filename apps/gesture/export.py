@@ -31,7 +31,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     """
     run = Path(run)
     net, config, stored = evaluate.load(run)
-    kind, size = stored["kind"], config.image_size
+    kind, size = stored["kind"], config.size
     functions, track = model.endpoints(net, kind, stored["classes"], size)
     figures = {
         name: run / evaluate.EVALUATION / f"{name}.png"

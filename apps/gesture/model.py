@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from kerasmlsp import augment, interpret, models, training
+from kerasmlsp import augment, imagenet, interpret, models, training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Recipe:
 RECIPES = {
     "resnet": Recipe(epochs=25, learning_rate=2e-3),
     "lenet": Recipe(epochs=40, learning_rate=1e-3),
+    "efficientnet": Recipe(epochs=15, learning_rate=5e-3, weight_decay=0.0),
     "mlp": Recipe(epochs=40, learning_rate=5e-3),
     "gru": Recipe(epochs=30, learning_rate=5e-3),
     "cnn": Recipe(epochs=30, learning_rate=5e-3),
@@ -41,7 +42,8 @@ def build(architecture, config, shape, num_classes):
         num_classes: Number of classes.
 
     Returns:
-        A model whose last layer is the net; pictures have values from 0 to 255.
+        A model whose last layer is the net; pictures have values from 0 to 255. Of EfficientNet-Lite0 the last layer is
+        trained, all before has weights trained on ImageNet.
     """
     if architecture == "mlp":
         return models.landmark_mlp(num_classes, num_landmarks=shape[0])
@@ -54,6 +56,10 @@ def build(architecture, config, shape, num_classes):
     if architecture == "lenet":
         maps = keras.layers.Rescaling(1 / 255, dtype="float32", name="scaled")(maps)
         net = models.lenet5(num_classes, input_shape=shape)
+    elif architecture == "efficientnet":
+        net = imagenet.load_efficientnet_lite0(models.efficientnet_lite0(num_classes, input_shape=shape))
+        for layer in net.layers[:-1]:
+            layer.trainable = False
     else:
         net = models.gesture_resnet(num_classes, input_shape=shape)
     return keras.Model(images, net(maps), name="gesture")
