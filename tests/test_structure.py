@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 # Import name of each folder, as setup.cfg maps them.
 FOLDERS = {"kerasmlsp": "kerasmlsp", "apps": "kerasmlsp.apps", "saved_models": "kerasmlsp.saved_models"}
 # These run on every backend of Keras.
-PORTABLE = ("layers", "models", "augment", "losses", "generation")
+PORTABLE = ("layers", "models", "augment", "losses", "generation", "detection")
 # Knows no builder.
-GENERAL = ("training", "exporting", "generation", "losses", "metrics", "plotting")
+GENERAL = ("training", "exporting", "generation", "losses", "metrics", "plotting", "detection", "imagenet")
 
 
 def sources(folder):
