@@ -35,7 +35,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     functions, track = model.endpoints(net, kind, stored["classes"], size)
     figures = {
         name: run / evaluate.EVALUATION / f"{name}.png"
-        for name in ("confusion_matrix", "reliability_diagram", "mistakes")
+        for name in ("confusion_matrix", "reliability_diagram")
         if (run / evaluate.EVALUATION / f"{name}.png").exists()
     }
     card = {
