@@ -113,14 +113,14 @@ def _from_tfds(dataset, split, manual_dir, config):
 
 
 def _holds_numbers(path, kind):
-    """Whether a file is a CSV of numbers: its first row may be a header, but its second has numbers after the class."""
+    """Whether a file is a CSV of numbers: its first row, or its second after a header, has numbers after the class."""
     if path.is_dir() or path.suffix.lower() not in (".csv", ".txt"):
         return False
     if kind is not None:
         return kind in SHAPES
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
-    return bool(rows) and len(rows[-1]) > 20 and all(map(_is_number, rows[-1][1:]))
+    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in rows)
 
 
 def _is_number(cell):

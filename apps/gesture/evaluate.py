@@ -1,6 +1,7 @@
 """How good a run is on examples that it has not seen."""
 
 import csv
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -58,6 +59,8 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, wo
         if folds:
             raise ValueError("`--folds` takes the data of the run: leave out `--data` and `--dataset`.")
         source = {"dataset": dataset, "manual_dir": manual_dir, "split": "test"}
+        # Nobody has to be told apart where nothing is trained.
+        config = dataclasses.replace(config, rounds=False, group_pattern=None)
         examples = data.read(config, path, **source, kind=stored["kind"])
         if unknown := sorted(set(examples.labels) - set(classes)):
             raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
