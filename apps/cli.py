@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 
 import kerasmlsp
-from kerasmlsp.apps import catalogue, options
+from kerasmlsp.apps import augment, catalogue, options
 from kerasmlsp.apps.chargen import cli as chargen
+from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 
@@ -129,7 +130,15 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, catalogue.models, chargen.chargen, music.music, sentiment.sentiment):
+for command in (
+    doctor,
+    augment.augment,
+    catalogue.models,
+    chargen.chargen,
+    gesture.gesture,
+    music.music,
+    sentiment.sentiment,
+):
     root.add_command(command)
 
 

@@ -6,6 +6,7 @@ costs nothing.
 
 import hashlib
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +213,85 @@ def without(texts, other_texts=()) -> np.ndarray:
 def _normalised(text: str) -> bytes:
     # Digests instead of texts: the reviews need not be held a second time.
     return hashlib.blake2b(" ".join(text.split()).casefold().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def rounds(names, labels) -> np.ndarray:
+    """Tells apart persons of whom each showed the classes in turn, by the numbers in the names of the files.
+
+    In the order of the numbers a new round begins where the class goes back in the order of class names, or where more
+    numbers are missing than there are classes. Somebody who showed everything twice is then two.
+
+    Args:
+        names: Name of each file, with a number in it; the last counts.
+        labels: Class of each.
+
+    Returns:
+        Number of the round of each example, from 0.
+
+    Raises:
+        ValueError: A name has no number, or two files have the same.
+    """
+    numbers = [re.findall(r"\d+", Path(name).stem)[-1:] for name in names]
+    if bare := next((name for name, found in zip(names, numbers, strict=True) if not found), None):
+        raise ValueError(f"`names` must have a number each to tell rounds. Received: {bare!r}")
+    numbers = np.array([int(found[0]) for found in numbers])
+    if len(np.unique(numbers)) < len(numbers):
+        raise ValueError("`names` must have a number of its own each to tell rounds. Received: the same number twice")
+    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    order = np.argsort(numbers)
+    begins = (np.diff(codes[order]) <= 0) | (np.diff(numbers[order]) > len(classes))
+    found = np.empty(len(order), np.int64)
+    found[order] = np.cumsum(np.concatenate([[0], begins]))
+    return found
+
+
+def folds(groups, count: int, seed: int) -> np.ndarray:
+    """Deals groups of examples that belong together, such as those of one person, into folds of about one size.
+
+    Args:
+        groups: Group of each example; `range(examples)` to deal them one by one.
+        count: Folds, at least 2.
+        seed: Decides which; the same seed and groups give the same folds on every machine.
+
+    Returns:
+        Number of the fold of each example, from 0.
+
+    Raises:
+        ValueError: There are fewer groups than folds.
+    """
+    _, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if count < 2 or len(sizes) < count:
+        raise ValueError(f"`count` (--folds) must be from 2 to the {len(sizes)} groups of the data. Received: {count}")
+    place, filled = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        place[group] = np.argmin(filled)
+        filled[place[group]] += sizes[group]
+    return place[codes]
+
+
+def split_groups(labels, groups, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out whole groups of examples that belong together, about `fraction` of the examples.
+
+    Args:
+        labels: Label of each example.
+        groups: Group of each example.
+        fraction: Part that is held out, between 0 and 1.
+        seed: Decides which groups.
+
+    Returns:
+        Indices to train on and indices to validate on, each sorted.
+
+    Raises:
+        ValueError: `fraction` is out of range, or too few groups are left to train on every class.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"`fraction` must be between 0 and 1, both excluded. Received: {fraction!r}")
+    labels, codes = np.asarray(labels), np.unique(np.asarray(groups), return_inverse=True)[1]
+    sizes = np.bincount(codes)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    # At least one group, and then as long as the next brings the share nearer.
+    taken = max(1, int(np.sum(np.cumsum(sizes[order]) - sizes[order] / 2 < fraction * len(codes))))
+    held_out = np.isin(codes, order[:taken])
+    if gone := sorted(set(labels.tolist()) - set(labels[~held_out].tolist())):
+        raise ValueError(f"`groups` must leave every class to train on: hold out less. Received: none of {gone[0]!r}")
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

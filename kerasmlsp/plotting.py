@@ -184,13 +184,52 @@ def _graph(model):
     return boxes, arrows
 
 
-def _label(operation):
-    output = getattr(operation, "output", None) if getattr(operation, "_inbound_nodes", None) else None
-    shape = getattr(output, "shape", None)
-    parameters = sum(int(np.prod(weight.shape)) for weight in getattr(operation, "weights", ()))
-    facts = [
-        type(operation).__name__,
-        "" if shape is None else str(tuple(shape)),
-        f"{parameters:,}" if parameters else "",
-    ]
-    return f"{operation.name}\n" + "  ".join(fact for fact in facts if fact)
+def _label(layer):
+    shape = getattr(layer.output, "shape", None) if layer._inbound_nodes else None
+    facts = [type(layer).__name__, "" if shape is None else str(tuple(shape))]
+    if layer.built and layer.count_params():
+        facts.append(f"{layer.count_params():,}")
+    return f"{layer.name}\n" + "  ".join(filter(None, facts))
+
+
+def contact_sheet(images, path, *, titles=None, columns=None):
+    """Draws images side by side.
+
+    Args:
+        images: uint8 `(images, height, width, 3)`, or a list of such images of any size.
+        path: File to write, PNG.
+        titles: Text above each image.
+        columns: Images in a row; by default about as many as rows.
+    """
+    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
+    figure = _figure(1.6 * columns, (1.9 if titles else 1.6) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for place, image in enumerate(images):
+        grid[place].imshow(image)
+        if titles:
+            grid[place].set_title(titles[place], fontsize=8)
+    figure.savefig(path, format="png", dpi=120)
+
+
+def heat_maps(images, maps, path, *, titles):
+    """Draws images, each beside itself under a heat map of what decided.
+
+    Args:
+        images: List of uint8 `(height, width, 3)`.
+        maps: One map each, values from 0 to 1, of any resolution.
+        path: File to write, PNG.
+        titles: Text above each pair.
+    """
+    figure = _figure(4.4, 2.4 * len(images))
+    for row, (image, heat, title) in enumerate(zip(images, maps, titles, strict=True)):
+        plain, under = figure.add_subplot(len(images), 2, 2 * row + 1), figure.add_subplot(len(images), 2, 2 * row + 2)
+        extent = (0, image.shape[1], image.shape[0], 0)
+        for axes in (plain, under):
+            axes.imshow(image, extent=extent)
+            axes.set_axis_off()
+        under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
+        plain.set_title(title, fontsize=9, loc="left")
+    figure.savefig(path, format="png", dpi=120)

@@ -1,8 +1,9 @@
-"""Augmentation layers: off at inference, seeded, serialisable."""
+"""Augmentation layers for texts: off at inference, seeded, serialisable."""
 
 import keras
 import numpy as np
 import pytest
+import test_augment_images
 
 from kerasmlsp import augment
 
@@ -32,7 +33,7 @@ def ids():
 
 
 def test_every_layer_has_a_case():
-    assert set(CASES) | SIGNALS == set(augment.__all__)
+    assert {*CASES, *SIGNALS, *test_augment_images.CASES} == set(augment.__all__)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -161,3 +161,48 @@ def test_split_indices_in_blocks_keeps_neighbours_together():
     assert np.sum(labels[held_out] == "a") == 20
     assert 2 <= np.sum(np.diff(held_out) > 1) + 1 <= 8
     assert not np.array_equal(held_out, datasets.split_indices(labels, 0.1, seed=2, blocks=4)[1])
+
+
+def test_rounds_begin_where_the_class_goes_back_or_numbers_are_missing():
+    names = ["b/IMG_12.jpg", "a/IMG_11.jpg", "c/IMG_13.jpg", "b/IMG_15.jpg", "c/x9_IMG_16.jpg", "c/IMG_40.jpg"]
+    labels = ["b", "a", "c", "b", "c", "c"]
+    assert datasets.rounds(names, labels).tolist() == [0, 0, 0, 1, 1, 2]
+    # Not the class alone: somebody may have left classes out before another did.
+    assert datasets.rounds(["1", "9"], ["a", "b"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [(["a/one.jpg", "b/2.jpg"], "'a/one.jpg'"), (["a/1.jpg", "b/01.jpg"], "twice")]
+)
+def test_rounds_need_a_number_of_each_file(names, told):
+    with pytest.raises(ValueError, match=told):
+        datasets.rounds(names, ["a", "b"])
+
+
+def test_folds_keep_groups_whole_and_are_of_one_size():
+    groups = np.repeat(np.arange(50), np.random.default_rng(0).integers(1, 11, 50))
+    found = datasets.folds(groups, 5, seed=0)
+    assert all(len(set(found[groups == group])) == 1 for group in range(50))
+    sizes = np.bincount(found)
+    assert len(sizes) == 5 and sizes.max() - sizes.min() <= 10
+    assert np.array_equal(found, datasets.folds(groups, 5, seed=0))
+    assert not np.array_equal(found, datasets.folds(groups, 5, seed=1))
+    assert np.bincount(datasets.folds(range(10), 3, seed=0)).tolist() == [4, 3, 3]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_there_are_at_least_two_folds_and_as_many_groups(count):
+    with pytest.raises(ValueError, match=f"from 2 to the 3 groups of the data. Received: {count}"):
+        datasets.folds(["a", "a", "b", "c"], count, seed=0)
+
+
+def test_split_groups_holds_out_whole_groups():
+    groups = np.repeat(np.arange(40), 5)
+    labels = np.tile(np.arange(5), 40)
+    train, held_out = datasets.split_groups(labels, groups, 0.2, seed=3)
+    assert len(held_out) == 40 and sorted([*train, *held_out]) == list(range(200))
+    assert not set(groups[train]) & set(groups[held_out])
+    with pytest.raises(ValueError, match="must leave every class to train on"):
+        datasets.split_groups(["a", "b"], [0, 1], 0.5, seed=0)
+    with pytest.raises(ValueError, match="`fraction` must be between 0 and 1"):
+        datasets.split_groups(labels, groups, 1.0, seed=0)

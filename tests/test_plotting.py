@@ -34,6 +34,14 @@ FIGURES = {
     ),
     "long text": lambda path: plotting.token_weights(["word"] * 73, np.linspace(0, 1, 73), path),
     "no weight": lambda path: plotting.token_weights(["word"], [0.0], path),
+    "contact_sheet": lambda path: plotting.contact_sheet(np.zeros((5, 8, 9, 3), np.uint8), path, titles=list("abcde")),
+    "one picture": lambda path: plotting.contact_sheet([np.zeros((8, 9, 3), np.uint8)], path, columns=1),
+    "heat_maps": lambda path: plotting.heat_maps(
+        [np.zeros((40, 30, 3), np.uint8), np.ones((9, 9, 3), np.uint8)],
+        [np.eye(4), np.zeros((2, 2))],
+        path,
+        titles=["one", "two"],
+    ),
 }
 
 

@@ -6,8 +6,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasmlsp.apps import cli
 
@@ -22,16 +24,29 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A user's folder: the shipped saved models, and reviews and plays of their own."""
+    """A user's folder: the shipped saved models, and reviews, plays and pictures of their own."""
     path = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "saved_models", path / "saved_models")
     (path / "plays.txt").write_text("ROMEO:\nIs the day so young?\n\nBENVOLIO:\nBut new struck nine.\n\n" * 90)
+    write_pictures(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
         with open(path / name, "w", newline="") as file:
             csv.writer(file).writerows([rows[0], *part])
     return path
+
+
+def write_pictures(path):
+    """Bright squares and bars in place of photographs of hands, and the drawing of a hand."""
+    random = np.random.default_rng(0)
+    for number in range(24):
+        pixels = random.integers(0, 90, (64, 64, 3)).astype(np.uint8)
+        pixels[20:44, 20 : 44 if number % 2 else 28] = 220
+        file = path / "photos" / ("square" if number % 2 else "bar") / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    shutil.copy(ROOT / "docs/hand.jpg", path)
 
 
 def test_commands(folder, monkeypatch):

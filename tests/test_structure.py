@@ -12,7 +12,18 @@ FOLDERS = {"kerasmlsp": "kerasmlsp", "apps": "kerasmlsp.apps", "saved_models": "
 # These run on every backend of Keras.
 PORTABLE = ("layers", "models", "augment", "losses", "generation", "detection")
 # Knows no builder.
-GENERAL = ("training", "exporting", "generation", "losses", "metrics", "plotting", "detection", "imagenet")
+GENERAL = (
+    "training",
+    "exporting",
+    "generation",
+    "losses",
+    "metrics",
+    "plotting",
+    "detection",
+    "imagenet",
+    "images",
+    "interpret",
+)
 
 
 def sources(folder):

@@ -1,11 +1,17 @@
 """The catalogue of data-augmentation layers; all are off at inference, seeded and serialisable."""
 
 from kerasmlsp.augment.audio import AdditiveNoise, RandomGain, RandomTimeShift, SpecAugment
+from kerasmlsp.augment.image import CutMix, ImageAugmentation, MixUp, RandAugment, RandomAffine
 from kerasmlsp.augment.motion import RandomAxisRotation, RandomScaling, TimeWarp
 from kerasmlsp.augment.text import TokenDropout
 
 __all__ = [
     "AdditiveNoise",
+    "CutMix",
+    "ImageAugmentation",
+    "MixUp",
+    "RandAugment",
+    "RandomAffine",
     "RandomAxisRotation",
     "RandomGain",
     "RandomScaling",

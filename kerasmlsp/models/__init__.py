@@ -39,6 +39,7 @@ from kerasmlsp.models.generative import (
     dcgan_generator,
     wasserstein_gan,
 )
+from kerasmlsp.models.gestures import gesture_resnet, landmark_mlp, path_cnn, path_gru
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
 from kerasmlsp.models.language import gpt, gpt1, gru_language_model, lstm_language_model, simple_rnn_language_model
 from kerasmlsp.models.motion import motion_cnn, motion_dense
@@ -115,12 +116,14 @@ __all__ = [
     "frame_rnn",
     "frame_tcn",
     "frame_transformer",
+    "gesture_resnet",
     "gpt",
     "gpt1",
     "graph_lstm",
     "gru_language_model",
     "hopfield_network",
     "image_captioner",
+    "landmark_mlp",
     "learned_position_transformer",
     "lenet5",
     "logistic_regression",
@@ -136,6 +139,8 @@ __all__ = [
     "multiplicative_attention_encoder_decoder",
     "naive_bayes_ngrams",
     "one_to_many",
+    "path_cnn",
+    "path_gru",
     "pixelcnn",
     "plain18",
     "plain20",

@@ -1,0 +1,70 @@
+"""`kerasmlsp augment`: look at what augmentation makes of a picture before training on it."""
+
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+
+_SHARE = click.FloatRange(0, 1, max_open=True)
+
+
+@click.group()
+def augment():
+    """Look at what augmentation makes of a picture.
+
+    \b
+    kerasmlsp augment preview hand.jpg --output sheet.png --rotation 30
+    """
+
+
+def _share(name, default, text):
+    return click.option(name, type=_SHARE, default=default, show_default=True, help=text)
+
+
+@augment.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="SHEET.png", help="File to write.")
+@click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True, help="Changed pictures to show.")
+@click.option("--rotation", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Degrees.")
+@_share("--zoom", 0.15, "Growing or shrinking.")
+@_share("--crop", 0.0, "Cut off.")
+@_share("--shift", 0.1, "Shift.")
+@_share("--shear", 0.0, "Shear.")
+@click.option(
+    "--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), default="none", show_default=True
+)
+@_share("--brightness", 0.2, "Change of brightness.")
+@_share("--contrast", 0.3, "Change of contrast.")
+@_share("--saturation", 0.4, "Change of saturation.")
+@click.option(
+    "--noise", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Standard deviation, of 255."
+)
+@_share("--erasing", 0.0, "Probability of an erased rectangle.")
+@click.option(
+    "--rand-augment", type=click.FloatRange(0, 1), metavar="MAGNITUDE", help="RandAugment in place of all that."
+)
+@options.seed_option
+def preview(image, output, count, flip, rand_augment, seed, **strengths):
+    """Draw a contact sheet: the picture, and what training would see of it.
+
+    \b
+    kerasmlsp augment preview hand.jpg --output sheet.png --flip horizontal
+    kerasmlsp augment preview hand.jpg --output sheet.png --rand-augment 0.5
+    """
+    from kerasmlsp import files, images
+
+    picture = images.read_image(image)
+    with options.quiet_imports():
+        import keras
+        import numpy as np
+
+        from kerasmlsp import augment, plotting
+    if rand_augment is not None:
+        layer = augment.RandAugment(magnitude=rand_augment, seed=seed)
+    else:
+        layer = augment.ImageAugmentation(flip=None if flip == "none" else flip, seed=seed, **strengths)
+    batch = np.repeat(picture[None], count, axis=0)
+    changed = np.clip(keras.ops.convert_to_numpy(layer(batch, training=True)).round(), 0, 255).astype(np.uint8)
+    files.write_atomically(output, lambda place: plotting.contact_sheet([picture, *changed], place))
+    options.print_results({"output": str(output), "pictures": count + 1})

@@ -1,0 +1,224 @@
+"""The commands of the gesture application."""
+
+import functools
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+from kerasmlsp.apps.gesture.config import ARCHITECTURES, INPUTS, Config
+
+RUNS = Path("runs/gesture")
+_SHARE = click.FloatRange(0, 1, max_open=True)
+
+
+@click.group()
+def gesture():
+    """Tell which hand sign a picture shows, or landmarks of a hand, or a movement.
+
+    \b
+    kerasmlsp gesture predict hand.jpg
+    kerasmlsp gesture train --data photos --run mine
+    kerasmlsp gesture evaluate --run mine --folds 5
+    kerasmlsp gesture export --run mine
+    """
+
+
+_number = functools.partial(options.field_option, Config)
+
+
+@gesture.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Folder with one subfolder of pictures per class, table of paths and labels, or CSV of numbers.",
+)
+@options.dataset_option
+@options.manual_dir_option
+@_number("path_column", str, "Column of a table that holds the paths.")
+@options.label_column_option
+@click.option(
+    "--class-names", type=click.Path(path_type=Path), metavar="FILE", help="Names of numbered classes, by line."
+)
+@click.option("--input", type=click.Choice(["auto", *INPUTS]), default="auto", show_default=True, help="What data are.")
+@click.option(
+    "--architecture",
+    type=click.Choice([name for names in ARCHITECTURES.values() for name in names]),
+    help="resnet, lenet, efficientnet for images; mlp for landmarks; gru, cnn for histories. Default: the first.",
+)
+@_number("image_size", click.IntRange(min=16), "Height and width of pictures.", none="the architecture's own")
+@click.option(
+    "--rounds", is_flag=True, help="Persons showed all classes in turn: tell them by the numbers of the files."
+)
+@click.option("--group-pattern", metavar="REGEX", help="Tell persons by the first group of this in the file's path.")
+@options.run_option
+@options.resume_option
+@options.seed_option
+@_number("epochs", click.IntRange(min=1), "Epochs.", none="the architecture's own")
+@_number("batch_size", click.IntRange(min=1), "Examples in a batch.")
+@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own")
+@options.schedule_option
+@_number("warmup", _SHARE, "Share of the steps in which the learning rate rises.")
+@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
+@_number("ema", _SHARE, "Momentum of a moving average of the weights; 0 for none.")
+@_number("label_smoothing", _SHARE, "Share of the target that all classes get alike.")
+@_number("rotation", click.FloatRange(min=0), "Turn pictures by up to so many degrees.")
+@_number("zoom", _SHARE, "Let things grow or shrink by up to this share.")
+@_number("crop", _SHARE, "Cut off up to this share.")
+@_number("shift", _SHARE, "Shift by up to this share.")
+@click.option(
+    "--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), default="none", show_default=True
+)
+@_number("brightness", _SHARE, "Change brightness by up to this share.")
+@_number("contrast", _SHARE, "Change contrast by up to this share.")
+@_number("saturation", _SHARE, "Change saturation by up to this share.")
+@_number("noise", click.FloatRange(min=0), "Standard deviation of noise, of 255.")
+@_number("erasing", _SHARE, "Probability that a rectangle is erased.")
+@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
+@click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
+@_number("validation_share", _SHARE, "Share held out to select the epoch; 0 to train on all and keep the last.")
+@_number("holdout_blocks", click.IntRange(min=0), "Hold out so many runs of neighbours a class; 0 for single examples.")
+@options.precision_option
+@options.jit_option
+@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
+@options.deterministic_option
+@options.json_option
+@click.pass_context
+def train(context, run, resume, as_json, **values):
+    """Train on your own pictures or numbers, or on a data set of TensorFlow Datasets.
+
+    \b
+    kerasmlsp gesture train --data photos --run mine
+    kerasmlsp gesture train --data sign_digits --rounds --run digits
+    kerasmlsp gesture train --data keypoint.csv --class-names names.txt --run hands
+    kerasmlsp gesture train --dataset rock_paper_scissors --run rps
+    kerasmlsp gesture train --run mine --resume
+    """
+    folder = RUNS / run
+    config = options.configuration(context, Config, folder if resume else None, values)
+    with options.quiet_imports():
+        from kerasmlsp.apps.gesture import train as app
+    with options.resumable("gesture", run):
+        result = app.train(config, folder, resume=resume)
+    options.print_results(result, as_json)
+    click.echo(f"Next: kerasmlsp gesture evaluate --run {run} --folds 5", err=True)
+
+
+@gesture.command()
+@options.run_option
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Labelled examples to measure on; default those that the run held out.",
+)
+@options.dataset_option
+@options.manual_dir_option
+@click.option(
+    "--folds", type=click.IntRange(min=2), help="Cross-validate on the data of the run; persons stay together."
+)
+@click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
+@options.json_option
+def evaluate(run, data, dataset, manual_dir, folds, worst, as_json):
+    """Measure a run on examples that it has not seen.
+
+    \b
+    kerasmlsp gesture evaluate --run mine --data test
+    kerasmlsp gesture evaluate --run mine --folds 5
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.gesture import evaluate as app
+    try:
+        result = app.evaluate(RUNS / run, data, dataset=dataset, manual_dir=manual_dir, folds=folds or 0, worst=worst)
+    except KeyboardInterrupt:
+        again = f"Go on with: kerasmlsp gesture evaluate --run {run} --folds {folds}" if folds else ""
+        raise KeyboardInterrupt(again) from None
+    options.print_results(result if as_json else _shown_report(result), as_json)
+
+
+@gesture.command()
+@options.run_option
+@options.models_option
+@options.data_note_option
+@options.licence_option
+@options.json_option
+def export(run, models, data_note, licence, as_json):
+    """Make a saved model of a run: picture or numbers in, label out.
+
+    \b
+    kerasmlsp gesture export --run mine
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.gesture import export as app
+    path = app.export(RUNS / run, models, licence=licence, data=data_note)
+    options.print_results({"exported": str(path)}, as_json)
+
+
+@gesture.command()
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
+)
+@click.option("--explain", is_flag=True, help="Draw what in the picture decided (Grad-CAM).")
+@click.option("--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Where; default grad_cam.png.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write all probabilities there.")
+@options.models_option
+@options.version_option
+@options.json_option
+def predict(sources, explain, figure, output, models, version, as_json):
+    """Classify pictures, folders of pictures, or a picture on stdin; or the rows of a CSV of numbers.
+
+    \b
+    kerasmlsp gesture predict hand.jpg
+    kerasmlsp gesture predict photos --output labels.csv
+    kerasmlsp gesture predict - < hand.jpg
+    kerasmlsp gesture predict hand.jpg --explain --figure why.png
+    """
+    with options.quiet_imports():
+        from kerasmlsp import loading
+        from kerasmlsp.apps.gesture import predict as app
+
+        model = loading.load(loading.find("gesture", version, models))
+    rows, problems = _answers(app, model, sources, (figure or Path("grad_cam.png")) if explain or figure else None)
+    if output:
+        app.write_table(rows, problems, output)
+    if not as_json:
+        shown = [{"label": row["label"], "confidence": row["confidence"], "file": row["file"]} for row in rows]
+        options.print_results(shown, as_json)
+    else:
+        options.print_results([*({k: v for k, v in row.items() if k != "heat"} for row in rows), *problems], as_json)
+    for problem in problems:
+        click.echo(f"Left out: {problem['problem']}", err=True)
+
+
+def _answers(app, model, sources, figure):
+    if app.kind(model) != "images":
+        if figure:
+            raise ValueError("`--explain` is for pictures, and this saved model takes numbers.")
+        rows = [(f"{path}:{number}", row) for path in sources for number, row in enumerate(app.rows_of(model, path), 1)]
+        return app.predict_numbers(model, [row for _, row in rows], [name for name, _ in rows]), []
+    from kerasmlsp.apps.gesture import data
+
+    files = [app.from_stdin() if path == "-" else path for path in data.picture_files(sources)]
+    rows, problems = app.predict_pictures(model, files, explain=bool(figure))
+    if not rows:
+        raise ValueError(problems[0]["problem"])
+    if figure:
+        app.draw(rows, files, figure)
+    return rows, problems
+
+
+def _shown_report(result):
+    rows = [
+        {"measure": name.replace("_", " "), "value": f"{each['value']:.4f} ({each['low']:.4f} to {each['high']:.4f})"}
+        for name, each in result["metrics"].items()
+    ]
+    classes = [{"class": name, **each} for name, each in result["classes"].items()]
+    folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
+    return {
+        "measured on": f"{result['examples']} examples: {result['on']}",
+        "measures, with 95 % intervals": rows,
+        **folds,
+        "classes": classes,
+        "files": result["files"],
+    }

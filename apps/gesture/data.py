@@ -1,0 +1,242 @@
+"""Pictures of hands, landmarks and paths from files or TensorFlow Datasets, as arrays and batches."""
+
+import csv
+import dataclasses
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import batching, datasets, images, tables, tfds
+from kerasmlsp.files import existing
+
+log = logging.getLogger("kerasmlsp")
+
+SHAPES = {"landmarks": (21, 2), "history": (16, 2)}
+"""Of one example of a CSV of numbers: points, and x and y of each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Examples in memory.
+
+    Args:
+        kind: "images", "landmarks" or "history".
+        inputs: uint8 `(examples, size, size, 3)`, or float32 `(examples, points, 2)`.
+        labels: Class of each, as text.
+        groups: Person of each, `(examples,)`; None where that is not known.
+        unreadable: Number of files that were left out.
+    """
+
+    kind: str
+    inputs: np.ndarray
+    labels: list
+    groups: np.ndarray | None = None
+    unreadable: int = 0
+
+    def fingerprint(self):
+        return datasets.fingerprint(self.inputs, self.labels)
+
+    def taken(self, indices):
+        """Returns some of the examples."""
+        groups = None if self.groups is None else self.groups[indices]
+        return Examples(self.kind, self.inputs[indices], [self.labels[i] for i in indices], groups)
+
+
+def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kind=None):
+    """Reads labelled examples.
+
+    Args:
+        config: The run's configuration, which says how to read.
+        path: Folder, table or CSV of numbers.
+        dataset: Name in TensorFlow Datasets.
+        manual_dir: Folder with the original files of `dataset`.
+        split: Which part of `dataset`.
+        kind: What the examples must be; None for what the configuration says.
+
+    Raises:
+        FileNotFoundError: A file or folder is not there.
+        ValueError: Neither or both of `path` and `dataset` are given, or the data cannot be used.
+    """
+    if (path is None) == (dataset is None):
+        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
+    kind = kind or (None if config.input == "auto" else config.input)
+    if dataset is not None:
+        found = _from_tfds(dataset, split, manual_dir, config)
+    else:
+        path = existing(path)
+        found = _numbers(path, config, kind) if _holds_numbers(path, kind) else _pictures(path, config)
+    if kind not in (None, found.kind):
+        raise ValueError(
+            f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
+        )
+    if len(set(found.labels)) < 2:
+        raise ValueError(f"The data must hold at least two classes. Received: {path or dataset}, which has one")
+    return found
+
+
+def _pictures(path, config):
+    found = images.read_labelled_images(
+        path, config.size, path_column=config.path_column, label_column=config.label_column
+    )
+    groups = None
+    if config.rounds:
+        groups = datasets.rounds(found.names, found.labels)
+    elif config.group_pattern:
+        groups = _groups(found.names, config.group_pattern)
+    return Examples("images", found.pixels, found.labels, groups, len(found.unreadable))
+
+
+def _groups(names, pattern):
+    try:
+        matches = [re.search(pattern, name) for name in names]
+    except re.error as error:
+        raise ValueError(f"`--group-pattern` must be a regular expression ({error}). Received: {pattern!r}") from error
+    without = next((name for name, match in zip(names, matches, strict=True) if not (match and match.groups())), None)
+    if without is not None:
+        raise ValueError(
+            f"`--group-pattern` must match every path and have a group (...). Received: {pattern!r} for {without}"
+        )
+    return np.unique([match[1] for match in matches], return_inverse=True)[1]
+
+
+def _from_tfds(dataset, split, manual_dir, config):
+    features = ("image", config.label_column)
+    examples, info = tfds.load_tfds(dataset, split, features=features, manual_dir=manual_dir)
+    label = info.features[config.label_column]
+    rows = [
+        (images.resize(row["image"], config.size), row[config.label_column]) for row in examples.as_numpy_iterator()
+    ]
+    name = label.int2str if hasattr(label, "int2str") else str
+    return Examples("images", np.stack([pixels for pixels, _ in rows]), [name(number) for _, number in rows])
+
+
+def _holds_numbers(path, kind):
+    """Whether a file is a CSV of numbers: its first row, or its second after a header, has numbers after the class."""
+    if path.is_dir() or path.suffix.lower() not in (".csv", ".txt"):
+        return False
+    if kind is not None:
+        return kind in SHAPES
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
+    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in rows)
+
+
+def _is_number(cell):
+    try:
+        return bool(np.isfinite(float(cell)))
+    except ValueError:
+        return False
+
+
+def _numbers(path, config, kind):
+    labels, values = read_numbers(path, kind)
+    names = labels
+    if config.class_names:
+        listed = [line.strip() for line in tables.read_text(existing(config.class_names, "class_names")).splitlines()]
+        named = {str(number): name for number, name in enumerate(listed) if name}
+        if unknown := sorted(set(labels) - set(named)):
+            raise ValueError(f"`--class-names` must name every class. Received: no name for {unknown[0]!r}")
+        names = [named[label] for label in labels]
+    kind = next(kind for kind, shape in SHAPES.items() if shape == values.shape[1:])
+    return Examples(kind, values, names)
+
+
+def read_numbers(path, kind=None, *, labelled=True):
+    """Reads a CSV with one example a row: the class, then x and y of each point. A header is left out.
+
+    Args:
+        path: The file.
+        kind: "landmarks", "history", or None to tell by the number of columns.
+        labelled: Whether every row must have a class; otherwise the file may be without.
+
+    Returns:
+        The classes as text (None where there are none), and float32 `(rows, points, 2)`.
+
+    Raises:
+        ValueError: A row has another number of cells, or one that is no number.
+    """
+    rows = [row for row in csv.reader(tables.read_text(path).splitlines()) if row]
+    if rows and not all(map(_is_number, rows[0][1:])):
+        rows = rows[1:]
+    if not rows:
+        raise ValueError(f"`path` must hold rows of numbers. Received: {path}, which holds none")
+    wanted = {2 * points: name for name, (points, _) in SHAPES.items() if kind in (None, name)}
+    cells = len(rows[0])
+    numbers = cells - 1 if cells - 1 in wanted else cells
+    if numbers not in wanted or (labelled and numbers == cells):
+        counts = " or ".join(f"{count} numbers ({name})" for count, name in wanted.items())
+        raise ValueError(f"`path` must have the class and {counts} in a row. Received: {path}, which has {cells} cells")
+    for place, row in enumerate(rows, 1):
+        if len(row) != cells or not all(map(_is_number, row[cells - numbers :])):
+            raise ValueError(f"Row {place} of {path} must have {numbers} numbers{' after the class' * labelled}.")
+    values = np.array([row[cells - numbers :] for row in rows], "float32")
+    labels = [row[0].strip() for row in rows] if numbers < cells else None
+    return labels, values.reshape(len(rows), *SHAPES[wanted[numbers]])
+
+
+def split(examples, config):
+    """Returns the indices to train on and those that are held out, none of them where the share is 0."""
+    if not config.validation_share:
+        return np.arange(len(examples.labels)), np.arange(0)
+    if examples.groups is not None:
+        return datasets.split_groups(examples.labels, examples.groups, config.validation_share, config.seed)
+    return datasets.split_indices(examples.labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
+
+
+def folds(examples, count, config):
+    """Deals the examples into folds: by person where that is known, else by class in runs of neighbours or singly.
+
+    Returns:
+        Number of the fold of each example.
+    """
+    if examples.groups is not None:
+        return datasets.folds(examples.groups, count, config.seed)
+    groups = np.arange(len(examples.labels))
+    if config.holdout_blocks:
+        codes = np.unique(examples.labels, return_inverse=True)[1]
+        for code in range(codes.max() + 1):
+            here = np.flatnonzero(codes == code)
+            parts = np.array_split(here, config.holdout_blocks * count)
+            for part in parts:
+                groups[part] = part[0] if len(part) else 0
+    return datasets.folds(groups, count, config.seed)
+
+
+def training_batches(examples, targets, config, *, drop_remainder=False):
+    """Returns `Batches` of inputs and one-hot targets whose order follows from seed and epoch."""
+    order = batching.shuffled(len(targets), config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
+    return batching.Batches(order, loader(examples.inputs, targets))
+
+
+def loader(inputs, targets):
+    """Returns the function from example indices to inputs and targets."""
+    import tensorflow as tf
+
+    inputs, targets = tf.constant(inputs), tf.constant(targets)
+
+    def load(indices, key=None):
+        return tf.gather(inputs, indices), tf.gather(targets, indices)
+
+    return load
+
+
+def dataset(examples, targets, batch_size=256):
+    """Returns a `tf.data.Dataset` of all examples in their order."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((examples.inputs, targets)).batch(batch_size).prefetch(2)
+
+
+def one_hot(labels, classes):
+    """Returns targets `(examples, classes)`, float32."""
+    return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]
+
+
+def picture_files(paths):
+    """Returns the files of a list of files and folders, in order; "-" stays, for the bytes on stdin."""
+    found = []
+    for path in map(str, paths):
+        found += images.list_images(path) if path != "-" and Path(path).is_dir() else [path]
+    return found

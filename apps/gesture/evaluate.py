@@ -1,0 +1,167 @@
+"""How good a run is on examples that it has not seen."""
+
+import csv
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import metrics, plotting, training
+from kerasmlsp.apps.gesture import data
+from kerasmlsp.apps.gesture import train as app
+from kerasmlsp.apps.gesture.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+EVALUATION, FOLDS = "evaluation", "folds"
+
+
+def load(run: Path):
+    """Loads a finished run.
+
+    Returns:
+        The model, the configuration, and all that is stored with it.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or a file of it is damaged.
+    """
+    config, stored = training.configuration(run, Config)
+    return training.load_model(Path(run) / training.MODEL), config, stored
+
+
+def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, worst=50):
+    """Measures a run and writes figures and the worst mistakes to its folder `evaluation`.
+
+    Args:
+        run: Folder of a finished run.
+        path: Folder, table or CSV of labelled examples.
+        dataset: Name in TensorFlow Datasets, whose split "test" is read.
+        manual_dir: Folder with the original files of `dataset`.
+        folds: With neither `path` nor `dataset`: 0 measures on the examples that the run held out, which also selected
+            its epoch; a number measures the recipe by cross-validation on the data of the run, each fold by a net
+            trained on the others to its last epoch. Persons stay together.
+        worst: Number of mistakes to write, the surest first.
+
+    Returns:
+        Dict of `on`, what it was measured on, `metrics` (each with its 95 % interval), the accuracy of each class and
+        fold, and the files written.
+
+    Raises:
+        ValueError: A label is not among those the run was trained on, or there is nothing to measure on.
+    """
+    run = Path(run)
+    model, config, stored = load(run)
+    classes = stored["classes"]
+    if path is not None or dataset is not None:
+        if folds:
+            raise ValueError("`--folds` takes the data of the run: leave out `--data` and `--dataset`.")
+        source = {"dataset": dataset, "manual_dir": manual_dir, "split": "test"}
+        # Nobody has to be told apart where nothing is trained.
+        config = dataclasses.replace(config, rounds=False, group_pattern=None)
+        examples = data.read(config, path, **source, kind=stored["kind"])
+        if unknown := sorted(set(examples.labels) - set(classes)):
+            raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
+        result, probabilities = {"on": "data given"}, predict(model, examples)
+    else:
+        examples = _own(run, config, stored)
+        if folds:
+            probabilities, shares = _cross_validated(run, examples, classes, config, folds)
+            held = "persons" if examples.groups is not None else _drawn(config)
+            result = {"on": f"{folds} folds, {held} held out", "folds": shares}
+        else:
+            examples = examples.taken(_held_out(examples, config))
+            result, probabilities = {"on": "held-out examples, which selected the epoch"}, predict(model, examples)
+    return _report(run / EVALUATION, result, examples, probabilities, classes, worst)
+
+
+def _own(run, config, stored):
+    examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    if examples.fingerprint() != stored["fingerprint"]:
+        raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
+    return examples
+
+
+def _held_out(examples, config):
+    held_out = data.split(examples, config)[1]
+    if not len(held_out):
+        raise ValueError("The run held out nothing: give examples with `--data`, or cross-validate with `--folds 5`.")
+    return held_out
+
+
+def _drawn(config):
+    return "runs of neighbours" if config.holdout_blocks else "single examples"
+
+
+def _cross_validated(run, examples, classes, config, count):
+    """Probabilities of every example by the net that was not trained on its fold, and the accuracy of each fold."""
+    fold_of = data.folds(examples, count, config)
+    probabilities, shares = np.empty((len(fold_of), len(classes)), "float32"), []
+    numbers = np.searchsorted(classes, examples.labels)
+    for fold in range(count):
+        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        rest = examples.taken(outside)
+        if missing := sorted(set(classes) - set(rest.labels)):
+            raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
+        log.info("Fold %d of %d.", fold + 1, count)
+        # What is there is gone on with, so that a long measurement may be broken off.
+        net = app.fit(rest, None, classes, config, run / FOLDS / f"{count}-{fold + 1}", resume=True)
+        probabilities[inside] = predict(net, examples.taken(inside))
+        shares.append(metrics.accuracy(numbers[inside], probabilities[inside]))
+    return probabilities, shares
+
+
+def predict(model, examples, batch_size=256):
+    """Returns class probabilities `(examples, classes)`."""
+    return model.predict(examples.inputs, batch_size=batch_size, verbose=0)
+
+
+def _report(folder, result, examples, probabilities, classes, worst):
+    numbers = np.searchsorted(classes, examples.labels)
+    measures = {
+        "accuracy": metrics.accuracy,
+        "macro_f1": metrics.macro_f1,
+        "calibration_error": metrics.calibration_error,
+    }
+    right = np.argmax(probabilities, axis=1) == numbers
+    result |= {
+        "kind": examples.kind,
+        "examples": len(numbers),
+        "unreadable": examples.unreadable,
+        "fingerprint": examples.fingerprint(),
+        "metrics": {name: metrics.with_interval(each, numbers, probabilities) for name, each in measures.items()},
+        "classes": {
+            name: {"examples": int(np.sum(numbers == k)), "right": int(np.sum(right[numbers == k]))}
+            for k, name in enumerate(classes)
+        },
+    }
+    folder.mkdir(exist_ok=True)
+    matrix, reliability = metrics.confusion(numbers, probabilities), metrics.reliability(numbers, probabilities)
+    drawings = {
+        "confusion_matrix.png": lambda path: plotting.confusion_matrix(matrix, classes, path),
+        "reliability_diagram.png": lambda path: plotting.reliability_diagram(*reliability, path),
+    }
+    wrong = np.flatnonzero(~right)
+    wrong = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:worst]
+    if examples.kind == "images" and len(wrong):
+        titles = [f"{examples.labels[i]}, not {classes[probabilities[i].argmax()]}" for i in wrong[:25]]
+        drawings["mistakes.png"] = lambda path: plotting.contact_sheet(examples.inputs[wrong[:25]], path, titles=titles)
+    for name, draw in drawings.items():
+        training.write_atomically(folder / name, draw)
+    _write_mistakes(folder / "mistakes.csv", wrong, examples.labels, probabilities, classes)
+    target = folder / "metrics.json"
+    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    return {**result, "files": [str(folder / name) for name in ("metrics.json", *drawings, "mistakes.csv")]}
+
+
+def _write_mistakes(path, wrong, labels, probabilities, classes):
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["example", "label", "predicted", "confidence"])
+            for i in wrong:
+                writer.writerow([i, labels[i], classes[probabilities[i].argmax()], f"{probabilities[i].max():.4f}"])
+
+    training.write_atomically(path, write)

@@ -1,0 +1,114 @@
+"""From a run to a saved model."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import exporting, files, training
+from kerasmlsp.apps.gesture import evaluate, model
+from kerasmlsp.apps.gesture.train import NET
+
+TITLES = {"images": "Hand signs in pictures", "landmarks": "Hand signs by landmarks", "history": "Gestures by movement"}
+
+
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title=None):
+    """Exports a run as the next version of the saved model `gesture`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    """
+    run = Path(run)
+    net, config, stored = evaluate.load(run)
+    kind, size = stored["kind"], config.size
+    functions, track = model.endpoints(net, kind, stored["classes"], size)
+    figures = {
+        name: run / evaluate.EVALUATION / f"{name}.png"
+        for name in ("confusion_matrix", "reliability_diagram")
+        if (run / evaluate.EVALUATION / f"{name}.png").exists()
+    }
+    card = {
+        "title": title or TITLES[kind],
+        "description": f"Tells which of {len(stored['classes'])} classes a hand shows: {', '.join(stored['classes'])}.",
+        "classes": stored["classes"],
+        **({"image_size": size} if kind == "images" else {}),
+        "data": data,
+        "licence": licence,
+        "split": _split(config, stored),
+        "limits": _limits(kind, size),
+        "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names")},
+        "figures": figures,
+        **_measured(run),
+    }
+    examples = {name: _examples(name, net, size) for name in functions}
+    return exporting.export(models, "gesture", functions, track=track, examples=examples, card=card)
+
+
+def _examples(endpoint, net, size):
+    """Two inputs, so that answers to a batch can be compared with those to each alone."""
+    random = np.random.default_rng(0)
+    if net.inputs[0].name != "images":
+        shape = net.inputs[0].shape[1:]
+        return {net.inputs[0].name: random.normal(0, 0.3, (2, *shape)).astype("float32")}
+    # Waves, since of plain noise hardly anything is left after stretching.
+    grid = np.linspace(0, 9, size * 5 // 4)
+    waves = [np.sin(grid * turn)[:, None, None] + np.cos(grid)[None, :, None] * [1, -1, 0.5] for turn in (1, 2)]
+    pictures = np.stack([np.clip(127 + 60 * wave, 0, 255).astype(np.uint8) for wave in waves])
+    if endpoint != "serving_bytes":
+        return {"images": pictures}
+    from PIL import Image
+
+    encoded = []
+    for picture, format in zip(pictures, ("PNG", "JPEG"), strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, format)
+        encoded.append(stream.getvalue())
+    return {"encoded": encoded}
+
+
+def _split(config, stored):
+    held, whole = stored["held_out"], stored["examples"]
+    if not held:
+        return f"Trained on all {whole} examples, with seed {config.seed}; the last epoch was kept."
+    by = f"by whole persons ({stored['groups']} of them)" if stored["groups"] else "by class"
+    return f"{held} of {whole} examples were held out to select the epoch, {by}, with seed {config.seed}."
+
+
+def _limits(kind, size):
+    persons = (
+        "Learned from hands like those named above, one in the middle of each example: other signs, both hands, other "
+        "cameras and, for pictures, other light and backgrounds may be told wrong, and it always names one of its "
+        "classes. How it does by skin colour, age or disability was not measured. Not for decisions about persons."
+    )
+    if kind != "images":
+        return persons
+    return (
+        f"{persons} Pictures are stretched to {size} x {size}. `serving_bytes` reads JPEG, PNG, GIF and BMP as "
+        "TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the command "
+        "`kerasmlsp gesture predict` minds both."
+    )
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its validation values where it was not evaluated."""
+    path = run / evaluate.EVALUATION / "metrics.json"
+    if path.exists():
+        result = files.read_json(path)
+        note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}"
+        return {"metrics": result["metrics"], "evaluated": note}
+    row = training.best_row(run / NET)
+    if "val_accuracy" in row:
+        note = "on the held-out examples only, which also selected the epoch: run evaluate first"
+        return {"metrics": {"held-out accuracy": row["val_accuracy"]}, "evaluated": note}
+    return {"metrics": {"accuracy on the training data": row["accuracy"]}, "evaluated": "not: run evaluate --folds 5"}

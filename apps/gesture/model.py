@@ -1,0 +1,156 @@
+"""The nets behind `--architecture`, compiled, and the saved model's functions from a picture or numbers to a label."""
+
+import dataclasses
+
+import keras
+
+from kerasmlsp import augment, imagenet, interpret, models, training
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained where the configuration does not say.
+
+    Args:
+        epochs: Epochs.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay.
+    """
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.05
+
+
+RECIPES = {
+    "resnet": Recipe(epochs=25, learning_rate=2e-3),
+    "lenet": Recipe(epochs=40, learning_rate=1e-3),
+    "efficientnet": Recipe(epochs=15, learning_rate=5e-3, weight_decay=0.0),
+    "mlp": Recipe(epochs=40, learning_rate=5e-3),
+    "gru": Recipe(epochs=30, learning_rate=5e-3),
+    "cnn": Recipe(epochs=30, learning_rate=5e-3),
+}
+
+
+def build(architecture, config, shape, num_classes):
+    """Builds the untrained model of an architecture, with augmentation in front of a net for pictures.
+
+    Args:
+        architecture: Its name.
+        config: The configuration.
+        shape: Shape of one example.
+        num_classes: Number of classes.
+
+    Returns:
+        A model whose last layer is the net; pictures have values from 0 to 255. Of EfficientNet-Lite0 the last layer is
+        trained, all before has weights trained on ImageNet.
+    """
+    if architecture == "mlp":
+        return models.landmark_mlp(num_classes, num_landmarks=shape[0])
+    if architecture == "gru":
+        return models.path_gru(num_classes, num_steps=shape[0])
+    if architecture == "cnn":
+        return models.path_cnn(num_classes, num_steps=shape[0])
+    images = keras.Input(shape, name="images")
+    maps = augmentation(config)(images)
+    if architecture == "lenet":
+        maps = keras.layers.Rescaling(1 / 255, dtype="float32", name="scaled")(maps)
+        net = models.lenet5(num_classes, input_shape=shape)
+    elif architecture == "efficientnet":
+        net = imagenet.load_efficientnet_lite0(models.efficientnet_lite0(num_classes, input_shape=shape))
+        for layer in net.layers[:-1]:
+            layer.trainable = False
+    else:
+        net = models.gesture_resnet(num_classes, input_shape=shape)
+    return keras.Model(images, net(maps), name="gesture")
+
+
+def augmentation(config):
+    """The random changes of pictures that a configuration asks for."""
+    return augment.ImageAugmentation(
+        rotation=config.rotation,
+        zoom=config.zoom,
+        crop=config.crop,
+        shift=config.shift,
+        flip=None if config.flip == "none" else config.flip,
+        brightness=config.brightness,
+        contrast=config.contrast,
+        saturation=config.saturation,
+        noise=config.noise,
+        erasing=config.erasing,
+        fill_mode="nearest",
+        seed=config.seed,
+        name="augmentation",
+    )
+
+
+def compiled(architecture, config, shape, num_classes, steps):
+    """Builds a model and compiles it for `steps` training steps."""
+    model, recipe = build(architecture, config, shape, num_classes), RECIPES[architecture]
+    optimizer = training.optimizer(
+        config.learning_rate or recipe.learning_rate,
+        schedule=config.schedule,
+        steps=steps,
+        warmup=config.warmup,
+        weight_decay=recipe.weight_decay,
+        clip_norm=config.clip_norm or None,
+        ema=config.ema or None,
+    )
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+def endpoints(model, kind, classes, size):
+    """Returns the functions of the saved model, and what they hold.
+
+    All give `label` and `probabilities` in the order of `classes`. For pictures `serving_default` takes uint8 `images`
+    `(batch, height, width, 3)`, `serving_bytes` the bytes of files as `encoded`, and `explain` gives besides `heat`,
+    the Grad-CAM map of the label. For numbers there is `serving_default` alone.
+
+    Returns:
+        Dict of name to `(function, input signature)`, and the list of objects to track.
+    """
+    import tensorflow as tf
+
+    names = tf.constant(classes)
+
+    def answer(probabilities):
+        return {"label": tf.gather(names, tf.argmax(probabilities, axis=-1)), "probabilities": probabilities}
+
+    if kind != "images":
+        name = model.inputs[0].name
+        signature = {name: tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=name)}
+        return {"serving_default": (lambda **values: answer(model(values[name], training=False)), signature)}, [model]
+
+    def stretched(images):
+        return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
+
+    def classify(images):
+        return answer(model(stretched(images), training=False))
+
+    def decode(file):
+        return stretched(tf.io.decode_image(file, channels=3, expand_animations=False))
+
+    def classify_bytes(encoded):
+        images = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+        return answer(model(images, training=False))
+
+    def explain(images):
+        images = stretched(images)
+        return {**answer(model(images, training=False)), "heat": heat(model, images)}
+
+    pictures = {"images": tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")}
+    functions = {
+        "serving_default": (classify, pictures),
+        "serving_bytes": (classify_bytes, {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}),
+        "explain": (explain, pictures),
+    }
+    return functions, [model]
+
+
+def heat(model, images):
+    """Returns the Grad-CAM maps `(batch, rows, columns)` of what a model for pictures decides."""
+    for layer in model.layers[:-1]:
+        images = layer(images, training=False) if not isinstance(layer, keras.layers.InputLayer) else images
+    return interpret.grad_cam(model.layers[-1], images)

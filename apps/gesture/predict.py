@@ -1,0 +1,150 @@
+"""Labels for pictures of hands, landmarks or paths, with nothing but the saved model."""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import images
+from kerasmlsp.files import write_atomically
+
+# Pictures answered in one call.
+BATCH = 64
+
+
+def kind(model):
+    """Returns what a loaded saved model takes: "images", "landmarks" or "path"."""
+    return next(iter(model.endpoints["serving_default"]["inputs"]))
+
+
+def predict_pictures(model, sources, *, explain=False):
+    """Classifies pictures.
+
+    Args:
+        model: A loaded saved model (`kerasmlsp.loading.load`).
+        sources: Paths of files, or bytes of such.
+        explain: Whether to give `heat` besides, the Grad-CAM map `(rows, columns)` of the label.
+
+    Returns:
+        List of dicts of `file`, `label`, `confidence` (the label's probability) and `probabilities` by class, and a
+        list of dicts of `file` and `problem` for those that could not be read.
+
+    Raises:
+        ValueError: The model is of another kind, or its card does not name the classes and the size.
+    """
+    classes, size = _classes(model), _size(model)
+    endpoint = "explain" if explain else "serving_default"
+    rows, unreadable = [], []
+    for start in range(0, len(sources), BATCH):
+        names, pixels = [], []
+        for source in sources[start : start + BATCH]:
+            name = "-" if isinstance(source, bytes) else str(source)
+            try:
+                # Stretched here already, since the pictures of a batch must have one size.
+                pixels.append(images.read_image(source, size=size))
+                names.append(name)
+            except (OSError, ValueError) as error:
+                unreadable.append({"file": name, "problem": str(error)})
+        if pixels:
+            answers = model.call(endpoint, images=np.stack(pixels))
+            found = _rows(names, answers, classes)
+            if explain:
+                found = [{**row, "heat": heat} for row, heat in zip(found, answers["heat"], strict=True)]
+            rows += found
+    return rows, unreadable
+
+
+def predict_numbers(model, values, names=None):
+    """Classifies landmarks or paths.
+
+    Args:
+        model: A loaded saved model of landmarks or paths.
+        values: `(rows, points, 2)`.
+        names: What to call each row; its number by default.
+
+    Returns:
+        As of `predict_pictures`, without problems.
+    """
+    classes, names = _classes(model), names or [str(row + 1) for row in range(len(values))]
+    return _rows(names, model(**{kind(model): values}), classes)
+
+
+def from_stdin():
+    """Returns the bytes on stdin.
+
+    Raises:
+        ValueError: There are none.
+    """
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise ValueError("`-` reads a picture from stdin, which is empty: `kerasmlsp gesture predict - < hand.jpg`.")
+    return data
+
+
+def write_table(rows, unreadable, path):
+    """Writes answers as CSV: file, label, `p_<class>` and, for files that could not be read, the problem."""
+    classes = list(rows[0]["probabilities"]) if rows else []
+
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "label", *(f"p_{name}" for name in classes), "problem"])
+            for row in rows:
+                writer.writerow([row["file"], row["label"], *(f"{p:.6f}" for p in row["probabilities"].values()), ""])
+            for row in unreadable:
+                writer.writerow([row["file"], "", *("" for _ in classes), row["problem"]])
+
+    write_atomically(path, write)
+
+
+def draw(rows, sources, path):
+    """Draws the pictures of `rows`, each beside itself under its Grad-CAM map."""
+    from kerasmlsp import plotting
+
+    by_name = {"-" if isinstance(source, bytes) else str(source): source for source in sources}
+    pictures = [images.read_image(by_name[row["file"]]) for row in rows]
+    titles = [f"{row['label']} ({row['confidence']:.2f})" for row in rows]
+    maps = [row["heat"] for row in rows]
+    write_atomically(path, lambda place: plotting.heat_maps(pictures, maps, place, titles=titles))
+
+
+def _rows(names, answers, classes):
+    rows = []
+    for name, label, probabilities in zip(names, answers["label"], answers["probabilities"].tolist(), strict=True):
+        shares = dict(zip(classes, probabilities, strict=True))
+        label = label.decode()
+        rows.append({"file": name, "label": label, "confidence": shares[label], "probabilities": shares})
+    return rows
+
+
+def _classes(model):
+    classes = model.card.get("classes") or []
+    count = model.endpoints["serving_default"]["outputs"]["probabilities"].shape[-1]
+    if len(classes) != count:
+        raise ValueError(
+            f"The model card {model.path / 'card.json'} must name the {count} classes of the model: export it again. "
+            f"Received: {len(classes)} of them"
+        )
+    return classes
+
+
+def _size(model):
+    size = model.card.get("image_size")
+    if kind(model) != "images" or not size:
+        raise ValueError(f"The saved model {model.path} takes {kind(model)}, not pictures: give a CSV of numbers.")
+    return size
+
+
+def rows_of(model, path):
+    """Reads a CSV of numbers as a saved model takes them; a class in front of the numbers is left out.
+
+    Raises:
+        ValueError: The model takes pictures, or the file has other numbers.
+    """
+    from kerasmlsp.apps.gesture import data
+
+    if kind(model) == "images":
+        raise ValueError(f"The saved model {model.path} takes pictures. Received: {Path(path)}")
+    wanted = {"landmarks": "landmarks", "path": "history"}[kind(model)]
+    return data.read_numbers(path, wanted, labelled=False)[1]

@@ -1,0 +1,93 @@
+"""From labelled examples to a run."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import training
+from kerasmlsp.apps.gesture import data, model
+from kerasmlsp.apps.gesture.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+NET = "net"
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains the configured architecture.
+
+    The run folder gets `config.json`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, `architecture`, `parameters`, the numbers of examples, and the kept epoch's values.
+
+    Raises:
+        ValueError: The data cannot be used, or the folder holds another run.
+    """
+    run = Path(run)
+    training.refuse_other(run, resume)
+    examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    architecture = config.architecture_for(examples.kind)
+    classes = sorted(set(examples.labels))
+    chosen, held_out = data.split(examples, config)
+    groups = None if examples.groups is None else len(np.unique(examples.groups))
+    facts = {
+        "kind": examples.kind,
+        "trained": architecture,
+        "classes": classes,
+        "examples": len(examples.labels),
+        "unreadable": examples.unreadable,
+        "groups": groups,
+        "held_out": len(held_out),
+        "fingerprint": examples.fingerprint(),
+    }
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    persons = "" if groups is None else f" by {groups} persons"
+    log.info("%d examples of %d classes%s, %d held out.", len(examples.labels), len(classes), persons, len(held_out))
+    validation = examples.taken(held_out) if len(held_out) else None
+    net = fit(examples.taken(chosen), validation, classes, config, run / NET, resume=resume)
+    training.write_atomically(run / training.MODEL, lambda path: net.save(path))
+    return {
+        "run": str(run),
+        "architecture": architecture,
+        "parameters": net.count_params(),
+        "examples": len(examples.labels),
+        "held out": len(held_out),
+        "best epoch": training.best_row(run / NET),
+    }
+
+
+def fit(examples, validation, classes, config, folder, *, resume):
+    """Trains one net into a folder; without validation the last epoch is kept."""
+    architecture = config.architecture_for(examples.kind)
+    jit = training.JIT[config.jit]
+    epochs = config.epochs or model.RECIPES[architecture].epochs
+    targets = data.one_hot(examples.labels, classes)
+    batches = data.training_batches(examples, targets, config, drop_remainder=jit is True)
+    steps = epochs * len(batches.order(0))
+    weights = None
+    if config.class_weights:
+        counts = targets.sum(0)
+        weights = dict(enumerate((len(targets) / len(classes) / np.maximum(counts, 1)).tolist()))
+    return training.fit(
+        lambda: model.compiled(architecture, config, examples.inputs.shape[1:], len(classes), steps),
+        batches,
+        run=folder,
+        epochs=epochs,
+        validation=data.dataset(validation, data.one_hot(validation.labels, classes)) if validation else None,
+        patience=config.patience if validation else None,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=config.precision,
+        jit=jit,
+        steps_per_execution=config.steps_per_execution,
+        class_weight=weights,
+        resume=resume,
+    )

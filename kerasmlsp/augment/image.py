@@ -1,0 +1,528 @@
+"""Data augmentation for images, with their boxes and masks.
+
+The layers take images `(batch, height, width, channels)` with values from 0 to 255, or a dict as Keras's own
+preprocessing layers do: `images`, and where the task has them `labels`, `segmentation_masks` `(batch, height, width,
+1)` and `bounding_boxes`, itself a dict of `boxes` `(batch, boxes, 4)` in pixels (left, top, right, bottom) and `labels`
+`(batch, boxes)`, -1 for padding. They return the same, images in float32.
+
+Keras 3.15 has layers of most of these names. Used here are those that were found right: brightness, contrast,
+sharpness, posterisation, automatic contrast and erasing. Its rotation, shear and crop put boxes elsewhere than the
+things in them, its MixUp and CutMix mix up masks, its saturation leaves the range of values, its solarisation draws
+thresholds outside of the range asked for, and its rotation turns off XLA for a whole model on JAX.
+"""
+
+import math
+
+import keras
+from keras import layers, ops
+
+RANGE = (0, 255)
+# Of the ways of RandAugment: nothing, rotation, two shears and two shifts, before those that change colours.
+GEOMETRIC, COLOURS = 6, 7
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class RandomAffine(keras.layers.Layer):
+    """Rotates, scales, crops, shifts, shears and flips at random while training, in one resampling.
+
+    An output pixel at `p` is taken from `c + t + L (p - c)`, where `c` is the centre, `L` the product of scaling,
+    rotation, shear and flip, and `t` the shift.
+
+    Reference: Hota, BITS F464 (2024), "Regularization: Data Augmentation".
+
+    Args:
+        rotation: Largest angle in degrees, at least 0.
+        zoom: Largest share by which things grow or shrink, in `[0, 1)`.
+        crop: Largest share that is cut off height and width, in `[0, 1)`; the rest is stretched to the whole.
+        shift: Largest shift as share of height and width, in `[0, 1)`.
+        shear: Largest shear as tangent of the angle, in `[0, 1)`.
+        flip: "horizontal", "vertical", "both" or None.
+        fill_mode: What comes in from outside: "reflect", "nearest", "wrap" or "constant".
+        fill_value: What "constant" is for images; for masks it is 0.
+        seed: Seed of the random generator.
+
+    Call arguments:
+        inputs: Images, or a dict (see the module). Boxes become the least upright boxes around what they held, cut to
+            the image; those that leave it get the label -1.
+        training: Whether to transform.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        rotation=0.0,
+        zoom=0.0,
+        crop=0.0,
+        shift=0.0,
+        shear=0.0,
+        flip=None,
+        fill_mode="reflect",
+        fill_value=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if rotation < 0:
+            raise ValueError(f"`rotation` must be at least 0. Received: rotation={rotation}")
+        _check_shares(zoom=zoom, crop=crop, shift=shift, shear=shear)
+        if flip not in (None, "horizontal", "vertical", "both"):
+            raise ValueError(f'`flip` must be "horizontal", "vertical", "both" or None. Received: flip={flip!r}')
+        if fill_mode not in ("reflect", "nearest", "wrap", "constant"):
+            raise ValueError(
+                f'`fill_mode` must be "reflect", "nearest", "wrap" or "constant". Received: fill_mode={fill_mode!r}'
+            )
+        self.rotation, self.zoom, self.crop, self.shift, self.shear = rotation, zoom, crop, shift, shear
+        self.flip, self.fill_mode, self.fill_value, self.seed = flip, fill_mode, fill_value, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        _leave_xla_to_jax(self)
+
+    def call(self, inputs, training=False):
+        if not training:
+            return _cast(inputs, self.compute_dtype)
+        return _move(inputs, *self._draw(_shape(inputs)), self.fill_mode, self.fill_value, self.compute_dtype)
+
+    def _draw(self, shape):
+        """Linear part `(batch, 2, 2)` and shift `(batch, 2)` in pixels, x before y."""
+        count = shape[0]
+        sides = ops.stack([ops.cast(shape[2], "float32"), ops.cast(shape[1], "float32")])
+        cut = ops.abs(self._uniform(count, self.crop))
+        scale = (1 - cut) / (1 + self._uniform(count, self.zoom))
+        angle = self._uniform(count, self.rotation) * (math.pi / 180)
+        one, zero = ops.ones_like(angle), ops.zeros_like(angle)
+        linear = _rotations(angle) * scale[:, None, None]
+        linear = ops.matmul(linear, _matrices(one, self._uniform(count, self.shear), zero, one))
+        linear = ops.matmul(linear, _matrices(one, zero, self._uniform(count, self.shear), one))
+        mirror = _matrices(self._sign(count, "horizontal"), zero, zero, self._sign(count, "vertical"))
+        shift = ops.stack([self._uniform(count, self.shift) for _ in range(2)], axis=1) * sides
+        # What is left of a crop lies anywhere: its outermost pixels are at most the image's.
+        place = ops.stack([self._uniform(count, 1.0 if self.crop else 0.0) for _ in range(2)], axis=1)
+        return ops.matmul(linear, mirror), shift + place * cut[:, None] * (sides - 1) / 2
+
+    def _uniform(self, count, most):
+        if not most:
+            return ops.zeros((count,))
+        return keras.random.uniform((count,), -most, most, dtype="float32", seed=self.seed_generator)
+
+    def _sign(self, count, direction):
+        if self.flip not in (direction, "both"):
+            return ops.ones((count,))
+        return ops.where(self._uniform(count, 1.0) < 0, -1.0, 1.0)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("rotation", "zoom", "crop", "shift", "shear", "flip", "fill_mode", "fill_value", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class RandAugment(keras.layers.Layer):
+    """Changes every image in a few ways drawn from thirteen, all of about the same strength, while training.
+
+    The ways are nothing; rotation, and shear and shift along either axis, which are done in one resampling;
+    brightness, contrast, sharpness, posterisation, automatic contrast, saturation and solarisation. Every image has
+    ways of its own, where Keras's layer has the same for a whole batch.
+
+    Reference: Cubuk et al. 2020, "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space".
+
+    Args:
+        num_ops: Ways an image is changed in, at least 1.
+        magnitude: Strength, in `[0, 1]`; 1 rotates by up to 30 degrees and shifts by up to 0.3.
+        fill_mode: As of `RandomAffine`.
+        seed: Seed of the random generators.
+
+    Call arguments:
+        inputs: Images with three channels, or a dict (see the module).
+        training: Whether to change.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(self, num_ops=2, magnitude=0.3, fill_mode="reflect", seed=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if num_ops < 1:
+            raise ValueError(f"`num_ops` must be at least 1. Received: num_ops={num_ops}")
+        if not 0 <= magnitude <= 1:
+            raise ValueError(f"`magnitude` must be in [0, 1]. Received: magnitude={magnitude}")
+        self.num_ops, self.magnitude, self.fill_mode, self.seed = num_ops, magnitude, fill_mode, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        strength = 0.9 * magnitude
+        sharp = (0.5 - strength / 2, 0.5 + strength / 2)
+        bits = round(8 - 4 * magnitude)
+        self.brightness = _keras(layers.RandomBrightness, seed, 1, factor=strength)
+        self.contrast = _keras(layers.RandomContrast, seed, 2, factor=strength)
+        self.sharpness = _keras(layers.RandomSharpness, seed, 3, factor=sharp)
+        self.posterization = _keras(layers.RandomPosterization, seed, 4, factor=(bits, bits))
+        self.auto_contrast = layers.AutoContrast(dtype="float32")
+        _leave_xla_to_jax(self)
+
+    def call(self, inputs, training=False):
+        inputs = _cast(inputs, self.compute_dtype)
+        if not training:
+            return inputs
+        count = _shape(inputs)[0]
+        chosen = [
+            keras.random.randint((count,), 0, GEOMETRIC + COLOURS, seed=self.seed_generator)
+            for _ in range(self.num_ops)
+        ]
+        inputs = _with_images(inputs, self._recolour(_images(inputs), chosen))
+        return _move(inputs, *self._draw(_shape(inputs), chosen), self.fill_mode, 0.0, self.compute_dtype)
+
+    def build(self, input_shape):
+        for layer in (self.brightness, self.contrast, self.sharpness, self.posterization, self.auto_contrast):
+            layer.build(input_shape)
+
+    def _recolour(self, images, chosen):
+        strength = 0.9 * self.magnitude
+        ways = (
+            lambda images: self.brightness(images, training=True),
+            lambda images: self.contrast(images, training=True),
+            lambda images: self.sharpness(images, training=True),
+            lambda images: self.posterization(images, training=True),
+            lambda images: self.auto_contrast(images, training=True),
+            lambda images: _saturated(images, strength, self.seed_generator),
+            lambda images: ops.where(images < RANGE[1] * (1 - strength), images, RANGE[1] - images),
+        )
+        for chosen_here in chosen:
+            for number, way in enumerate(ways, GEOMETRIC):
+                here = ops.equal(chosen_here, number)[:, None, None, None]
+                images = ops.clip(ops.where(here, ops.cast(way(images), images.dtype), images), *RANGE)
+        return images
+
+    def _draw(self, shape, chosen):
+        one = ops.ones((shape[0],))
+        zero = ops.zeros((shape[0],))
+        linear, offset = _matrices(one, zero, zero, one), ops.zeros((shape[0], 2))
+        sizes = ops.stack([ops.cast(shape[2], "float32"), ops.cast(shape[1], "float32")])
+        for chosen_here in chosen:
+            amount = keras.random.uniform(
+                (shape[0],), -0.3 * self.magnitude, 0.3 * self.magnitude, dtype="float32", seed=self.seed_generator
+            )
+            turn, shear_x, shear_y, shift_x, shift_y = (
+                ops.where(ops.equal(chosen_here, number), amount, 0.0) for number in range(1, GEOMETRIC)
+            )
+            # The amount that shifts by 0.3 turns by 30 degrees.
+            linear = ops.matmul(linear, _rotations(turn * (math.pi / 6 / 0.3)))
+            linear = ops.matmul(linear, _matrices(one, shear_x, shear_y, one))
+            offset = offset + ops.stack([shift_x, shift_y], axis=1) * sizes
+        return linear, offset
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("num_ops", "magnitude", "fill_mode", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class MixUp(keras.layers.Layer):
+    """Blends every example with another of its batch while training: `l x_i + (1 - l) x_j`, labels alike.
+
+    Reference: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+
+    Args:
+        alpha: Parameter of the beta distribution of `l`, above 0; one `l` an example.
+        seed: Seed of the random generator.
+
+    Call arguments:
+        inputs: Dict of `images` and `labels` `(batch, classes)`, shares of one; besides, `bounding_boxes`, of which the
+            blend has those of both, and `segmentation_masks` of shares `(batch, height, width, classes)`.
+        training: Whether to blend.
+
+    Raises:
+        ValueError: `alpha` is not above 0, or labels or masks are class numbers, which cannot be blended.
+    """
+
+    def __init__(self, alpha=0.2, seed=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if alpha <= 0:
+            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
+        self.alpha, self.seed = alpha, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        outputs = _cast(inputs, self.compute_dtype)
+        if not training:
+            return outputs
+        _check_shares_of_classes(inputs)
+        count = _shape(inputs)[0]
+        weights = keras.random.beta((count,), self.alpha, self.alpha, dtype="float32", seed=self.seed_generator)
+        others = keras.random.shuffle(ops.arange(count), seed=self.seed_generator)
+        for key in ("images", "labels", "segmentation_masks"):
+            if key in inputs:
+                values = outputs[key]
+                share = ops.cast(ops.reshape(weights, (-1, *(1 for _ in values.shape[1:]))), values.dtype)
+                outputs[key] = share * values + (1 - share) * ops.take(values, others, axis=0)
+        if "bounding_boxes" in inputs:
+            outputs["bounding_boxes"] = {
+                key: ops.concatenate([values, ops.take(values, others, axis=0)], axis=1)
+                for key, values in inputs["bounding_boxes"].items()
+            }
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class CutMix(keras.layers.Layer):
+    """Pastes a rectangle of another example of the batch into every one while training, and shares the labels by area.
+
+    Reference: Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features".
+
+    Args:
+        alpha: Parameter of the beta distribution of the share that stays, above 0.
+        seed: Seed of the random generator.
+
+    Call arguments:
+        inputs: Dict of `images` and `labels` `(batch, classes)`, shares of one; besides, `segmentation_masks`, which
+            are pasted alike. Boxes are refused: what is left of a thing that is cut has no box.
+        training: Whether to paste.
+
+    Raises:
+        ValueError: `alpha` is not above 0, labels are class numbers, or there are boxes.
+    """
+
+    def __init__(self, alpha=1.0, seed=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if alpha <= 0:
+            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
+        self.alpha, self.seed = alpha, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        outputs = _cast(inputs, self.compute_dtype)
+        if not training:
+            return outputs
+        _check_shares_of_classes(inputs, masks=False)
+        if "bounding_boxes" in inputs:
+            raise ValueError("CutMix must be called without `bounding_boxes`: use MixUp. Received: boxes")
+        shape = _shape(inputs)
+        stays = keras.random.beta((shape[0],), self.alpha, self.alpha, dtype="float32", seed=self.seed_generator)
+        rows, columns = (self._inside(ops.sqrt(1 - stays), shape[0], size) for size in shape[1:3])
+        pasted = ops.logical_and(rows[:, :, None], columns[:, None, :])[..., None]
+        others = keras.random.shuffle(ops.arange(shape[0]), seed=self.seed_generator)
+        for key in ("images", "segmentation_masks"):
+            if key in inputs:
+                outputs[key] = ops.where(pasted, ops.take(outputs[key], others, axis=0), outputs[key])
+        labels = outputs["labels"]
+        area = ops.cast(ops.mean(ops.cast(pasted, "float32"), axis=(1, 2)), labels.dtype)
+        outputs["labels"] = (1 - area) * labels + area * ops.take(labels, others, axis=0)
+        return outputs
+
+    def _inside(self, share, count, size):
+        """Whether each place along one axis lies in the rectangle, `(batch, size)`."""
+        length = ops.round(share * ops.cast(size, "float32"))
+        room = ops.cast(size, "float32") - length
+        start = ops.floor(keras.random.uniform((count,), dtype="float32", seed=self.seed_generator) * (room + 1))
+        places = ops.cast(ops.arange(size), "float32")[None]
+        return ops.logical_and(places >= start[:, None], places < (start + length)[:, None])
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class ImageAugmentation(keras.layers.Layer):
+    """The lecture's list of augmentations as one layer: geometry, then colours, noise and erasing, while training.
+
+    Reference: Hota, BITS F464 (2024), "Regularization: Data Augmentation"; Zhong et al. 2020, "Random Erasing Data
+    Augmentation".
+
+    Args:
+        rotation: Largest angle in degrees, as all of the following up to `flip` of `RandomAffine`.
+        zoom: Largest share of growing or shrinking.
+        crop: Largest share cut off height and width.
+        shift: Largest shift as share of height and width.
+        shear: Largest shear.
+        flip: "horizontal", "vertical", "both" or None.
+        brightness: Largest change of brightness as share of the range of values, in `[0, 1)`.
+        contrast: Largest change of contrast, in `[0, 1)`.
+        saturation: Largest change of saturation, in `[0, 1)`, for images with three channels.
+        noise: Standard deviation of Gaussian noise in values from 0 to 255, at least 0.
+        erasing: Probability that a rectangle of up to a fifth of the image is replaced by noise, in `[0, 1)`.
+        fill_mode: What comes in from outside: "reflect", "nearest", "wrap" or "constant".
+        seed: Seed of the random generators.
+
+    Call arguments:
+        inputs: Images with values from 0 to 255, or a dict (see the module).
+        training: Whether to change.
+
+    Returns:
+        The same with float32 images of values from 0 to 255; boxes and masks moved with them.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    GEOMETRY = ("rotation", "zoom", "crop", "shift", "shear", "flip", "fill_mode")
+
+    def __init__(
+        self,
+        rotation=0.0,
+        zoom=0.0,
+        crop=0.0,
+        shift=0.0,
+        shear=0.0,
+        flip=None,
+        brightness=0.0,
+        contrast=0.0,
+        saturation=0.0,
+        noise=0.0,
+        erasing=0.0,
+        fill_mode="reflect",
+        seed=None,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        _check_shares(brightness=brightness, contrast=contrast, saturation=saturation, erasing=erasing)
+        if noise < 0:
+            raise ValueError(f"`noise` must be at least 0. Received: noise={noise}")
+        self.affine = RandomAffine(rotation, zoom, crop, shift, shear, flip, fill_mode, seed=seed)
+        self.values = {
+            "brightness": brightness, "contrast": contrast, "saturation": saturation, "noise": noise, "erasing": erasing
+        }  # fmt: skip
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.brightness = _keras(layers.RandomBrightness, seed, 1, factor=brightness)
+        self.contrast = _keras(layers.RandomContrast, seed, 2, factor=contrast)
+        self.erasing = _keras(layers.RandomErasing, seed, 3, factor=(erasing, erasing), scale=(0.02, 0.2))
+        _leave_xla_to_jax(self)
+
+    def build(self, input_shape):
+        for layer in (self.affine, self.brightness, self.contrast, self.erasing):
+            layer.build(input_shape)
+
+    def call(self, inputs, training=False):
+        outputs = self.affine(inputs, training=training)
+        if not training:
+            return outputs
+        images = _images(outputs)
+        for name in ("brightness", "contrast"):
+            if self.values[name]:
+                images = getattr(self, name)(images, training=True)
+        if self.values["saturation"] and images.shape[-1] == 3:
+            images = _saturated(images, self.values["saturation"], self.seed_generator)
+        if self.values["noise"]:
+            noise = keras.random.normal(ops.shape(images), dtype=images.dtype, seed=self.seed_generator)
+            images = images + self.values["noise"] * noise
+        if self.values["erasing"]:
+            images = self.erasing(images, training=True)
+        return _with_images(outputs, ops.clip(images, *RANGE))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        geometry = {name: getattr(self.affine, name) for name in self.GEOMETRY}
+        return {**super().get_config(), **geometry, **self.values, "seed": self.seed}
+
+
+def _check_shares(**shares):
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={value}")
+
+
+def _check_shares_of_classes(inputs, masks=True):
+    if not isinstance(inputs, dict) or "labels" not in inputs:
+        raise ValueError("`inputs` must be a dict with `images` and `labels`. Received: no labels")
+    for key in ("labels", "segmentation_masks") if masks else ("labels",):
+        if key in inputs and not keras.backend.is_float_dtype(keras.backend.standardize_dtype(inputs[key].dtype)):
+            raise ValueError(f"`{key}` must be shares of classes, as of `ops.one_hot`. Received: {inputs[key].dtype}")
+
+
+def _leave_xla_to_jax(layer):
+    # TensorFlow's resampling has no XLA kernel; the one that Keras writes for JAX is plain array code.
+    layer.supports_jit = keras.backend.backend() != "tensorflow"
+
+
+def _keras(kind, seed, place, **options):
+    """A layer of Keras with a seed of its own, in float32."""
+    return kind(**options, value_range=RANGE, seed=None if seed is None else seed + place, dtype="float32")
+
+
+def _saturated(images, most, generator):
+    """Moves colours away from or towards grey of the same brightness, by a factor of each image."""
+    factor = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), 1 - most, 1 + most, dtype="float32", seed=generator)
+    # The weights of ITU-R BT.601.
+    grey = ops.sum(images * ops.convert_to_tensor([0.299, 0.587, 0.114], images.dtype), axis=-1, keepdims=True)
+    return grey + (images - grey) * ops.cast(factor, images.dtype)
+
+
+def _images(inputs):
+    return inputs["images"] if isinstance(inputs, dict) else inputs
+
+
+def _with_images(inputs, images):
+    return {**inputs, "images": images} if isinstance(inputs, dict) else images
+
+
+def _shape(inputs):
+    return ops.shape(_images(inputs))
+
+
+def _cast(inputs, dtype):
+    return _with_images(inputs, ops.cast(_images(inputs), dtype))
+
+
+def _rotations(angle):
+    return _matrices(ops.cos(angle), -ops.sin(angle), ops.sin(angle), ops.cos(angle))
+
+
+def _matrices(a, b, c, d):
+    """Matrices `[[a, b], [c, d]]`, `(batch, 2, 2)`."""
+    return ops.stack([ops.stack([a, b], axis=-1), ops.stack([c, d], axis=-1)], axis=-2)
+
+
+def _move(inputs, linear, offset, fill_mode, fill_value, dtype):
+    """Resamples images and masks and moves boxes; see `RandomAffine` for `linear` and `offset`."""
+    images = ops.cast(_images(inputs), dtype)
+    height, width = ops.shape(images)[1:3]
+    centre = ops.stack([ops.cast(width, "float32") - 1, ops.cast(height, "float32") - 1]) / 2
+    rest = centre + offset - ops.squeeze(ops.matmul(linear, centre[None, :, None]), -1)
+    rows = ops.concatenate([linear, rest[:, :, None]], axis=2)
+    transform = ops.concatenate([ops.reshape(rows, (-1, 6)), ops.zeros_like(offset)], axis=1)
+    outputs = ops.image.affine_transform(images, transform, "bilinear", fill_mode, fill_value)
+    if not isinstance(inputs, dict):
+        return outputs
+    inputs = {**inputs, "images": outputs}
+    if "segmentation_masks" in inputs:
+        masks = inputs["segmentation_masks"]
+        moved = ops.image.affine_transform(ops.cast(masks, "float32"), transform, "nearest", fill_mode, 0.0)
+        inputs["segmentation_masks"] = ops.cast(moved, masks.dtype)
+    if "bounding_boxes" in inputs:
+        sides = ops.stack([ops.cast(width, "float32"), ops.cast(height, "float32")])
+        inputs["bounding_boxes"] = _moved_boxes(inputs["bounding_boxes"], linear, offset, sides)
+    return inputs
+
+
+def _moved_boxes(given, linear, offset, sides):
+    boxes = ops.cast(given["boxes"], "float32")
+    corners = ops.stack(
+        [ops.take(boxes, ops.convert_to_tensor(k), axis=-1) for k in ([0, 1], [2, 1], [0, 3], [2, 3])], 2
+    )
+    # Pixels move from the output to the input by `linear`, so corners from the input to the output by its inverse.
+    a, b, c, d = (linear[:, i, j] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    inverse = _matrices(d, -b, -c, a) / (a * d - b * c)[:, None, None]
+    around = corners - (sides / 2 + offset)[:, None, None]
+    moved = ops.squeeze(ops.matmul(inverse[:, None, None], around[..., None]), -1) + sides / 2
+    least = ops.clip(ops.min(moved, axis=2), 0.0, sides)
+    most = ops.clip(ops.max(moved, axis=2), 0.0, sides)
+    padding = ops.less(given["labels"], 0)
+    inside = ops.logical_and(ops.all(most > least, axis=-1), ops.logical_not(padding))
+    found = ops.where(inside[..., None], ops.concatenate([least, most], axis=-1), 0.0)
+    return {
+        "boxes": ops.where(padding[..., None], boxes, found),
+        "labels": ops.where(inside, given["labels"], ops.full_like(given["labels"], -1)),
+    }

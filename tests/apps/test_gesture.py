@@ -1,0 +1,338 @@
+"""The gesture application through its command line, on pictures and numbers that the tests write."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+from commands import command
+from PIL import Image
+
+from kerasmlsp import loading
+from kerasmlsp.apps import cli
+from kerasmlsp.apps.gesture import data, predict
+from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
+
+CLASSES = ("disc", "ring", "square")
+PLAIN = ("--rotation", 0, "--zoom", 0, "--shift", 0, "--brightness", 0.1, "--contrast", 0, "--saturation", 0)
+QUICK = ("--image-size", 32, "--learning-rate", 0.005, "--ema", 0, *PLAIN)
+
+
+def picture(kind, random, size=40):
+    """A shape of any colour somewhere on a darker ground."""
+    grid = np.mgrid[:size, :size] - random.integers(15, 26, 2)[:, None, None]
+    distance = np.abs(grid).max(0) if kind == "square" else np.hypot(*grid)
+    shape = (distance < 11) & ~((kind == "ring") & (distance < 6))
+    pixels = random.integers(0, 60, (size, size, 3))
+    pixels[shape] = random.integers(140, 255, 3)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def write_pictures(folder, persons, seed):
+    """Every person shows all classes in turn, and the pictures are numbered."""
+    random, number = np.random.default_rng(seed), 100
+    for _ in range(persons):
+        for kind in CLASSES:
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            picture(kind, random).save(folder / kind / f"IMG_{number}.png")
+            number += 1
+    return folder
+
+
+def write_numbers(path, points, rows, seed=0):
+    """Points in a direction that depends on the class."""
+    random = np.random.default_rng(seed)
+    with open(path, "w", newline="") as file:
+        for index in range(rows):
+            angles = 2.1 * (index % 3) + random.normal(0, 0.3, points)
+            reach = np.linspace(0, 1, points)
+            values = np.stack([reach * np.cos(angles), reach * np.sin(angles)], 1).ravel()
+            csv.writer(file).writerow([index % 3, *values.round(5)])
+    return path
+
+
+def run_json(*words):
+    return json.loads(command("gesture", *words, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with pictures and a run `whole` that is trained, evaluated and exported."""
+    folder = tmp_path_factory.mktemp("workshop")
+    before = Path.cwd()
+    os.chdir(folder)
+    write_pictures(folder / "photos", 24, seed=0)
+    write_pictures(folder / "test", 8, seed=1)
+    (folder / "photos" / "ring" / "IMG_999.png").write_bytes(b"\x89PNG broken")
+    command("gesture", "train", "--data", "photos", "--run", "whole", "--rounds", "--epochs", 12, *QUICK)
+    command("gesture", "evaluate", "--run", "whole", "--data", "test")
+    command("gesture", "export", "--run", "whole", "--licence", "none", "--data-note", "shapes of a test")
+    yield folder
+    os.chdir(before)
+
+
+def test_training_leaves_a_whole_run(workshop):
+    run = workshop / "runs/gesture/whole"
+    assert {"config.json", "model.keras", "net"} <= {each.name for each in run.iterdir()}
+    config = json.loads((run / "config.json").read_text())
+    assert config["classes"] == list(CLASSES) and config["kind"] == "images" and config["trained"] == "resnet"
+    assert (config["examples"], config["unreadable"], config["groups"]) == (72, 1, 24)
+    # Whole persons are held out.
+    assert config["held_out"] in (6, 9)
+
+
+def test_evaluation_on_other_pictures_measures_and_draws(workshop):
+    result = run_json("evaluate", "--run", "whole", "--data", "test")
+    for values in result["metrics"].values():
+        assert values["low"] <= values["value"] <= values["high"]
+    assert result["metrics"]["accuracy"]["value"] > 0.8 and result["examples"] == 24
+    assert {name: each["examples"] for name, each in result["classes"].items()} == dict.fromkeys(CLASSES, 8)
+    for file in result["files"]:
+        assert Path(file).stat().st_size > 0
+
+
+def test_evaluation_without_data_is_of_what_was_held_out(workshop):
+    shutil.copytree("runs/gesture/whole", "runs/gesture/held")
+    result = run_json("evaluate", "--run", "held")
+    held_out = json.loads(Path("runs/gesture/held/config.json").read_text())["held_out"]
+    assert result["examples"] == held_out and "selected" in result["on"]
+
+
+def test_cross_validation_keeps_persons_together_and_is_taken_up(workshop):
+    options = ("--data", "photos", "--rounds", "--epochs", 1, "--validation-share", 0)
+    command("gesture", "train", *options, "--run", "folds", *QUICK)
+    result = run_json("evaluate", "--run", "folds", "--folds", 2)
+    assert len(result["folds"]) == 2 and result["examples"] == 72 and "persons" in result["on"]
+    again = run_json("evaluate", "--run", "folds", "--folds", 2)
+    assert again["folds"] == result["folds"]
+    assert "held out nothing" in command("gesture", "evaluate", "--run", "folds", code=1).stderr
+
+
+def test_predict_answers_files_folders_and_bytes(workshop, monkeypatch):
+    files = sorted(Path("test/disc").iterdir())
+    rows = run_json("predict", files[0], "test/square")
+    assert [row["file"] for row in rows] == [str(files[0]), *map(str, sorted(Path("test/square").iterdir()))]
+    assert np.mean([row["label"] for row in rows] == np.array(["disc", *["square"] * 8])) > 0.7
+    for row in rows:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["confidence"] == max(row["probabilities"].values())
+    words = ["gesture", "predict", "-", "--json"]
+    result = click.testing.CliRunner().invoke(cli.root, words, input=files[0].read_bytes())
+    assert result.exit_code == 0, result.output
+    (alone,) = json.loads(result.stdout)
+    assert alone["file"] == "-" and alone["probabilities"] == pytest.approx(rows[0]["probabilities"], abs=1e-5)
+    empty = click.testing.CliRunner().invoke(cli.root, words, input=b"")
+    assert empty.exit_code == 1 and "stdin" in empty.stderr
+
+
+def test_predict_leaves_out_what_it_cannot_read(workshop):
+    result = command("gesture", "predict", "photos/ring", "--output", "labels.csv")
+    assert "IMG_999.png" in result.stderr and "Left out" in result.stderr
+    with open("labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 25 and set(rows[0]) == {"file", "label", "p_disc", "p_ring", "p_square", "problem"}
+    assert [row["file"] for row in rows if row["problem"]] == ["photos/ring/IMG_999.png"]
+    # A single file that cannot be read is a failure.
+    assert "IMG_999.png" in command("gesture", "predict", "photos/ring/IMG_999.png", code=1).stderr
+
+
+def test_predict_explains_with_a_figure(workshop):
+    command("gesture", "predict", "test/disc/IMG_100.png", "test/ring/IMG_101.png", "--explain", "--figure", "why.png")
+    with Image.open("why.png") as figure:
+        assert min(figure.size) > 200
+    command("gesture", "predict", "test/disc/IMG_100.png", "--explain")
+    assert Path("grad_cam.png").stat().st_size > 1000
+    model = loading.load(loading.find("gesture"))
+    rows, _ = predict.predict_pictures(model, ["test/disc/IMG_100.png"], explain=True)
+    assert rows[0]["heat"].ndim == 2 and rows[0]["heat"].max() == pytest.approx(1, abs=1e-5)
+
+
+def encoded(image, format):
+    stream = io.BytesIO()
+    image.save(stream, format)
+    return stream.getvalue()
+
+
+def test_the_saved_model_takes_pixels_of_any_size_and_bytes_of_files(workshop):
+    model = loading.load(loading.find("gesture"))
+    image = picture("square", np.random.default_rng(5)).resize((80, 80))
+    pixels = np.asarray(image)
+    default = model(images=pixels[None])
+    files = model.call("serving_bytes", encoded=[encoded(image, format) for format in ("PNG", "BMP", "GIF")])
+    np.testing.assert_allclose(files["probabilities"][:2], np.repeat(default["probabilities"], 2, 0), atol=1e-4)
+    assert files["label"].tolist() == [default["label"][0]] * 3
+    # Pictures that the command stretches itself differ by the rounding of pixels only.
+    (row,), _ = predict.predict_pictures(model, [encoded(image, "PNG")])
+    assert list(row["probabilities"].values()) == pytest.approx(default["probabilities"][0].tolist(), abs=0.02)
+    with pytest.raises(ValueError, match="refuses its inputs"):
+        model.call("serving_bytes", encoded=[b"no picture"])
+
+
+def test_a_table_of_paths_is_as_good_as_a_folder(workshop):
+    rows = [[f"photos/{kind}/{file.name}", kind] for kind in CLASSES for file in sorted(Path("photos", kind).iterdir())]
+    with open("list.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["file", "sign"], *rows])
+    config = Config(image_size=32, path_column="file", label_column="sign", group_pattern=r"IMG_(\d)")
+    table, folder = data.read(config, "list.csv"), data.read(Config(image_size=32, rounds=True), "photos")
+    assert table.fingerprint() == folder.fingerprint() and len(np.unique(folder.groups)) == 24
+    assert table.unreadable == 1 and len(np.unique(table.groups)) == 1
+
+
+def test_an_image_data_set_of_tfds_is_read(workshop, monkeypatch):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1)).astype(np.uint8)
+    features = tfds.features.FeaturesDict(
+        {"image": tfds.features.Image(shape=(28, 28, 1)), "label": tfds.features.ClassLabel(names=["a", "b"])}
+    )
+    rows = tf.data.Dataset.from_tensor_slices({"image": pixels, "label": np.arange(6) % 2})
+    info = type("Info", (), {"features": features})
+    monkeypatch.setattr(data.tfds, "load_tfds", lambda *_, **__: (rows, info))
+    found = data.read(Config(image_size=16), dataset="anything")
+    assert found.inputs.shape == (6, 16, 16, 3) and found.labels == ["a", "b"] * 3
+
+
+@pytest.mark.parametrize(("kind", "points"), [("landmarks", 21), ("history", 16)])
+def test_numbers_are_trained_on_evaluated_and_predicted(workshop, kind, points):
+    write_numbers(f"{kind}.csv", points, 120)
+    write_numbers(f"{kind}-test.csv", points, 30, seed=1)
+    Path("names.txt").write_text("\ufeffzero\none\ntwo\n", encoding="utf-8")
+    for architecture in ARCHITECTURES[kind]:
+        name = f"{kind}-{architecture}"
+        options = ("--architecture", architecture, "--epochs", 8, "--run", name, "--ema", 0)
+        result = run_json("train", "--data", f"{kind}.csv", "--class-names", "names.txt", *options)
+        assert result["examples"] == 120 and result["held out"] == 12
+        assert run_json("evaluate", "--run", name, "--data", f"{kind}-test.csv")["metrics"]["accuracy"]["value"] > 0.9
+    command("gesture", "export", "--run", name, "--models", f"{kind}-models")
+    rows = run_json("predict", f"{kind}-test.csv", "--models", f"{kind}-models")
+    right = [row["label"] == ("zero", "one", "two")[i % 3] for i, row in enumerate(rows)]
+    assert len(rows) == 30 and np.mean(right) > 0.9 and rows[1]["file"] == f"{kind}-test.csv:2"
+    card = json.loads(Path(f"{kind}-models/gesture/1/card.json").read_text())
+    assert card["classes"] == ["one", "two", "zero"] and list(card["endpoints"]) == ["serving_default"]
+    told = command("gesture", "predict", f"{kind}-test.csv", "--models", f"{kind}-models", "--explain", code=1).stderr
+    assert "takes numbers" in told
+
+
+def test_folds_of_runs_of_neighbours(workshop):
+    write_numbers("film.csv", 21, 90)
+    examples = data.read(Config(), "film.csv")
+    config = Config(holdout_blocks=2)
+    fold_of = data.folds(examples, 3, config)
+    codes = np.array(examples.labels)
+    for code in set(codes):
+        changes = np.flatnonzero(np.diff(fold_of[codes == code]))
+        assert len(changes) <= 5 and len(np.unique(fold_of[codes == code])) > 1
+    chosen, held_out = data.split(examples, config)
+    assert len(held_out) == 9 and not set(chosen) & set(held_out)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("train", "--data", "missing", "--run", "x"), 1, "missing"),
+        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--data", "photos", "--run", "whole"), 1, "--resume"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=12"),
+        (("train", "--run", "nothing", "--resume"), 1, "no run"),
+        (("train", "--data", "photos", "--architecture", "magic"), 2, "resnet"),
+        (("train", "--data", "photos", "--architecture", "mlp", "--run", "x"), 1, "efficientnet for images"),
+        (("train", "--data", "photos", "--input", "landmarks", "--run", "x"), 1, "the data are images"),
+        (("train", "--data", "photos", "--group-pattern", "(", "--run", "x"), 1, "regular expression"),
+        (("train", "--data", "photos", "--group-pattern", r"person(\d)", "--run", "x"), 1, "must match every path"),
+        (("train", "--data", "photos", "--group-pattern", r"(\d)", "--rounds", "--run", "x"), 1, "either"),
+        (("train", "--data", "photos/ring", "--run", "x"), 1, "one folder of pictures per class"),
+        (("train", "--data", "bad/empty", "--run", "x"), 1, "must hold pictures"),
+        (("train", "--data", "bad/one", "--run", "x"), 1, "two classes"),
+        (("train", "--data", "bad/short.csv", "--run", "x"), 1, "42 numbers (landmarks)"),
+        (("train", "--data", "bad/ragged.csv", "--run", "x"), 1, "Row 2"),
+        (("train", "--data", "bad/ragged.csv", "--image-size", "8", "--run", "x"), 2, "--image-size"),
+        (("evaluate", "--run", "nothing"), 1, "no run"),
+        (("evaluate", "--run", "whole", "--data", "bad/other"), 1, "star"),
+        (("evaluate", "--run", "whole", "--data", "test", "--folds", "3"), 1, "leave out `--data`"),
+        (("evaluate", "--run", "whole", "--folds", "999"), 1, "24 groups"),
+        (("export", "--run", "nothing"), 1, "no run"),
+        (("predict",), 2, "FILE"),
+        (("predict", "missing.png"), 1, "missing.png"),
+        (("predict", "bad/empty"), 1, "must hold pictures"),
+        (("predict", "test", "--version", "9"), 1, "version 9"),
+        (("predict", "bad/huge.png"), 1, "million pixels"),
+        (("predict", "test", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
+    if not Path("bad").exists():
+        for name in ("empty/a", "one/a", "other/disc", "other/star"):
+            Path("bad", name).mkdir(parents=True)
+        for name in ("one/a", "other/disc", "other/star"):
+            shutil.copy("test/disc/IMG_100.png", Path("bad", name))
+        Path("bad/short.csv").write_text(",".join(["1"] * 30) + "\n")
+        Path("bad/ragged.csv").write_text("a," + ",".join(["1"] * 42) + "\nb," + ",".join(["1"] * 41) + ",x\n")
+        Image.new("1", (10_000, 10_000)).save("bad/huge.png")
+    before = sorted(Path().rglob("*"))
+    result = command("gesture", *words, code=code)
+    assert told in result.stderr and "Traceback" not in result.stderr and result.stdout == ""
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_changed_pictures_are_no_longer_the_runs_own(workshop):
+    shutil.copytree("test", "mine")
+    command("gesture", "train", "--data", "mine", "--run", "mine", "--epochs", 1, *QUICK)
+    picture("disc", np.random.default_rng(9)).save("mine/disc/IMG_100.png")
+    assert "have changed" in command("gesture", "evaluate", "--run", "mine", code=1).stderr
+
+
+@pytest.mark.parametrize("values", [{"input": "sound"}, {"architecture": "magic"}, {"validation_share": 1.0}])
+def test_configuration_is_checked(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        Config(**values)
+
+
+def test_augment_preview_draws_a_contact_sheet(workshop):
+    words = ("augment", "preview", "test/disc/IMG_100.png", "--output", "sheet.png", "--count", 8)
+    command(*words, "--flip", "both", "--noise", 8)
+    first = Path("sheet.png").read_bytes()
+    command(*words, "--flip", "both", "--noise", 8)
+    assert Path("sheet.png").read_bytes() == first
+    command(*words, "--rand-augment", 0.6)
+    assert Path("sheet.png").read_bytes() != first
+    assert "missing.png" in command("augment", "preview", "missing.png", "--output", "sheet.png", code=1).stderr
+
+
+@pytest.mark.slow
+def test_lenet_trains_and_explains(workshop):
+    command("gesture", "train", "--data", "photos", "--architecture", "lenet", "--run", "lenet", "--epochs", 2, *QUICK)
+    command("gesture", "export", "--run", "lenet", "--models", "lenet-models")
+    command("gesture", "predict", "test/disc", "--models", "lenet-models", "--explain", "--figure", "lenet.png")
+    assert Path("lenet.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_killed_training_is_resumed_by_the_command_it_names(workshop):
+    def started(run):
+        words = ["gesture", "train", "--data", "photos", "--run", run, "--epochs", "5", "--image-size", "32"]
+        words += ["--deterministic", "--jit", "off", "--batch-size", "8"]
+        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
+
+    steady = started("steady")
+    steady.communicate()
+    assert steady.returncode == 0
+    stopped = started("stopped")
+    history = Path("runs/gesture/stopped/net/history.csv")
+    while not (history.exists() and len(history.read_text().splitlines()) > 2):
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGINT)
+    _, told = stopped.communicate()
+    assert stopped.returncode == 130 and "kerasmlsp gesture train --run stopped --resume" in told
+    command("gesture", "train", "--run", "stopped", "--resume")
+    assert history.read_text() == Path("runs/gesture/steady/net/history.csv").read_text()
