@@ -111,7 +111,7 @@ CASES = {
         wrong=(*WRONG_FILTERS, ({"projection_dim": 0}, r"`projection_dim` must be at least 1\.")),
     ),
     "masked_language_model": Case(
-        make(models.masked_language_model, VOCABULARY, max_length=16, **BLOCKS),
+        make(models.masked_language_model, vocabulary_size=VOCABULARY, max_length=16, **BLOCKS),
         lambda: {"token_ids": hidden_words()[0]},
         {"logits": (None, None, VOCABULARY)},
         # Tokens, places, a norm, a block, a norm; a hidden layer, its norm, the vocabulary.
