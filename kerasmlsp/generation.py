@@ -36,28 +36,45 @@ class Decoder:
     vocabulary_size: int
 
 
-def stepwise(model) -> Decoder:
+def stepwise(model, given=None) -> Decoder:
     """Takes a causal model apart that is a chain of layers, to run it one token at a time.
 
     The links of the chain may be layers that treat every token by itself (Embedding, Dense, normalisations,
     activations, dropout), Keras's recurrent layers, and every layer with the methods `initial_state(batch_size)` and
     `step(inputs, state, position)`, such as `kerasmlsp.layers.DecoderBlock` and `Stateful`.
 
+    What a link sees beside the tokens, such as an image or a source sentence, is worked out once from `given`: for
+    Keras's recurrent layers it is the initial state; the others get it by `initial_state(batch_size, *memory)`.
+
     Args:
         model: From token ids `(batch, length)` to the logits of the token that follows each,
-            `(batch, length, vocabulary_size)`.
+            `(batch, length, vocabulary_size)`; with further outputs, the one named "logits" is taken.
+        given: Dict of the model's other inputs by name, with the batch that `initial_state` will be asked for. None for
+            a model of tokens alone.
 
     Raises:
-        ValueError: The model is not such a chain.
+        ValueError: The model is not such a chain, or `given` does not hold its other inputs.
     """
-    links, tensor = [], model.inputs[0]
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        if len(model.inputs) > 1 or layer.input is not tensor:
-            raise ValueError(f"`model` must be a chain of layers with one input. Received: a branch at {layer.name!r}")
-        tensor = layer.output
-        links.append(_link(layer))
+    given = given or {}
+    own = [tensor for tensor in model.inputs if tensor.name not in given]
+    if len(own) != 1 or len(given) + 1 != len(model.inputs):
+        names = [tensor.name for tensor in model.inputs]
+        raise ValueError(f"`given` must hold all inputs of {names} but the tokens. Received: given={sorted(given)}")
+    tensor = model.output["logits"] if isinstance(model.output, dict) else model.output
+    size, nodes = int(tensor.shape[-1]), []
+    while tensor is not own[0]:
+        layer, index, _ = tensor._keras_history
+        arguments = layer._inbound_nodes[index].arguments
+        tensor, *memory = arguments.keras_tensors or [None]
+        # An embedding called in reverse gives logits.
+        nodes.insert(0, (layer, memory, {key: arguments.kwargs[key] for key in {"reverse"} & arguments.kwargs.keys()}))
+        if tensor is None or (memory and not (_steps(layer) or isinstance(layer, keras.layers.RNN))):
+            raise ValueError(
+                "`model` must be a chain of layers with one input beside those in `given`. "
+                f"Received: a branch at {layer.name!r}"
+            )
+    memories = _memories(model, given, [memory for _, memory, _ in nodes])
+    links = [_link(layer, memory, options) for (layer, _, options), memory in zip(nodes, memories, strict=True)]
 
     def initial_state(batch_size):
         return [start(batch_size) for start, _ in links]
@@ -69,7 +86,7 @@ def stepwise(model) -> Decoder:
             after.append(kept)
         return ops.cast(features, "float32"), after
 
-    return Decoder(initial_state, step, int(tensor.shape[-1]))
+    return Decoder(initial_state, step, size)
 
 
 _BY_TOKEN = (
@@ -79,17 +96,33 @@ _BY_TOKEN = (
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
     keras.layers.Dropout,
+    keras.layers.Identity,
 )
 
 
-def _link(layer):
-    """Returns the functions that start a layer and run it by one token."""
-    if hasattr(layer, "step") and hasattr(layer, "initial_state"):
-        return layer.initial_state, layer.step
+def _steps(layer):
+    return hasattr(layer, "step") and hasattr(layer, "initial_state")
+
+
+def _memories(model, given, wanted):
+    """What each layer of the chain sees beside the tokens, worked out from the other inputs."""
+    tensors = {f"{i}_{j}": tensor for i, memory in enumerate(wanted) for j, tensor in enumerate(memory)}
+    if not tensors:
+        return wanted
+    inputs = {tensor.name: tensor for tensor in model.inputs if tensor.name in given}
+    found = keras.Model(inputs, tensors)(given, training=False)
+    return [[found[f"{i}_{j}"] for j in range(len(memory))] for i, memory in enumerate(wanted)]
+
+
+def _link(layer, memory, options):
+    """Returns the functions that start a layer and run it by one token, with the options of its call."""
+    if _steps(layer):
+        return lambda batch_size: layer.initial_state(batch_size, *memory), layer.step
     if isinstance(layer, keras.layers.RNN) and not layer.go_backwards:
-        return functools.partial(cell_state, layer), lambda features, state, position: cell_step(layer, features, state)
+        start = (lambda batch_size: list(memory)) if memory else functools.partial(cell_state, layer)
+        return start, lambda features, state, position: cell_step(layer, features, state)
     if isinstance(layer, _BY_TOKEN):
-        return lambda batch_size: [], lambda features, state, position: (layer(features), state)
+        return lambda batch_size: [], lambda features, state, position: (layer(features, **options), state)
     raise ValueError(f"`model` must be a chain of causal layers. Received: {type(layer).__name__} {layer.name!r}")
 
 

@@ -4,6 +4,12 @@ import keras
 from keras import ops
 
 
+def softmax(scores):
+    """Softmax over the last axis, written out: Keras's own warns of sequences of one step, as texts of one word are."""
+    weights = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
+
+
 @keras.saving.register_keras_serializable("kerasmlsp")
 class AttentionPooling(keras.layers.Layer):
     """Pools a sequence into one vector by learned attention.
@@ -45,9 +51,7 @@ class AttentionPooling(keras.layers.Layer):
         scores = ops.cast(ops.squeeze(scores, -1), "float32")
         if mask is not None:
             scores = ops.where(mask, scores, -1e9)
-        # Written out, since Keras's softmax warns of sequences of one step, which texts of one word are.
-        weights = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
-        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+        weights = softmax(scores)
         return ops.squeeze(ops.matmul(ops.cast(weights, inputs.dtype)[:, None, :], inputs), 1), weights
 
     def compute_mask(self, inputs, mask=None):
@@ -64,3 +68,110 @@ class AttentionPooling(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class ScaledDotProductAttention(keras.layers.Layer):
+    """Averages values by how well their keys fit a query: `softmax(Q K^T / sqrt(d)) V`.
+
+    Reference: Ganapathy, MLSP 2025, "Transformers - self-attention"; Sri Rama Murty, (Deep) Neural Networks (2021),
+    "Transformers"; Vaswani et al. 2017, "Attention Is All You Need".
+
+    Call arguments:
+        query: `(..., length, d)`.
+        key: `(..., memory, d)`.
+        value: `(..., memory, features)`.
+        attention_mask: Optional booleans that broadcast to `(..., length, memory)`; False gets weight 0. A query that
+            sees nothing averages evenly.
+
+    Returns:
+        `(..., length, features)` and the weights `(..., length, memory)`, float32, each row of which sums to 1.
+    """
+
+    def call(self, query, key, value, attention_mask=None):
+        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        scores = ops.cast(scores, "float32") / key.shape[-1] ** 0.5
+        if attention_mask is not None:
+            scores = ops.where(attention_mask, scores, -1e9)
+        weights = softmax(scores)
+        return ops.matmul(ops.cast(weights, value.dtype), value), weights
+
+    def compute_output_spec(self, query, key, value, attention_mask=None):
+        outputs, weights = self.compute_output_shape(query.shape, key.shape, value.shape)
+        return keras.KerasTensor(outputs, self.compute_dtype), keras.KerasTensor(weights, "float32")
+
+    def compute_output_shape(self, query_shape, key_shape, value_shape, attention_mask_shape=None):
+        return (*query_shape[:-1], value_shape[-1]), (*query_shape[:-1], key_shape[-2])
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class MultiHeadAttention(keras.layers.Layer):
+    """Scaled dot-product attention in several subspaces at once.
+
+    Head `j` attends with `Q W_j^Q`, `K W_j^K` and `V W_j^V`, of `features / num_heads` each; the heads together go
+    through `W^O`. Every projection has a bias. The answers are those of `keras.layers.MultiHeadAttention` with the same
+    weights; here the keys and values of a memory can also be kept (`project`) and attended to later (`attend`).
+
+    Reference: Ganapathy, MLSP 2025, "Transformers - self-attention"; Vaswani et al. 2017, "Attention Is All You Need".
+
+    Args:
+        num_heads: Heads, at least 1; divides the features of the query.
+
+    Call arguments:
+        query: `(batch, length, features)`.
+        memory: `(batch, memory, memory_features)`, from which keys and values are made.
+        attention_mask: Optional booleans that broadcast to `(batch, heads, length, memory)`; False gets weight 0.
+
+    Returns:
+        `(batch, length, features)` and the weights of every head, `(batch, num_heads, length, memory)`, float32.
+
+    Raises:
+        ValueError: `num_heads` is less than 1 or does not divide the features.
+    """
+
+    def __init__(self, num_heads, **kwargs):
+        super().__init__(**kwargs)
+        if num_heads < 1:
+            raise ValueError(f"`num_heads` must be at least 1. Received: num_heads={num_heads}")
+        self.num_heads = num_heads
+        self.attention = ScaledDotProductAttention(name="attention", dtype=self.dtype_policy)
+
+    def build(self, query_shape, memory_shape, attention_mask_shape=None):
+        features = query_shape[-1]
+        if features % self.num_heads:
+            raise ValueError(f"`num_heads` must divide the {features} features. Received: num_heads={self.num_heads}")
+        self.query, self.key, self.value, self.output_projection = (
+            keras.layers.Dense(features, name=name, dtype=self.dtype_policy)
+            for name in ("query", "key", "value", "output")
+        )
+        self.query.build(query_shape)
+        self.key.build(memory_shape)
+        self.value.build(memory_shape)
+        self.output_projection.build(query_shape)
+
+    def call(self, query, memory, attention_mask=None):
+        return self.attend(query, *self.project(memory), attention_mask=attention_mask)
+
+    def project(self, memory):
+        """Keys and values of a memory, `(batch, num_heads, memory, features / num_heads)` each."""
+        return self._heads(self.key(memory)), self._heads(self.value(memory))
+
+    def attend(self, query, keys, values, attention_mask=None):
+        """Goes on from what `project` made: the answers of a call."""
+        found, weights = self.attention(self._heads(self.query(query)), keys, values, attention_mask=attention_mask)
+        return self.output_projection(ops.reshape(ops.swapaxes(found, 1, 2), ops.shape(query))), weights
+
+    def _heads(self, vectors):
+        batch, length, features = ops.shape(vectors)
+        split = ops.reshape(vectors, (batch, length, self.num_heads, features // self.num_heads))
+        return ops.swapaxes(split, 1, 2)
+
+    def compute_output_spec(self, query, memory, attention_mask=None):
+        outputs, weights = self.compute_output_shape(query.shape, memory.shape)
+        return keras.KerasTensor(outputs, self.compute_dtype), keras.KerasTensor(weights, "float32")
+
+    def compute_output_shape(self, query_shape, memory_shape, attention_mask_shape=None):
+        return tuple(query_shape), (query_shape[0], self.num_heads, query_shape[1], memory_shape[1])
+
+    def get_config(self):
+        return {**super().get_config(), "num_heads": self.num_heads}

@@ -39,15 +39,79 @@ class SinusoidalPosition(keras.layers.Layer):
             raise ValueError(f"The number of features must be even. Received: input_shape={input_shape}")
 
     def call(self, inputs):
-        length, features = ops.shape(inputs)[1], inputs.shape[-1]
-        steps = ops.cast(ops.arange(length), "float32")[:, None]
+        return inputs + self._waves(ops.arange(ops.shape(inputs)[1]), inputs)
+
+    def _waves(self, steps, inputs):
+        features = inputs.shape[-1]
+        steps = ops.cast(ops.reshape(steps, (-1, 1)), "float32")
         rates = ops.exp(ops.arange(0, features, 2, dtype="float32") * (-math.log(self.max_wavelength) / features))
         angles = steps * rates[None, :]
         waves = ops.reshape(ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1), (-1, features))
-        return inputs + ops.cast(waves, inputs.dtype)
+        return ops.cast(waves, inputs.dtype)
+
+    def initial_state(self, batch_size):
+        """Nothing is carried from step to step."""
+        return []
+
+    def step(self, inputs, state, position):
+        """Works off one step of every row, `(batch, features)`, at the scalar `position`."""
+        return inputs + self._waves(position, inputs), state
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
         return {**super().get_config(), "max_wavelength": self.max_wavelength}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class LearnedPosition(keras.layers.Layer):
+    """Adds a learned vector for each place to a sequence of vectors.
+
+    Reference: Gehring et al. 2017, "Convolutional Sequence to Sequence Learning"; Radford et al. 2018, "Improving
+    Language Understanding by Generative Pre-Training".
+
+    Args:
+        max_length: Most steps of a sequence, at least 1. Later ones get the vector of the last.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+
+    Returns:
+        A tensor of the shape of `inputs`.
+
+    Raises:
+        ValueError: `max_length` is less than 1.
+    """
+
+    def __init__(self, max_length, **kwargs):
+        super().__init__(**kwargs)
+        if max_length < 1:
+            raise ValueError(f"`max_length` must be at least 1. Received: max_length={max_length}")
+        self.max_length = max_length
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        start = keras.initializers.RandomNormal(stddev=0.02)
+        self.vectors = self.add_weight(name="vectors", shape=(self.max_length, input_shape[-1]), initializer=start)
+
+    def call(self, inputs):
+        return inputs + self._at(ops.arange(ops.shape(inputs)[1]))
+
+    def _at(self, steps):
+        vectors = ops.cast(ops.convert_to_tensor(self.vectors), self.compute_dtype)
+        return ops.take(vectors, ops.minimum(steps, self.max_length - 1), axis=0)
+
+    def initial_state(self, batch_size):
+        """Nothing is carried from step to step."""
+        return []
+
+    def step(self, inputs, state, position):
+        """Works off one step of every row, `(batch, features)`, at the scalar `position`."""
+        return inputs + self._at(position), state
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "max_length": self.max_length}

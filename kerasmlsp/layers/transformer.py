@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.attention import MultiHeadAttention
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class DecoderBlock(keras.layers.Layer):
@@ -140,3 +142,154 @@ def _rotated(heads, angles):
     cosine, sine = ops.cast(ops.cos(angles), heads.dtype), ops.cast(ops.sin(angles), heads.dtype)
     first, second = ops.split(heads, 2, axis=-1)
     return ops.concatenate([first * cosine - second * sine, first * sine + second * cosine], axis=-1)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class TransformerDecoderBlock(keras.layers.Layer):
+    """The classic block: causal self-attention, attention to a memory where there is one, and a feed-forward net.
+
+    Each part `F` makes `LayerNorm(x + F(x))`, or `x + F(LayerNorm(x))` with `normalize_first`. Projections have biases.
+    Positions come from outside (`LearnedPosition`, `SinusoidalPosition`). A token sees the `window` latest, itself
+    included: `step` keeps their keys and values in a ring.
+
+    Reference: Ganapathy, MLSP 2025, "Transformer decoder"; Vaswani et al. 2017, "Attention Is All You Need"; Radford et
+    al. 2018, "Improving Language Understanding by Generative Pre-Training" (without a memory); Xiong et al. 2020, "On
+    Layer Normalization in the Transformer Architecture" (`normalize_first`).
+
+    Args:
+        num_heads: Heads of each attention; divides the features.
+        feed_forward_dim: Hidden units of the feed-forward net, at least 1.
+        window: Tokens that a token sees, at least 1.
+        activation: Activation of the hidden units.
+        dropout: Drop probability of every part's answer, in `[0, 1)`.
+        normalize_first: Whether the norm stands before each part.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+        memory: Optional, `(batch, memory, memory_features)`.
+        memory_mask: Optional booleans `(batch, memory)`; False gets weight 0.
+        training: Whether to drop.
+
+    Returns:
+        `(batch, length, features)`; with a memory also the weights of the attention to it, the mean over heads,
+        `(batch, length, memory)`, float32.
+
+    Raises:
+        ValueError: A size is too small, or `num_heads` does not divide the features.
+    """
+
+    def __init__(
+        self, num_heads, feed_forward_dim, window, activation="relu", dropout=0.0, normalize_first=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("feed_forward_dim", feed_forward_dim), ("window", window)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        self.num_heads, self.feed_forward_dim, self.window = num_heads, feed_forward_dim, window
+        self.activation, self.dropout, self.normalize_first = activation, dropout, normalize_first
+        self.attention = MultiHeadAttention(num_heads, name="attention", dtype=self.dtype_policy)
+
+    def build(self, inputs_shape, memory_shape=None, memory_mask_shape=None):
+        features, dtype = inputs_shape[-1], self.dtype_policy
+        self.attention.build(inputs_shape, inputs_shape)
+        self.widen = keras.layers.Dense(self.feed_forward_dim, self.activation, name="widen", dtype=dtype)
+        self.widen.build(inputs_shape)
+        self.narrow = keras.layers.Dense(features, name="narrow", dtype=dtype)
+        self.narrow.build((*inputs_shape[:-1], self.feed_forward_dim))
+        self.attention_norm, self.norm = self._norm("attention_norm", features), self._norm("norm", features)
+        self.memory_attention = None
+        if memory_shape is not None:
+            self.memory_attention = MultiHeadAttention(self.num_heads, name="memory_attention", dtype=dtype)
+            self.memory_attention.build(inputs_shape, memory_shape)
+            self.memory_norm = self._norm("memory_norm", features)
+        self.drop = keras.layers.Dropout(self.dropout, name="dropout", dtype=dtype)
+
+    def _norm(self, name, features):
+        layer = keras.layers.LayerNormalization(epsilon=1e-5, name=name, dtype=self.dtype_policy)
+        layer.build((None, None, features))
+        return layer
+
+    def call(self, inputs, memory=None, memory_mask=None, training=False):
+        places = ops.arange(ops.shape(inputs)[1])
+        distance = places[:, None] - places[None, :]
+        seen = ops.logical_and(distance >= 0, distance < self.window)
+
+        def look_back(states):
+            return self.attention(states, states, attention_mask=seen)[0]
+
+        kept = () if memory is None else self._kept(memory, memory_mask)
+        outputs, weights = self._run(inputs, look_back, kept, training)
+        return outputs if memory is None else (outputs, weights)
+
+    def _run(self, states, look_back, kept, training):
+        states, weights = self._around(look_back, self.attention_norm, states, training), None
+        if kept:
+            *memory, seen = kept
+            query = self.memory_norm(states) if self.normalize_first else states
+            found, weights = self.memory_attention.attend(query, *memory, attention_mask=seen[:, None, None])
+            weights = ops.mean(weights, axis=1)
+            states = states + self.drop(found, training=training)
+            states = states if self.normalize_first else self.memory_norm(states)
+        return self._around(self._feed_forward, self.norm, states, training), weights
+
+    def _feed_forward(self, states):
+        return self.narrow(self.widen(states))
+
+    def _around(self, part, norm, states, training):
+        if self.normalize_first:
+            return states + self.drop(part(norm(states)), training=training)
+        return norm(states + self.drop(part(states), training=training))
+
+    def _kept(self, memory, mask):
+        seen = ops.ones(ops.shape(memory)[:2], "bool") if mask is None else mask
+        return [*self.memory_attention.project(memory), seen]
+
+    def initial_state(self, batch_size, memory=None, memory_mask=None):
+        """Empty keys and values, `(batch, heads, window, features of a head)` each, and those of the memory."""
+        shape = (batch_size, self.num_heads, self.window, self.narrow.units // self.num_heads)
+        empty = [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
+        return empty if memory is None else [*empty, *self._kept(memory, memory_mask)]
+
+    def step(self, inputs, state, position):
+        """Works off one token of every row.
+
+        Args:
+            inputs: `(batch, features)`.
+            state: As of `initial_state`.
+            position: Scalar int: tokens before.
+
+        Returns:
+            `(batch, features)` and the new state.
+        """
+        ring, kept = list(state[:2]), state[2:]
+        place = (0, 0, ops.mod(position, self.window), 0)
+
+        def look_back(states):
+            key, value = self.attention.project(states)
+            ring[:] = ops.slice_update(ring[0], place, key), ops.slice_update(ring[1], place, value)
+            return self.attention.attend(states, *ring, attention_mask=ops.arange(self.window) <= position)[0]
+
+        outputs, _ = self._run(inputs[:, None], look_back, kept, False)
+        return outputs[:, 0], [*ring, *kept]
+
+    def compute_output_spec(self, inputs, memory=None, memory_mask=None, training=False):
+        outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if memory is None:
+            return outputs
+        return outputs, keras.KerasTensor((*inputs.shape[:2], memory.shape[1]), "float32")
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None, memory_mask_shape=None):
+        if memory_shape is None:
+            return tuple(inputs_shape)
+        return tuple(inputs_shape), (*inputs_shape[:2], memory_shape[1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "feed_forward_dim": self.feed_forward_dim,
+            "window": self.window,
+            "activation": self.activation,
+            "dropout": self.dropout,
+            "normalize_first": self.normalize_first,
+        }

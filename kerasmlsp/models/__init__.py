@@ -1,6 +1,9 @@
 """The catalogue of model builders: functions that return an untrained, uncompiled `keras.Model`."""
 
-from kerasmlsp.models.attention import attention_lstm
+from kerasmlsp.models.attention import (
+    attention_lstm,
+)
+from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
 from kerasmlsp.models.ensembles import calibrated_ensemble
@@ -20,10 +23,15 @@ from kerasmlsp.models.language import (
     simple_rnn_language_model,
 )
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
-from kerasmlsp.models.recurrent import lstm_classifier
-from kerasmlsp.models.transformer import transformer_classifier
+from kerasmlsp.models.recurrent import (
+    lstm_classifier,
+)
+from kerasmlsp.models.transformer import (
+    transformer_classifier,
+)
 
 __all__ = [
+    "attention_captioner",
     "attention_lstm",
     "calibrated_ensemble",
     "chorale_transformer",
@@ -36,11 +44,13 @@ __all__ = [
     "frame_transformer",
     "gpt",
     "gru_language_model",
+    "image_captioner",
     "lstm_classifier",
     "lstm_language_model",
     "naive_bayes_ngrams",
     "simple_rnn_language_model",
     "text_cnn",
     "tonicnet",
+    "transformer_captioner",
     "transformer_classifier",
 ]

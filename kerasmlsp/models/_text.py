@@ -8,15 +8,15 @@ from kerasmlsp.layers.ngrams import PADDING, UNKNOWN
 
 def check_sizes(**sizes):
     """Raises a ValueError for a size that is less than 1; vocabularies and classes need more."""
-    least = {"vocabulary_size": 2, "num_classes": 2}
     for name, value in sizes.items():
-        if value < least.get(name, 1):
-            raise ValueError(f"`{name}` must be at least {least.get(name, 1)}. Received: {name}={value}")
+        least = 2 if name == "num_classes" or name.endswith("vocabulary_size") else 1
+        if value < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
 
 
-def token_ids():
+def token_ids(name="token_ids"):
     """The input of every text model: `(batch, length)`, int32, 0 for padding on the right."""
-    return keras.Input((None,), dtype="int32", name="token_ids")
+    return keras.Input((None,), dtype="int32", name=name)
 
 
 def known(ids, vocabulary_size):
@@ -31,7 +31,7 @@ def mask_of(ids):
 
 def steps(ids):
     """The place of every token in its row, from 0; a running sum, since the length is unknown while building."""
-    return ops.cumsum(ops.ones_like(ids), axis=1) - 1
+    return ops.cumsum(ops.ones_like(ids, dtype="int32"), axis=1) - 1
 
 
 def probabilities(features, num_classes, dropout):
@@ -41,3 +41,8 @@ def probabilities(features, num_classes, dropout):
         return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)
     positive = layers.Dense(1, activation="sigmoid", dtype="float32", name="positive")(features)
     return layers.Concatenate(dtype="float32", name="probabilities")([1.0 - positive, positive])
+
+
+def logits(states, vocabulary_size):
+    """The last layer of what predicts tokens: float32, `(batch, length, vocabulary_size)`."""
+    return layers.Dense(vocabulary_size, dtype="float32", name="logits")(states)

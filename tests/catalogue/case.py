@@ -31,8 +31,8 @@ class Case:
     """Loss that this training goes below; None, with a reason beside it, where a loss says nothing."""
     unmoved: tuple[str, ...] = ()
     """Ends of the paths of weights that one step leaves as they are, with the reason beside them."""
-    causal: bool = False
-    """Whether output t (axis 1) depends on inputs up to t only."""
+    causal: bool | str = False
+    """Whether output t (axis 1) depends on inputs up to t only; for a model with several, the name of the one."""
     padded: bool = False
     """Whether zeros after the inputs (axis 1) leave the answers as they were."""
     wrong: tuple[tuple[dict, str], ...] = ()
