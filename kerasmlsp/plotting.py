@@ -100,3 +100,32 @@ def token_weights(tokens, weights, path, *, title=None):
     if title:
         axes.set_title(title)
     figure.savefig(path, format="png", dpi=120)
+
+
+def word_maps(image, words, maps, path, *, title=None):
+    """Draws an image, and beside it once for every word of its caption, bright where the word was looked up.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        words: Strings.
+        maps: Weights `(words, rows, columns)`, at least 0, of any resolution.
+        path: File to write, PNG.
+        title: Text above the figure.
+    """
+    columns = min(6, len(words) + 1)
+    rows = -(-(len(words) + 1) // columns)
+    figure = _figure(1.7 * columns, 1.9 * rows + (0.4 if title else 0))
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    extent = (0, image.shape[1], image.shape[0], 0)
+    for axes in grid:
+        axes.set_axis_off()
+    grid[0].imshow(image, extent=extent)
+    for axes, word, weights in zip(grid[1:], words, np.asarray(maps), strict=False):
+        axes.imshow(image, extent=extent)
+        # Dark where little was looked at.
+        shade = weights / max(float(weights.max()), 1e-9)
+        axes.imshow(shade, cmap="gray", alpha=0.65, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
+        axes.set_title(word, fontsize=9)
+    if title:
+        figure.suptitle(title)
+    figure.savefig(path, format="png", dpi=120)
