@@ -15,6 +15,7 @@ import click
 
 import kerasmlsp
 from kerasmlsp.apps import options
+from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
@@ -24,6 +25,8 @@ _OPTIONAL = (
     ("tf2onnx", "pip install 'kerasmlsp[onnx]'"),
     ("onnxruntime", "pip install 'kerasmlsp[onnx]'"),
     ("ai-edge-litert", "pip install 'kerasmlsp[litert]'"),
+    ("sacrebleu", "pip install 'kerasmlsp[caption]'"),
+    ("pycocoevalcap", "pip install 'kerasmlsp[caption]'"),
     ("jax", "pip install jax"),
 )
 
@@ -127,7 +130,7 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, chargen.chargen, music.music, sentiment.sentiment):
+for command in (doctor, caption.caption, chargen.chargen, music.music, sentiment.sentiment):
     root.add_command(command)
 
 
