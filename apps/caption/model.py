@@ -13,6 +13,7 @@ from keras import layers
 from kerasmlsp import files, generation, imagenet, losses, models, training
 from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
 from kerasmlsp.apps.caption.data import START, STOP
+from kerasmlsp.models import efficientnet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ def build_encoder(config):
     if config.encoder == SCRATCH:
         return _small_cnn(size)
     if config.encoder == EFFICIENTNET:
-        net = models.efficientnet_lite0_features(input_shape=(size, size, 3), name="encoder")
+        net = efficientnet.efficientnet_lite0_features(input_shape=(size, size, 3), name="encoder")
         return imagenet.load_efficientnet_lite0(net) if weights == "imagenet" else _with_weights(net, weights)
     return _application(config.encoder, size, weights)
 
