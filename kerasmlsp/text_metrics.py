@@ -6,10 +6,17 @@ the scorer of CIDEr-D is used, which needs no Java.
 """
 
 import functools
+import importlib
 
 import numpy as np
 
 ORDERS = (1, 2, 3, 4)
+
+
+def check_installed():
+    """Raises a ModuleNotFoundError where a package is missing that the measures need."""
+    for name in ("sacrebleu.metrics", "pycocoevalcap.cider.cider_scorer"):
+        importlib.import_module(name)
 
 
 def bleu(sentences, references):

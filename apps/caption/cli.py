@@ -109,7 +109,7 @@ def train(context, run, resume, as_json, **values):
 @click.option("--beams", type=click.IntRange(min=1), help="Captions followed at once; default the run's own.")
 @options.json_option
 def evaluate(run, data, images, dataset, split, beams, as_json):
-    """Measure a run on the test pictures of its own data, or of another table.
+    """Measure a run on the test pictures of its own data, or on another table: its split test, or all of it.
 
     \b
     kerasmlsp caption evaluate --run mine
@@ -164,9 +164,9 @@ def predict(sources, figure, output, models, version, as_json):
         from kerasmlsp.apps.caption import predict as app
 
         pictures = _pictures(app, sources)
+        if figure and len(pictures) != 1:
+            raise click.UsageError("`--figure` draws one picture: give just one.")
         model = loading.load(loading.find("caption", version, models))
-    if figure and len(pictures) != 1:
-        raise click.UsageError("`--figure` draws one picture: give just one.")
     rows, problems = app.predict(model, pictures)
     for problem in problems:
         click.echo(f"Left out: {problem['problem']}", err=True)

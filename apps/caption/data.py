@@ -53,11 +53,19 @@ class Captioned:
         return datasets.fingerprint(self.names, self.splits, self.digests, lines)
 
 
-def read(config):
+def read(config, only=None):
     """Reads the captions that a configuration names; pictures are read later.
 
-    Left out and counted are captions without words, rows that repeat, pictures that are missing and, of pictures that
-    occur in several splits under one name or several, all but those of the test and then of the validation split.
+    Left out and counted are captions without words or of other splits, pictures that are missing and, of pictures that
+    occur in several splits under one name or several, all but those of the test and then of the validation split. Rows
+    that repeat are counted and kept, since two people may say the same.
+
+    Args:
+        config: The configuration.
+        only: The one split that is wanted; all pictures are of it where the table names no splits.
+
+    Returns:
+        `Captioned`.
 
     Raises:
         FileNotFoundError: The table or the folder is not there.
@@ -65,10 +73,13 @@ def read(config):
     """
     if (config.data is None) == (config.dataset is None):
         raise ValueError("Give the captions with either `--data FILE` or `--dataset NAME`.")
-    return _from_tfds(config) if config.data is None else _from_files(config)
+    table = _from_tfds(config, only) if config.data is None else _from_files(config, only)
+    if only:
+        table = without(table, [i for i, split in enumerate(table.splits) if split != only])
+    return checked(table, config, only)
 
 
-def _from_files(config):
+def _from_files(config, only):
     path = files.existing(config.data, "data")
     folder = _image_folder(path, config.images)
     problems, rows = collections.Counter(), []
@@ -82,7 +93,7 @@ def _from_files(config):
     digests = _digests(folder, dict.fromkeys(name for name, *_ in rows))
     problems["missing image files"] = sum(digest is None for digest in digests.values())
     rows = [row for row in rows if digests[row[0]] is not None]
-    table = _grouped(rows, digests, config, problems, path)
+    table = _grouped(rows, digests, config, problems, only)
     return dataclasses.replace(
         table, read=lambda size, rows: _read_files([folder / table.names[i] for i in rows], size)
     )
@@ -139,11 +150,11 @@ def _read_files(paths, size):
             yield from pool.map(read, paths[begin : begin + 256])
 
 
-def _from_tfds(config):
-    """Reads a data set with the features `image` and `captions`, the latter with `text`."""
+def _from_tfds(config, only):
+    """Reads a data set with the features `image` and `captions`, which are texts or have `text`."""
     place = {"features": ("image", "captions"), "manual_dir": config.manual_dir}
     _, info = tfds.load_tfds(config.dataset, "train", **place)
-    names = [name for name in info.splits if name in SPLITS]
+    names = [name for name in info.splits if name in SPLITS and only in (None, SPLITS[name])]
     rows, problems, digests = [], collections.Counter(), {}
     for split in names:
         examples, _ = tfds.load_tfds(config.dataset, split, manual_dir=config.manual_dir)
@@ -151,12 +162,13 @@ def _from_tfds(config):
             name = f"{split}/{number:07d}"
             # The version stands for the contents, which TFDS has verified.
             digests[name] = f"{info.full_name}/{name}"
-            for line in example["captions"]["text"]:
+            lines = example["captions"]
+            for line in lines["text"] if isinstance(lines, dict) else lines:
                 if line.decode().strip():
                     rows.append((name, line.decode().strip(), split))
                 else:
                     problems["captions without words"] += 1
-    table = _grouped(rows, digests, config, problems, config.dataset)
+    table = _grouped(rows, digests, config, problems, only)
 
     def read(size, rows):
         wanted = {table.names[i] for i in rows}
@@ -171,57 +183,58 @@ def _from_tfds(config):
     return dataclasses.replace(table, read=read)
 
 
-def _grouped(rows, digests, config, problems, source):
+def _grouped(rows, digests, config, problems, only):
     """Gathers rows by picture, each picture in one split."""
-    captions, found = collections.defaultdict(dict), collections.defaultdict(set)
+    captions, found = collections.defaultdict(list), collections.defaultdict(set)
     for name, caption, split in rows:
         if split is not None and split not in SPLITS:
             problems["captions of other splits"] += 1
             continue
-        problems["repeated rows"] += caption in captions[name]
-        captions[name][caption] = True
+        problems["repeated rows, which were kept"] += caption in captions[name]
+        captions[name].append(caption)
         found[name].add(SPLITS[split] if split else None)
     if any(None in kinds for kinds in found.values()):
-        splits = _drawn(list(captions), config)
+        splits = dict.fromkeys(captions, only) if only else _drawn(list(captions), digests, config)
     else:
         splits = _told_apart(found, digests, problems)
     names = [name for name in captions if name in splits]
     copies = collections.Counter(digests[name] for name in names)
     problems["pictures that occur under several names"] = sum(count - 1 for count in copies.values())
-    table = Captioned(
+    return Captioned(
         names,
-        [list(captions[name]) for name in names],
+        [captions[name] for name in names],
         [splits[name] for name in names],
         [digests[name] for name in names],
         None,
         {what: count for what, count in problems.items() if count},
     )
-    return checked(table, source)
 
 
-def checked(table, source):
+def checked(table, config, only=None):
     """Returns the table.
 
     Raises:
-        ValueError: A split has no picture.
+        ValueError: A split that is wanted has no picture.
     """
-    counts = {split: len(table.rows(split)) for split in ("train", "validation", "test")}
+    counts = {split: len(table.rows(split)) for split in ([only] if only else ("train", "validation", "test"))}
     if lacking := [split for split, count in counts.items() if not count]:
-        told = ", ".join(f"{count} {what}" for what, count in table.problems.items())
+        told = f" ({', '.join(f'{count} {what}' for what, count in table.problems.items())})" if table.problems else ""
         raise ValueError(
-            f"`data` must hold pictures with captions to train on, to select on (split val) and to test. "
-            f"Received: {source}, which has none of {', '.join(lacking)}{f' ({told})' if told else ''}"
+            f"`data` must hold pictures with captions of every split: train, val and test. "
+            f"Received: {config.data or config.dataset}, which has none of {', '.join(lacking)}{told}"
         )
     return table
 
 
-def _drawn(names, config):
-    """Draws the splits of pictures where the table names none."""
-    order = np.random.default_rng(config.seed).permutation(len(names))
-    test = max(1, round(config.test_share * len(names)))
-    validation = test + max(1, round(config.validation_share * len(names)))
+def _drawn(names, digests, config):
+    """Draws the splits of pictures where the table names none; copies of a picture stay together."""
+    contents = list(dict.fromkeys(digests[name] for name in names))
+    order = np.random.default_rng(config.seed).permutation(len(contents))
+    test = max(1, round(config.test_share * len(contents)))
+    validation = test + max(1, round(config.validation_share * len(contents)))
     parts = {"test": order[:test], "validation": order[test:validation], "train": order[validation:]}
-    return {names[i]: split for split, part in parts.items() for i in part}
+    splits = {contents[i]: split for split, part in parts.items() for i in part}
+    return {name: splits[digests[name]] for name in names}
 
 
 def _told_apart(found, digests, problems):

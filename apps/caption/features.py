@@ -1,6 +1,7 @@
 """What an encoder sees in pictures: computed once, and kept on disk."""
 
 import dataclasses
+import io
 import itertools
 import json
 import logging
@@ -75,30 +76,17 @@ def _compute(table, encoder, size, path, notes):
     run, count = _forward(encoder), len(table.names)
     partial = path.with_name(f".{path.name}")
     row_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    with open(partial, "ab") as file:
-        if not file.tell():
-            np.lib.format.write_array_header_2_0(
-                file,
-                {
-                    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-                    "fortran_order": False,
-                    "shape": (count, *shape),
-                },
-            )
+    with open(partial, "a+b") as file:
+        done = _begun(file, _header((count, *shape), dtype), row_bytes)
+        if not done:
             _write(notes, {})
-        with open(partial, "rb") as head:
-            np.lib.format.read_magic(head)
-            np.lib.format.read_array_header_2_0(head)
-            start = head.tell()
-        done = (file.tell() - start) // row_bytes // BATCH * BATCH
-        file.truncate(start + done * row_bytes)
         log.info("Computing the features of %d pictures%s.", count, f", {done} are there" if done else "")
         unreadable = files.read_json(notes)
         for begin, batch in _batches(table.read(size, range(done, count)), done):
             values = np.zeros((len(batch), *shape), dtype)
             good = [i for i, each in enumerate(batch) if isinstance(each, np.ndarray)]
-            unreadable |= {str(begin + i): str(each) for i, each in enumerate(batch) if i not in good}
             if len(good) < len(batch):
+                unreadable |= {str(begin + i): str(each) for i, each in enumerate(batch) if i not in good}
                 _write(notes, unreadable)
             if good:
                 values[good] = run(np.stack([batch[i] for i in good]))
@@ -106,6 +94,26 @@ def _compute(table, encoder, size, path, notes):
             if begin // BATCH % 50 == 49:
                 log.info("%d of %d pictures.", begin + len(batch), count)
     os.replace(partial, path)
+
+
+def _header(shape, dtype):
+    """The beginning of a `.npy` file."""
+    stream = io.BytesIO()
+    facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(stream, facts)
+    return stream.getvalue()
+
+
+def _begun(file, header, row_bytes):
+    """Rows that are done, in whole batches; what is behind them is cut off, and a new file gets its header."""
+    file.seek(0)
+    if file.read(len(header)) != header:
+        file.truncate(0)
+        file.write(header)
+        return 0
+    done = (file.seek(0, os.SEEK_END) - len(header)) // row_bytes // BATCH * BATCH
+    file.truncate(len(header) + done * row_bytes)
+    return done
 
 
 def _write(notes, unreadable):

@@ -5,6 +5,7 @@ import json
 import logging
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from kerasmlsp import training
@@ -36,10 +37,12 @@ def train(config: Config, run: Path, *, resume: bool = False):
     run = Path(run)
     training.refuse_other(run, resume)
     table = data.read(config)
-    encoder = model.build_encoder(config) if model.frozen(config) else None
+    encoder = _encoder(config, run)
     table, values, rows = seen(table, encoder, config)
     captions = [line for i in table.rows("train") for line in table.captions[i]]
     words, rare = data.vocabulary(captions, config.vocabulary_size, config.min_count)
+    if config.beams > len(words) // 2:
+        raise ValueError(f"`beams` must be at most half of the {len(words)} words known. Received: {config.beams}")
     encoded = {split: data.encode(table, split, words, config.max_words, rows) for split in ("train", "validation")}
     facts = counted(table, captions, words, rare, encoded["train"].cut)
     training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
@@ -60,13 +63,24 @@ def train(config: Config, run: Path, *, resume: bool = False):
     }
 
 
-def seen(table, encoder, config):
+def _encoder(config, run):
+    """The encoder that is kept as it is: that of the run where it was begun, since weights may be random."""
+    if not model.frozen(config):
+        return None
+    if (run / ENCODER).exists():
+        return training.load_model(run / ENCODER)
+    keras.utils.set_random_seed(config.seed)
+    return model.build_encoder(config)
+
+
+def seen(table, encoder, config, only=None):
     """Features of the pictures of a table, from disk where they are there.
 
     Args:
         table: `data.Captioned`.
         encoder: The encoder that is kept as it is; None for one that is trained, which needs the pictures themselves.
         config: The configuration.
+        only: As of `data.read`.
 
     Returns:
         The table without pictures that cannot be read, the features, and their row for each picture.
@@ -81,7 +95,7 @@ def seen(table, encoder, config):
         problems = {**table.problems, "unreadable image files": len(found.unreadable)}
         log.warning("For example: %s", next(iter(found.unreadable.values())))
         table = data.without(dataclasses.replace(table, problems=problems), list(found.unreadable))
-        data.checked(table, config.data or config.dataset)
+        data.checked(table, config, only)
     return table, found.values, rows
 
 

@@ -167,8 +167,9 @@ def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
     write_table(tmp_path / "mine/captions.csv", rows[1:])
     assert "have changed" in command("caption", "evaluate", "--run", "mine", code=1).stderr
     # As another table, without the baselines that need the run's own training captions.
-    other = command("caption", "evaluate", "--run", "mine", "--data", tmp_path / "mine/captions.csv", "--json").stdout
-    assert list(json.loads(other)["metrics"]) == ["greedy", "beams of 2"]
+    write_table(tmp_path / "mine/few.csv", [row[:2] for row in rows[:9]], ("image", "caption"))
+    other = command("caption", "evaluate", "--run", "mine", "--data", tmp_path / "mine/few.csv", "--json").stdout
+    assert list(json.loads(other)["metrics"]) == ["greedy", "beams of 2"] and json.loads(other)["pictures"] == 3
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,7 @@ def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
         (("train", "--data", "captions.csv", "--caption-column", "text", "--run", "x"), 1, "--caption-column"),
         (("train", "--data", "alone.csv", "--run", "x"), 1, "none of validation, test (1 missing image files)"),
         (("train", "--data", "captions.csv", "--min-count", "999", "--run", "x", *SCRATCH[:2]), 1, "min_count"),
+        (("train", "--data", "captions.csv", "--beams", "9", "--run", "x", *SCRATCH[:-2]), 1, "half of the 17 words"),
         (("train", "--data", "captions.csv", "--encoder", "nonsense", "--run", "x"), 1, "MobileNetV2"),
         (("train", "--data", "captions.csv", "--encoder-weights", "no.h5", "--run", "x"), 1, "no.h5"),
         (("train", "--data", "captions.csv", "--encoder-weights", "captions.csv", "--run", "x"), 1, "this net"),
@@ -225,7 +227,7 @@ def test_what_is_left_out_is_counted(tmp_path):
         "captions without words": 1,
         "rows without picture": 1,
         "missing image files": 1,
-        "repeated rows": 1,
+        "repeated rows, which were kept": 1,
         "pictures named in several splits": 1,
         "copies of pictures of another split": 1,
         "captions of other splits": 1,
@@ -244,6 +246,13 @@ def test_what_is_left_out_is_counted(tmp_path):
 def test_pictures_are_drawn_by_lot_where_no_split_is_named(tmp_path):
     rows = write_data(tmp_path)
     write_table(tmp_path / "captions.csv", [row[:2] for row in rows], ("image", "caption"))
+    copy = rows[5][0]
+    (tmp_path / "images/copy.png").write_bytes((tmp_path / "images" / copy).read_bytes())
+    copies = [*(row[:2] for row in rows), ("copy.png", "the same picture")]
+    write_table(tmp_path / "copies.csv", copies, ("image", "caption"))
+    for seed in range(9):
+        table = data.read(Config(data=str(tmp_path / "copies.csv"), seed=seed))
+        assert table.splits[table.names.index("copy.png")] == table.splits[table.names.index(copy)]
     tables = [data.read(Config(data=str(tmp_path / "captions.csv"), seed=seed)) for seed in (0, 0, 1)]
     assert [len(tables[0].rows(split)) for split in ("train", "validation", "test")] == [58, 7, 7]
     assert tables[0].splits == tables[1].splits != tables[2].splits
