@@ -122,9 +122,10 @@ def word_maps(image, words, maps, path, *, title=None):
     grid[0].imshow(image, extent=extent)
     for axes, word, weights in zip(grid[1:], words, np.asarray(maps), strict=False):
         axes.imshow(image, extent=extent)
-        # Dark where little was looked at.
-        shade = weights / max(float(weights.max()), 1e-9)
-        axes.imshow(shade, cmap="gray", alpha=0.65, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
+        # Black, and clearer the more was looked at.
+        shade = np.zeros((*weights.shape, 4))
+        shade[..., 3] = 0.75 * (1 - weights / max(float(weights.max()), 1e-9))
+        axes.imshow(shade, interpolation="bilinear", extent=extent)
         axes.set_title(word, fontsize=9)
     if title:
         figure.suptitle(title)

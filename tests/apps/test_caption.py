@@ -72,7 +72,7 @@ def workshop(tmp_path_factory):
     os.chdir(folder)
     write_data(folder)
     command(
-        "caption", "train", "--data", "captions.csv", "--run", "whole", "--epochs", 30, "--cache", "cache", *SCRATCH,
+        "caption", "train", "--data", "captions.csv", "--run", "whole", "--epochs", 14, "--cache", "cache", *SCRATCH,
         "--num-layers", 1, "--learning-rate", 0.003, "--dropout", 0.1, "--weight-decay", 0, "--label-smoothing", 0.05,
     )  # fmt: skip
     command("caption", "evaluate", "--run", "whole")
@@ -145,7 +145,8 @@ def test_predict_tells_what_it_left_out(workshop, tmp_path):
         rows = list(csv.DictReader(file))
     assert [bool(row["problem"]) for row in rows] == [False, True] and "blue bar" in rows[0]["caption"]
     command("caption", "predict", tmp_path / "good.png", "--figure", "why.png")
-    assert Image.open("why.png").width > 300
+    with Image.open("why.png") as figure:
+        assert figure.width > 300
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -187,7 +188,7 @@ def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
         (("train", "--data", "captions.csv", "--encoder-weights", "captions.csv", "--run", "x"), 1, "this net"),
         (("train", "--data", "captions.csv", "--architecture", "magic"), 2, "transformer"),
         (("train", "--data", "captions.csv", "--run", "whole"), 1, "--resume"),
-        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=30"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=14"),
         (("evaluate", "--run", "nothing"), 1, "no run"),
         (("evaluate", "--run", "whole", "--data", "a", "--dataset", "b"), 2, "--dataset"),
         (("export", "--run", "nothing"), 1, "no run"),
