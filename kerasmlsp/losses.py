@@ -209,3 +209,36 @@ class LogisticMixture(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "num_levels": self.num_levels}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of token ids and logits with label smoothing: the mean over tokens by their weights.
+
+    With `V` the vocabulary and `e` the smoothing, `-(1 - e) log p(y) - e / V sum_k log p(k)`.
+
+    Reference: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision".
+
+    Args:
+        label_smoothing: Share of the target that all tokens get alike, in `[0, 1)`.
+
+    Raises:
+        ValueError: `label_smoothing` is out of range.
+    """
+
+    def __init__(
+        self, label_smoothing=0.1, reduction="mean_with_sample_weight", name="smoothed_crossentropy", **kwargs
+    ):
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"`label_smoothing` must be in [0, 1). Received: label_smoothing={label_smoothing}")
+        super().__init__(reduction=reduction, name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        # Targets arrive as floats, which hold ids of up to 2 ** 24.
+        ids, shares = ops.cast(y_true, "int32"), ops.log_softmax(ops.cast(y_pred, "float32"))
+        found = ops.take_along_axis(shares, ids[..., None], axis=-1)[..., 0]
+        return (self.label_smoothing - 1) * found - self.label_smoothing * ops.mean(shares, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -232,4 +232,33 @@ def heat_maps(images, maps, path, *, titles):
             axes.set_axis_off()
         under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
         plain.set_title(title, fontsize=9, loc="left")
+
+
+def word_maps(image, words, maps, path, *, title=None):
+    """Draws an image, and beside it once for every word of its caption, bright where the word was looked up.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        words: Strings.
+        maps: Weights `(words, rows, columns)`, at least 0, of any resolution.
+        path: File to write, PNG.
+        title: Text above the figure.
+    """
+    columns = min(6, len(words) + 1)
+    rows = -(-(len(words) + 1) // columns)
+    figure = _figure(1.7 * columns, 1.9 * rows + (0.4 if title else 0))
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    extent = (0, image.shape[1], image.shape[0], 0)
+    for axes in grid:
+        axes.set_axis_off()
+    grid[0].imshow(image, extent=extent)
+    for axes, word, weights in zip(grid[1:], words, np.asarray(maps), strict=False):
+        axes.imshow(image, extent=extent)
+        # Black, and clearer the more was looked at.
+        shade = np.zeros((*weights.shape, 4))
+        shade[..., 3] = 0.75 * (1 - weights / max(float(weights.max()), 1e-9))
+        axes.imshow(shade, interpolation="bilinear", extent=extent)
+        axes.set_title(word, fontsize=9)
+    if title:
+        figure.suptitle(title)
     figure.savefig(path, format="png", dpi=120)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from kerasmlsp import losses
 
@@ -50,3 +51,20 @@ def test_the_metric_weighs_frames_alike_in_batches_of_any_length():
     metric.reset_state()
     assert float(metric.result()) == 0
     assert keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric)).name == "nats"
+
+
+def test_smoothing_moves_a_share_of_the_target_to_all_tokens():
+    random = np.random.default_rng(0)
+    logits, targets = random.normal(size=(2, 3, 5)).astype("float32"), random.integers(0, 5, (2, 3))
+    shares = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
+    wanted = 0.8 * np.eye(5)[targets] + 0.2 / 5
+    weights = np.array([[1, 1, 0], [1, 0, 0]], "float32")
+    expected = -((wanted * shares).sum(-1) * weights).sum() / 3
+    found = losses.SmoothedCrossentropy(0.2)(targets, logits, sample_weight=weights)
+    np.testing.assert_allclose(float(found), expected, rtol=1e-5)
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(targets, logits)
+    np.testing.assert_allclose(float(losses.SmoothedCrossentropy(0.0)(targets, logits)), float(plain), rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(losses.SmoothedCrossentropy(0.3)))
+    assert again.label_smoothing == 0.3 and again.reduction == "mean_with_sample_weight"
+    with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\)"):
+        losses.SmoothedCrossentropy(1.0)

@@ -33,6 +33,10 @@ FIGURES = {
         ["a", "good", "film"], [0.1, 0.7, 0.2], path, title="positive"
     ),
     "long text": lambda path: plotting.token_weights(["word"] * 73, np.linspace(0, 1, 73), path),
+    "word_maps": lambda path: plotting.word_maps(
+        np.zeros((9, 12, 3), np.uint8), list("abcdefg"), np.random.default_rng(0).random((7, 2, 3)), path, title="seven"
+    ),
+    "one word, no weight": lambda path: plotting.word_maps(np.zeros((9, 9, 3), np.uint8), ["a"], [[[0.0]]], path),
     "no weight": lambda path: plotting.token_weights(["word"], [0.0], path),
     "contact_sheet": lambda path: plotting.contact_sheet(np.zeros((5, 8, 9, 3), np.uint8), path, titles=list("abcde")),
     "one picture": lambda path: plotting.contact_sheet([np.zeros((8, 9, 3), np.uint8)], path, columns=1),

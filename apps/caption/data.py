@@ -1,0 +1,380 @@
+"""Captioned pictures from files or TensorFlow Datasets, and their captions as batches."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from kerasmlsp import batching, datasets, files, images, tables, text, tfds
+
+log = logging.getLogger("kerasmlsp")
+
+START, STOP = 2, 3
+# Batches are padded to a multiple of this, so that a compiled step meets few shapes.
+LENGTH_STEP = 4
+# What the tokeniser takes for mark-up, so that no caption holds them.
+MARKS = ("<start>", "<stop>")
+SPLITS = {"train": "train", "training": "train", "restval": "train"}
+SPLITS |= dict.fromkeys(("val", "valid", "validation", "dev"), "validation") | {"test": "test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Captioned:
+    """Pictures with their captions.
+
+    Args:
+        names: Name of each picture.
+        captions: Captions of each, a list of strings.
+        splits: "train", "validation" or "test" for each.
+        digests: What tells the contents of each picture from those of others.
+        read: Maps a size and numbers of pictures, rising, to an iterator over these: uint8 `(size, size, 3)`, or the
+            error of one that cannot be read.
+        problems: What was left out or looked odd while reading, counted.
+    """
+
+    names: list
+    captions: list
+    splits: list
+    digests: list
+    read: Callable
+    problems: dict
+
+    def rows(self, split):
+        """Numbers of the pictures of a split."""
+        return np.flatnonzero(np.array(self.splits) == split)
+
+    def fingerprint(self):
+        lines = (line for several in self.captions for line in [*several, ""])
+        return datasets.fingerprint(self.names, self.splits, self.digests, lines)
+
+
+def read(config, only=None):
+    """Reads the captions that a configuration names; pictures are read later.
+
+    Left out and counted are captions without words or of other splits, pictures that are missing and, of pictures that
+    occur in several splits under one name or several, all but those of the test and then of the validation split. Rows
+    that repeat are counted and kept, since two people may say the same.
+
+    Args:
+        config: The configuration.
+        only: The one split that is wanted; all pictures are of it where the table names no splits.
+
+    Returns:
+        `Captioned`.
+
+    Raises:
+        FileNotFoundError: The table or the folder is not there.
+        ValueError: Neither or both of `data` and `dataset` are given, a column is missing, or a split is empty.
+    """
+    if (config.data is None) == (config.dataset is None):
+        raise ValueError("Give the captions with either `--data FILE` or `--dataset NAME`.")
+    table = _from_tfds(config, only) if config.data is None else _from_files(config, only)
+    if only:
+        table = without(table, [i for i, split in enumerate(table.splits) if split != only])
+    return checked(table, config, only)
+
+
+def _from_files(config, only):
+    path = files.existing(config.data, "data")
+    folder = _image_folder(path, config.images)
+    problems, rows = collections.Counter(), []
+    for name, caption, split in _table_rows(path, config):
+        if not caption.strip():
+            problems["captions without words"] += 1
+        elif not name:
+            problems["rows without picture"] += 1
+        else:
+            rows.append((name, caption.strip(), split))
+    digests = _digests(folder, dict.fromkeys(name for name, *_ in rows))
+    problems["missing image files"] = sum(digest is None for digest in digests.values())
+    rows = [row for row in rows if digests[row[0]] is not None]
+    table = _grouped(rows, digests, config, problems, only)
+    return dataclasses.replace(
+        table, read=lambda size, rows: _read_files([folder / table.names[i] for i in rows], size)
+    )
+
+
+def _image_folder(path, folder):
+    if folder is not None:
+        folder = files.existing(folder, "images")
+        if not folder.is_dir():
+            raise ValueError(f"`images` must be a folder of pictures. Received: {folder}")
+        return folder
+    beside = path.parent / "images"
+    return beside if beside.is_dir() else path.parent
+
+
+def _table_rows(path, config):
+    """Name, caption and split of each row; the split is None where there is no such column."""
+    columns = {"image_column": config.image_column, "caption_column": config.caption_column}
+    for chunk in tables.read_table(path, chunk_size=50_000):
+        for argument, column in columns.items():
+            if column not in chunk.columns:
+                option, there = "--" + argument.replace("_", "-"), ", ".join(map(str, chunk.columns))
+                raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+        wanted = [*columns.values(), *([config.split_column] if config.split_column in chunk.columns else [])]
+        cells = chunk[wanted].astype(object).where(chunk[wanted].notna(), "")
+        for name, caption, *split in cells.itertuples(index=False, name=None):
+            yield str(name).strip(), str(caption), str(split[0]).strip().lower() if split else None
+
+
+def _digests(folder, names):
+    """The digest of each file's contents, None where there is no such file."""
+
+    def digest(name):
+        try:
+            with open(folder / name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):  # a name with a NUL is a ValueError
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return dict(zip(names, pool.map(digest, names), strict=True))
+
+
+def _read_files(paths, size):
+    def read(path):
+        try:
+            return images.read_image(path, size=size)
+        except (OSError, ValueError) as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        # In pieces, so that what was read does not pile up.
+        for begin in range(0, len(paths), 256):
+            yield from pool.map(read, paths[begin : begin + 256])
+
+
+def _from_tfds(config, only):
+    """Reads a data set with the features `image` and `captions`, which are texts or have `text`."""
+    place = {"features": ("image", "captions"), "manual_dir": config.manual_dir}
+    _, info = tfds.load_tfds(config.dataset, "train", **place)
+    names = [name for name in info.splits if name in SPLITS and only in (None, SPLITS[name])]
+    rows, problems, digests = [], collections.Counter(), {}
+    for split in names:
+        examples, _ = tfds.load_tfds(config.dataset, split, manual_dir=config.manual_dir)
+        for number, example in enumerate(examples.as_numpy_iterator()):
+            name = f"{split}/{number:07d}"
+            # The version stands for the contents, which TFDS has verified.
+            digests[name] = f"{info.full_name}/{name}"
+            lines = example["captions"]
+            for line in lines["text"] if isinstance(lines, dict) else lines:
+                if line.decode().strip():
+                    rows.append((name, line.decode().strip(), split))
+                else:
+                    problems["captions without words"] += 1
+    table = _grouped(rows, digests, config, problems, only)
+
+    def read(size, rows):
+        wanted = {table.names[i] for i in rows}
+        for split in names:
+            if not any(name.startswith(f"{split}/") for name in wanted):
+                continue
+            examples, _ = tfds.load_tfds(config.dataset, split, manual_dir=config.manual_dir)
+            for number, example in enumerate(examples.as_numpy_iterator()):
+                if f"{split}/{number:07d}" in wanted:
+                    yield images.resize(example["image"], size)
+
+    return dataclasses.replace(table, read=read)
+
+
+def _grouped(rows, digests, config, problems, only):
+    """Gathers rows by picture, each picture in one split."""
+    captions, found = collections.defaultdict(list), collections.defaultdict(set)
+    for name, caption, split in rows:
+        if split is not None and split not in SPLITS:
+            problems["captions of other splits"] += 1
+            continue
+        problems["repeated rows, which were kept"] += caption in captions[name]
+        captions[name].append(caption)
+        found[name].add(SPLITS[split] if split else None)
+    if any(None in kinds for kinds in found.values()):
+        splits = dict.fromkeys(captions, only) if only else _drawn(list(captions), digests, config)
+    else:
+        splits = _told_apart(found, digests, problems)
+    names = [name for name in captions if name in splits]
+    copies = collections.Counter(digests[name] for name in names)
+    problems["pictures that occur under several names"] = sum(count - 1 for count in copies.values())
+    return Captioned(
+        names,
+        [captions[name] for name in names],
+        [splits[name] for name in names],
+        [digests[name] for name in names],
+        None,
+        {what: count for what, count in problems.items() if count},
+    )
+
+
+def checked(table, config, only=None):
+    """Returns the table.
+
+    Raises:
+        ValueError: A split that is wanted has no picture.
+    """
+    counts = {split: len(table.rows(split)) for split in ([only] if only else ("train", "validation", "test"))}
+    if lacking := [split for split, count in counts.items() if not count]:
+        told = f" ({', '.join(f'{count} {what}' for what, count in table.problems.items())})" if table.problems else ""
+        raise ValueError(
+            f"`data` must hold pictures with captions of every split: train, val and test. "
+            f"Received: {config.data or config.dataset}, which has none of {', '.join(lacking)}{told}"
+        )
+    return table
+
+
+def _drawn(names, digests, config):
+    """Draws the splits of pictures where the table names none; copies of a picture stay together."""
+    contents = list(dict.fromkeys(digests[name] for name in names))
+    order = np.random.default_rng(config.seed).permutation(len(contents))
+    test = max(1, round(config.test_share * len(contents)))
+    validation = test + max(1, round(config.validation_share * len(contents)))
+    parts = {"test": order[:test], "validation": order[test:validation], "train": order[validation:]}
+    splits = {contents[i]: split for split, part in parts.items() for i in part}
+    return {name: splits[digests[name]] for name in names}
+
+
+def _told_apart(found, digests, problems):
+    """One split for each picture, by name and by contents, so that nothing of the test is trained on."""
+    rank = ("test", "validation", "train")
+    splits = {name: min(kinds, key=rank.index) for name, kinds in found.items()}
+    problems["pictures named in several splits"] = sum(len(kinds) > 1 for kinds in found.values())
+    first = {}
+    for name in sorted(splits, key=lambda name: rank.index(splits[name])):
+        first.setdefault(digests[name], splits[name])
+    kept = {name: split for name, split in splits.items() if first[digests[name]] == split}
+    problems["copies of pictures of another split"] = len(splits) - len(kept)
+    return kept
+
+
+def without(table, rows):
+    """Leaves out pictures by their numbers."""
+    kept = np.setdiff1d(np.arange(len(table.names)), rows)
+    parts = {name: [getattr(table, name)[i] for i in kept] for name in ("names", "captions", "splits", "digests")}
+    return dataclasses.replace(table, **parts, read=lambda size, rows: table.read(size, [kept[i] for i in rows]))
+
+
+def words_of(captions):
+    """Splits captions into words in lower case, without punctuation.
+
+    Args:
+        captions: String tensor `(batch,)`.
+
+    Returns:
+        Ragged strings `(batch, None)`.
+    """
+    import tensorflow as tf
+
+    tokens = text.tokenize(captions)
+    worded = tf.strings.regex_full_match(tokens.flat_values, r".*[\p{L}\p{N}].*")
+    return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(worded))
+
+
+def normalised(captions):
+    """Captions as they are measured: the words of `words_of` with a space between them, a list of strings."""
+    import tensorflow as tf
+
+    lines = tf.strings.reduce_join(words_of(tf.constant(list(captions), tf.string)), axis=-1, separator=" ")
+    return [line.decode() for line in lines.numpy()]
+
+
+def vocabulary(captions, size, min_count):
+    """Counts the words of captions.
+
+    Returns:
+        The words known, `MARKS` first, for `kerasmlsp.text.lookup`, and the number of those that are too rare.
+
+    Raises:
+        ValueError: No word is frequent enough.
+    """
+    counts = collections.Counter(word for line in normalised(captions) for word in line.split())
+    words = text.vocabulary(counts, size - len(MARKS), min_count=min_count)
+    if not words:
+        raise ValueError(f"`min_count` must be the count of some word at most. Received: min_count={min_count}")
+    return [*MARKS, *words], len(counts) - len(words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """Captions as token ids.
+
+    Args:
+        pictures: Row of the picture's features for each caption, int64 `(captions,)`.
+        tokens: Ids of all captions one after the other, each from `START` to `STOP`, int32 `(tokens,)`.
+        starts: Where each caption begins, int64 `(captions + 1,)`; the last is the number of tokens.
+        cut: Captions that were longer than allowed; they have no `STOP`.
+    """
+
+    pictures: np.ndarray
+    tokens: np.ndarray
+    starts: np.ndarray
+    cut: int
+
+    @property
+    def lengths(self):
+        return np.diff(self.starts)
+
+
+def encode(table, split, words, max_words, rows):
+    """Turns the captions of a split into token ids.
+
+    Args:
+        table: `Captioned`.
+        split: Its name.
+        words: The vocabulary.
+        max_words: Longest caption.
+        rows: Row of the features of each picture of the table.
+    """
+    import tensorflow as tf
+
+    numbers = table.rows(split)
+    captions = [line for i in numbers for line in table.captions[i]]
+    pictures = np.concatenate([[rows[i]] * len(table.captions[i]) for i in numbers])
+    found = words_of(tf.constant(captions))
+    # A caption of punctuation only teaches nothing but when to stop.
+    ids = tf.cast(text.lookup(words)(found), tf.int32)
+    lengths = ids.row_lengths().numpy()
+    begin, end = tf.fill([len(captions), 1], START), tf.ragged.constant([[STOP]] * len(captions), dtype=tf.int32)
+    whole = tf.concat([begin, ids, end], axis=1)[:, : max_words + 1]
+    starts = np.concatenate([[0], np.cumsum(whole.row_lengths().numpy())])
+    return Encoded(pictures.astype(np.int64), whole.flat_values.numpy(), starts, int(np.sum(lengths >= max_words)))
+
+
+def loader(encoded, features, name):
+    """Returns the function from caption numbers to inputs, targets and the weights of the targets.
+
+    Inputs are the features under `name` and `token_ids` `(batch, length)`, targets the tokens that follow. Padding and
+    unknown words weigh nothing.
+    """
+    import tensorflow as tf
+
+    ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
+    pictures = tf.constant(encoded.pictures)
+
+    def load(indices, key=None):
+        rows = tf.numpy_function(lambda rows: features[rows], [tf.gather(pictures, indices)], features.dtype)
+        rows = tf.cast(tf.ensure_shape(rows, (None, *features.shape[1:])), tf.float32)
+        tokens = text.dense(tf.gather(ids, indices), LENGTH_STEP)
+        targets = tokens[:, 1:]
+        weights = tf.cast(targets > text.UNKNOWN, tf.float32)
+        return {name: rows, "token_ids": tokens[:, :-1]}, targets, weights
+
+    return load
+
+
+def training_batches(encoded, features, name, config, *, drop_remainder=False):
+    """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
+    order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
+    return batching.Batches(order, loader(encoded, features, name))
+
+
+def dataset(encoded, features, name, batch_size=128):
+    """Returns a `tf.data.Dataset` of all captions sorted by length."""
+    import tensorflow as tf
+
+    batches = batching.sorted_by_length(encoded.lengths, batch_size)
+    rows = tf.ragged.constant([batch.tolist() for batch in batches], dtype=tf.int64)
+    return tf.data.Dataset.from_tensor_slices(rows).map(loader(encoded, features, name)).prefetch(2)

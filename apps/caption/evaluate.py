@@ -1,0 +1,210 @@
+"""How well a run captions pictures that it has not seen."""
+
+import csv
+import dataclasses
+import functools
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import plotting, text_metrics, training
+from kerasmlsp.apps.caption import baselines, data, model
+from kerasmlsp.apps.caption import train as training_app
+from kerasmlsp.apps.caption.config import Config
+from kerasmlsp.files import read_json
+
+log = logging.getLogger("kerasmlsp")
+
+EVALUATION = "evaluation"
+TOKENISATION = "lower case, split as by kerasmlsp.text.tokenize, punctuation left out, then sacrebleu's `none`"
+BATCH, FIGURES = 64, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        encoder: From images to features `(batch, regions, channels)`, float32.
+        captioner: See `model.build`, float32.
+        words: The vocabulary.
+        config: The configuration.
+        stored: The dict of `config.json`.
+        frozen: The encoder as it was trained with, if that was kept as it is; else None.
+    """
+
+    encoder: object
+    captioner: object
+    words: list
+    config: Config
+    stored: dict
+    frozen: object
+
+
+def load(run: Path):
+    """Loads a finished run.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or a file of it is damaged.
+    """
+    run = Path(run)
+    config, stored = training.configuration(run, Config)
+    trained = training.load_model(run / training.MODEL)
+    kept = training.load_model(run / training_app.ENCODER) if model.frozen(config) else None
+    words = read_json(run / training_app.VOCABULARY)
+    return Run(*model.for_inference(trained, config, kept, len(words) + 2), words, config, stored, kept)
+
+
+def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", beams=None, with_baselines=True):
+    """Measures a run on a split of its own data, or on what another table holds of that split.
+
+    A table that names no splits is measured as a whole.
+
+    Args:
+        run: Folder of a finished run.
+        path: Table of captions; None, as `dataset`, for the run's own data.
+        images: Folder of the pictures of `path`.
+        dataset: Name in TensorFlow Datasets.
+        split: "test" or "validation".
+        beams: Captions followed at once; None for the run's own number.
+        with_baselines: Whether to measure the fixed sentence and the consensus of neighbours, too, which needs the
+            run's own training captions.
+
+    Returns:
+        Dict of `metrics` by way of writing ("greedy", "beams of 3", "fixed sentence", "consensus of neighbours"), each
+        a dict of measures with their 95 % intervals, of what was counted, and of the files written.
+
+    Raises:
+        ModuleNotFoundError: sacrebleu or pycocoevalcap is not installed.
+        ValueError: The run's own data have changed, or the data cannot be used.
+    """
+    text_metrics.check_installed()  # not after minutes of work
+    run, own = Path(run), path is None and dataset is None
+    net = load(run)
+    config = dataclasses.replace(net.config, beams=beams or net.config.beams)
+    if not own:
+        place = {"data": path and str(path), "images": images and str(images), "dataset": dataset}
+        config = dataclasses.replace(config, **place)
+    only = None if own else split
+    table, values, rows = training_app.seen(data.read(config, only), net.frozen, config, only)
+    if own and table.fingerprint() != net.stored["fingerprint"]:
+        raise ValueError(f"The data {config.data or config.dataset} have changed since the run was trained on them.")
+    numbers = table.rows(split)
+    references = [data.normalised(table.captions[i]) for i in numbers]
+    found = {"greedy": caption(net, values, rows[numbers], config, beams=1)}
+    if config.beams > 1:
+        found[f"beams of {config.beams}"] = caption(net, values, rows[numbers], config)
+    sentences = {name: lines for name, (lines, *_) in found.items()}
+    if with_baselines and own:
+        sentences |= without_net(table, net, values, rows, numbers)
+    result = {
+        "split": split,
+        "pictures": len(numbers),
+        "references": sum(map(len, references)),
+        "fingerprint": table.fingerprint(),
+        "tokenisation": TOKENISATION,
+        "words of the references that are unknown": unknown_share(references, net.words),
+        "counted": table.problems,
+        "metrics": {name: text_metrics.measure(lines, references) for name, lines in sentences.items()},
+    }
+    written = _write(run / EVALUATION, result, table, numbers, sentences)
+    best = list(found.values())[-1]
+    return {**result, "files": [*written, *_figures(run / EVALUATION, net, table, values, rows, numbers, best)]}
+
+
+def caption(net, values, rows, config, beams=None):
+    """Captions pictures by their features.
+
+    Args:
+        net: `Run`.
+        values: Features of all pictures.
+        rows: Rows of the features of the pictures to caption.
+        config: The configuration, for beams, length and penalty.
+        beams: In place of the configuration's.
+
+    Returns:
+        The best caption of each, a list of strings; its score; and its tokens `(pictures, length)`.
+    """
+    import tensorflow as tf
+
+    options = {"beams": beams or config.beams, "length": config.max_words, "length_penalty": config.length_penalty}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *net.captioner.get_layer("front").input_shape[1:]], tf.float32)])
+    def write(features):
+        return model.search(net.captioner, features, **options)
+
+    tokens, scores = [], []
+    for begin in range(0, len(rows), BATCH):
+        found, score = write(features_of(net, values[rows[begin : begin + BATCH]]))
+        tokens.append(found.numpy()[:, 0])
+        scores.append(score.numpy()[:, 0])
+    tokens = np.concatenate(tokens)
+    lines = [line.decode() for line in model.written(tokens, net.words)[0].numpy()]
+    return lines, np.concatenate(scores), tokens
+
+
+def features_of(net, values):
+    """Features of kept rows, which are the pictures themselves where the encoder was trained, too."""
+    values = np.asarray(values, "float32")
+    return values if net.frozen is not None else net.encoder(values, training=False)
+
+
+def without_net(table, net, values, rows, numbers):
+    """The captions of both baselines for the pictures `numbers`, by name."""
+    train = table.rows("train")
+    captions = [data.normalised(table.captions[i]) for i in train]
+    vectors = [_vectors(net, values, rows[which]) for which in (numbers, train)]
+    return {
+        "fixed sentence": [baselines.fixed(captions)] * len(numbers),
+        "consensus of neighbours": baselines.consensus(*vectors, captions),
+    }
+
+
+def _vectors(net, values, rows):
+    parts = [rows[begin : begin + BATCH] for begin in range(0, len(rows), BATCH)]
+    return np.concatenate([np.asarray(features_of(net, values[part])).mean(1) for part in parts])
+
+
+def unknown_share(references, words):
+    """Share of the words of references that a vocabulary lacks, and how many different ones these are."""
+    known, every = set(words), [word for several in references for line in several for word in line.split()]
+    lacking = [word for word in every if word not in known]
+    return {"share": len(lacking) / max(len(every), 1), "different": len(set(lacking))}
+
+
+def _write(folder, result, table, numbers, sentences):
+    folder.mkdir(exist_ok=True)
+    target, listed = folder / "metrics.json", folder / "captions.csv"
+    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", *sentences, "references"])
+            for place_in, i in enumerate(numbers):
+                said = [lines[place_in] for lines in sentences.values()]
+                writer.writerow([table.names[i], *said, " | ".join(table.captions[i])])
+
+    training.write_atomically(listed, write)
+    return [str(target), str(listed)]
+
+
+def _figures(folder, net, table, values, rows, numbers, found):
+    """Where the net looked for each word of the first captions; nothing for a net without attention."""
+    lines, _, tokens = found
+    first = rows[numbers[:FIGURES]]
+    weights = model.looked_at(net.captioner, features_of(net, values[first]), tokens[:FIGURES])
+    if weights is None:
+        return []
+    weights, files = np.asarray(weights), []
+    pictures = table.read(model.image_size(net.config), numbers[:FIGURES])
+    for row, picture in enumerate(pictures):
+        words = lines[row].split()
+        maps = weights[row, : len(words)].reshape(-1, *model.map_of(net.encoder))
+        files.append(str(folder / f"attention_{row + 1}.png"))
+        draw = functools.partial(plotting.word_maps, picture, words, maps)
+        training.write_atomically(files[-1], draw)
+    return files

@@ -1,0 +1,98 @@
+"""From a run to a saved model."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import exporting, files, training
+from kerasmlsp.apps.caption import evaluate, model
+
+
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Captions of pictures"):
+    """Exports a run as the next version of the saved model `caption`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    """
+    run = Path(run)
+    net = evaluate.load(run)
+    functions, track = model.endpoints(net.encoder, net.captioner, net.words, net.config)
+    size, left_out = model.image_size(net.config), ("data", "images", "manual_dir", "cache")
+    figure = run / evaluate.EVALUATION / "attention_1.png"
+    card = {
+        "title": title,
+        "description": "Says in a sentence what a picture shows; the best of "
+        f"{net.config.beams} captions comes with where the net looked for each word, if it has attention.",
+        "image_size": size,
+        "data": data,
+        "licence": licence,
+        "split": _split(net),
+        "limits": _limits(net, size),
+        "training": {key: value for key, value in net.stored.items() if key not in left_out},
+        "figures": {"attention": figure} if figure.exists() else {},
+        **_measured(run),
+    }
+    examples = {name: _examples(name, size) for name in functions}
+    # Beams that score alike change places by the last digit; pictures of waves are unlike each other.
+    return exporting.export(models, "caption", functions, track=track, examples=examples, card=card, tolerance=1e-3)
+
+
+def _examples(endpoint, size):
+    """Two pictures, so that answers to a batch can be compared with those to each alone."""
+    grid = np.linspace(0, 9, size * 5 // 4)
+    waves = [np.sin(grid * turn)[:, None, None] + np.cos(grid)[None, :, None] * [1, -1, 0.5] for turn in (1, 3)]
+    pictures = np.stack([np.clip(127 + 60 * wave, 0, 255).astype(np.uint8) for wave in waves])
+    if endpoint == "serving_default":
+        return {"images": pictures}
+    from PIL import Image
+
+    encoded = []
+    for picture, format in zip(pictures, ("PNG", "JPEG"), strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, format)
+        encoded.append(stream.getvalue())
+    return {"encoded": encoded}
+
+
+def _split(net):
+    counts = net.stored["pictures"]
+    return (
+        f"{counts['train']} pictures with {net.stored['captions']} captions were trained on, {counts['validation']} "
+        f"others selected the epoch, and {counts['test']} were held out. Seed {net.config.seed}."
+    )
+
+
+def _limits(net, size):
+    known = net.stored["words"]["known"]
+    return (
+        f"Knows {known} words and sees pictures of {size} x {size}, to which others are stretched. It says what is "
+        "likely beside what it sees: things, colours, numbers and sexes of persons may be invented, in the words and "
+        "with the prejudice of its data. Where it looked is no proof of why. `serving_bytes` reads JPEG, PNG, GIF and "
+        "BMP as TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the "
+        "command `kerasmlsp caption predict` minds both. Not for decisions about persons, nor to guide the blind alone."
+    )
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its validation values where it was not evaluated."""
+    path = run / evaluate.EVALUATION / "metrics.json"
+    if not path.exists():
+        row = training.best_row(run)
+        note = "on the pictures only that also selected the epoch: run evaluate first"
+        return {"metrics": {"validation nats per word": row["val_nats"]}, "evaluated": note}
+    result = files.read_json(path)
+    metrics = {f"{name}, {how}": values for how, each in result["metrics"].items() for name, values in each.items()}
+    note = f"{result['pictures']} pictures ({result['split']}), fingerprint {result['fingerprint']}, "
+    return {"metrics": metrics, "evaluated": note + f"tokenisation: {result['tokenisation']}"}

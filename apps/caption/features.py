@@ -1,0 +1,137 @@
+"""What an encoder sees in pictures: computed once, and kept on disk."""
+
+import dataclasses
+import io
+import itertools
+import json
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import datasets, files
+
+log = logging.getLogger("kerasmlsp")
+
+FOLDER = Path("~/.cache/kerasmlsp/features")
+BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Features of pictures, one row each.
+
+    Args:
+        values: `(pictures, ...)`, a memory map.
+        unreadable: Row and reason of each picture that cannot be read; its values are 0.
+        path: The file.
+    """
+
+    values: np.ndarray
+    unreadable: dict
+    path: Path
+
+
+def cached(table, encoder, size, folder=None):
+    """Returns the features of pictures, computed where they are not on disk yet.
+
+    The file is named by a fingerprint of the contents of all pictures, of the encoder with its weights, and of the
+    size. A computation that was stopped is gone on with.
+
+    Args:
+        table: `data.Captioned`.
+        encoder: Keras model from images `(batch, size, size, 3)` to features; None to keep the pictures themselves,
+            uint8, otherwise float16.
+        size: Height and width to which pictures are stretched.
+        folder: Where to keep them; None for `FOLDER`.
+
+    Returns:
+        `Features`.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    folder = Path(folder or FOLDER).expanduser()
+    path = folder / f"{fingerprint(table.digests, encoder, size)}.npy"
+    notes = path.with_suffix(".json")
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _compute(table, encoder, size, path, notes)
+    unreadable = {int(row): reason for row, reason in files.read_json(notes).items()}
+    return Features(np.load(path, mmap_mode="r"), unreadable, path)
+
+
+def fingerprint(digests, encoder, size):
+    """Returns 16 hexadecimal digits that tell pictures, encoder and size."""
+    if encoder is None:
+        return datasets.fingerprint(digests, ["pictures", size])
+    parts = [np.asarray(weight) for weight in encoder.get_weights()]
+    return datasets.fingerprint(digests, [encoder.name, size], *parts)
+
+
+def _compute(table, encoder, size, path, notes):
+    """Appends rows to a file beside `path`, whose length tells how far an earlier process came."""
+    shape, dtype = ((size, size, 3), np.uint8) if encoder is None else (encoder.output_shape[1:], np.float16)
+    run, count = _forward(encoder), len(table.names)
+    partial = path.with_name(f".{path.name}")
+    row_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    with open(partial, "a+b") as file:
+        done = _begun(file, _header((count, *shape), dtype), row_bytes)
+        if not done:
+            _write(notes, {})
+        log.info("Computing the features of %d pictures%s.", count, f", {done} are there" if done else "")
+        unreadable = files.read_json(notes)
+        for begin, batch in _batches(table.read(size, range(done, count)), done):
+            values = np.zeros((len(batch), *shape), dtype)
+            good = [i for i, each in enumerate(batch) if isinstance(each, np.ndarray)]
+            if len(good) < len(batch):
+                unreadable |= {str(begin + i): str(each) for i, each in enumerate(batch) if i not in good}
+                _write(notes, unreadable)
+            if good:
+                values[good] = run(np.stack([batch[i] for i in good]))
+            file.write(values.tobytes())
+            if begin // BATCH % 50 == 49:
+                log.info("%d of %d pictures.", begin + len(batch), count)
+    os.replace(partial, path)
+
+
+def _header(shape, dtype):
+    """The beginning of a `.npy` file."""
+    stream = io.BytesIO()
+    facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(stream, facts)
+    return stream.getvalue()
+
+
+def _begun(file, header, row_bytes):
+    """Rows that are done, in whole batches; what is behind them is cut off, and a new file gets its header."""
+    file.seek(0)
+    if file.read(len(header)) != header:
+        file.truncate(0)
+        file.write(header)
+        return 0
+    done = (file.seek(0, os.SEEK_END) - len(header)) // row_bytes // BATCH * BATCH
+    file.truncate(len(header) + done * row_bytes)
+    return done
+
+
+def _write(notes, unreadable):
+    files.write_atomically(notes, lambda place: place.write_text(json.dumps(unreadable)))
+
+
+def _batches(pictures, begin):
+    while batch := list(itertools.islice(pictures, BATCH)):
+        yield begin, batch
+        begin += BATCH
+
+
+def _forward(encoder):
+    if encoder is None:
+        return lambda pictures: pictures
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec([None, *encoder.input_shape[1:]], tf.float32)]
+    graph = tf.function(lambda pictures: encoder(pictures, training=False), input_signature=signature)
+    # ReLUs of some nets go beyond what float16 holds.
+    return lambda pictures: np.clip(graph(pictures.astype("float32")).numpy(), -65504, 65504)

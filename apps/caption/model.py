@@ -1,0 +1,359 @@
+"""The nets of the caption application, and what its saved model does."""
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasmlsp import files, generation, imagenet, losses, models, training
+from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
+from kerasmlsp.apps.caption.data import START, STOP
+from kerasmlsp.models import efficientnet
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an architecture is built and trained where the configuration does not say.
+
+    Args:
+        build: Maps channels, vocabulary size, units, layers and dropout to the decoder.
+        front: Maps features `(batch, regions, channels)` and units to what the decoder sees.
+        units: Size of the states.
+        num_layers: Layers.
+        dropout: Drop probability.
+        epochs: Passes over the captions.
+        learning_rate: Peak learning rate.
+    """
+
+    build: Callable
+    front: Callable
+    units: int
+    num_layers: int
+    dropout: float
+    epochs: int
+    learning_rate: float
+
+
+def _transformer(channels, vocabulary_size, units, num_layers, dropout):
+    heads = next(heads for heads in (4, 2, 1) if units % heads == 0)
+    sizes = {"embedding_dim": units, "num_layers": num_layers, "num_heads": heads, "feed_forward_dim": 4 * units}
+    return models.transformer_captioner(channels, vocabulary_size, **sizes, dropout=dropout, name="decoder")
+
+
+def _attention(channels, vocabulary_size, units, num_layers, dropout):
+    if num_layers != 1:
+        raise ValueError(f"`num_layers` must be 1 for the architecture attention. Received: num_layers={num_layers}")
+    sizes = {"embedding_dim": units, "units": units, "attention_units": units}
+    return models.attention_captioner(channels, vocabulary_size, **sizes, dropout=dropout, name="decoder")
+
+
+def _lstm(channels, vocabulary_size, units, num_layers, dropout):
+    sizes = {"embedding_dim": units, "units": units, "num_layers": num_layers}
+    return models.image_captioner(channels, vocabulary_size, **sizes, dropout=dropout, name="decoder")
+
+
+def _projected(features, units):
+    # The decoder would see each region anew at every step, with as many weights as an encoder has channels.
+    features = layers.Dense(units, activation="relu", name="projection")(features)
+    return layers.LayerNormalization(name="projection_norm")(features)
+
+
+RECIPES = {
+    "transformer": Recipe(_transformer, lambda features, units: features, 192, 2, 0.3, 12, 1e-3),
+    "attention": Recipe(_attention, _projected, 256, 1, 0.5, 12, 2e-3),
+    "lstm": Recipe(
+        _lstm, lambda features, units: layers.GlobalAveragePooling1D(name="pooled")(features), 256, 1, 0.5, 12, 2e-3
+    ),
+}
+
+
+def option(config, name):
+    """Returns a value of the configuration, or the architecture's own where that is None."""
+    value = getattr(config, name)
+    return getattr(RECIPES[config.architecture], name) if value is None else value
+
+
+def image_size(config):
+    """Height and width that the encoder sees."""
+    return config.image_size or (96 if config.encoder == SCRATCH else 224)
+
+
+def frozen(config):
+    """Whether the encoder is kept as it is, so that its features can be computed once."""
+    return config.encoder != SCRATCH
+
+
+def build_encoder(config):
+    """Builds the encoder, with its weights where it is kept as it is.
+
+    Returns:
+        A model from images `(batch, size, size, 3)`, 0 to 255, to features `(batch, rows, columns, channels)`.
+
+    Raises:
+        ValueError: There is no net of that name, or no such weights for it.
+        ModuleNotFoundError: The package with the weights is not installed.
+        FileNotFoundError: The file of weights is not there.
+    """
+    size, weights = image_size(config), config.encoder_weights
+    if config.encoder == SCRATCH:
+        return _small_cnn(size)
+    if config.encoder == EFFICIENTNET:
+        net = efficientnet.efficientnet_lite0_features(input_shape=(size, size, 3), name="encoder")
+        return imagenet.load_efficientnet_lite0(net) if weights == "imagenet" else _with_weights(net, weights)
+    return _application(config.encoder, size, weights)
+
+
+def _small_cnn(size):
+    images = keras.Input((size, size, 3), name="images")
+    maps = layers.Rescaling(1 / 127.5, -1, dtype="float32", name="scaled")(images)
+    for number, filters in enumerate((32, 64, 128, 256), start=1):
+        maps = layers.Conv2D(filters, 3, 2, padding="same", use_bias=False, name=f"conv_{number}")(maps)
+        maps = layers.BatchNormalization(momentum=0.9, name=f"norm_{number}")(maps)
+        maps = layers.ReLU(name=f"relu_{number}")(maps)
+    return keras.Model(images, maps, name="encoder")
+
+
+def _application(name, size, weights):
+    """A net of `keras.applications` with its own preprocessing in front."""
+    function = getattr(keras.applications, name, None)
+    if not inspect.isfunction(function):
+        known = sorted(
+            each for each in dir(keras.applications) if inspect.isfunction(getattr(keras.applications, each))
+        )
+        raise ValueError(
+            f"`encoder` must be {EFFICIENTNET}, {SCRATCH} or one of keras.applications: {', '.join(known)}. "
+            f"Received: {name!r}"
+        )
+    images = keras.Input((size, size, 3), name="images")
+    shape = {"include_top": False, "input_shape": (size, size, 3)}
+    try:
+        net = function(weights="imagenet" if weights == "imagenet" else None, **shape)
+    except Exception as error:
+        if weights == "imagenet" and "URL fetch failure" in str(error):
+            raise ConnectionError(
+                f"The ImageNet weights of {name} cannot be fetched: give a file of them by `--encoder-weights`, or try "
+                f"again with a network ({str(error).splitlines()[0][:120]})."
+            ) from error
+        raise
+    preprocess = sys.modules[function.__module__].preprocess_input
+    maps = net(preprocess(images))
+    if len(maps.shape) != 4:
+        raise ValueError(f"`encoder` must give a map of features. Received: {name!r}, which gives {maps.shape}")
+    return _with_weights(keras.Model(images, maps, name="encoder"), weights, net)
+
+
+def _with_weights(encoder, weights, net=None):
+    if weights not in ("imagenet", "random"):
+        path = files.existing(weights, "encoder_weights")
+        try:
+            (net or encoder).load_weights(path)
+        except Exception as error:  # what a file of another net raises depends on where it differs
+            raise ValueError(
+                f"`encoder_weights` must be a file of weights of this net. Received: {Path(path)} "
+                f"({' '.join(str(error).split())[:200]})"
+            ) from error
+    return encoder
+
+
+def regions(encoder):
+    """The encoder with the rows and columns of its map side by side: features `(batch, regions, channels)`."""
+    images = keras.Input(encoder.input_shape[1:], name="images")
+    _, rows, columns, channels = encoder.output_shape
+    features = layers.Reshape((rows * columns, channels), dtype="float32", name="regions")(encoder(images))
+    return keras.Model(images, features, name="regions_of_images")
+
+
+def build(config, shape, vocabulary_size):
+    """Builds what writes captions.
+
+    Args:
+        config: The configuration.
+        shape: Regions and channels of the features.
+        vocabulary_size: Number of token ids.
+
+    Returns:
+        A model from `features` `(batch, regions, channels)` and `token_ids` to the logits of the next token, whose
+        layers "front" and "decoder" are models, too.
+    """
+    features, ids = keras.Input(shape, name="features"), keras.Input((None,), dtype="int32", name="token_ids")
+    recipe, units = RECIPES[config.architecture], option(config, "units")
+    seen = keras.Input(shape, name="features")
+    front = keras.Model(seen, layers.Identity(name="seen")(recipe.front(seen, units)), name="front")
+    sizes = units, option(config, "num_layers"), option(config, "dropout")
+    decoder = recipe.build(front.output_shape[-1], vocabulary_size, *sizes)
+    outputs = decoder({"features": front(features), "token_ids": ids})
+    logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+    return keras.Model({"features": features, "token_ids": ids}, logits, name="captioner")
+
+
+def compiled(config, shape, vocabulary_size, steps):
+    """Builds the net to train, with optimizer and loss.
+
+    An encoder that is trained, too, is the layer "encoder" in front of the layer "captioner", and `images` takes the
+    place of `features`.
+    """
+    if frozen(config):
+        model = build(config, shape, vocabulary_size)
+    else:
+        encoder = regions(build_encoder(config))
+        images, ids = keras.Input(shape, name="images"), keras.Input((None,), dtype="int32", name="token_ids")
+        captioner = build(config, encoder.output_shape[1:], vocabulary_size)
+        outputs = captioner({"features": encoder(images), "token_ids": ids})
+        model = keras.Model({"images": images, "token_ids": ids}, outputs, name="images_to_captions")
+    optimizer = training.optimizer(
+        option(config, "learning_rate"),
+        schedule=config.schedule,
+        steps=steps,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm or None,
+        ema=config.ema,
+    )
+    # Without smoothing, so that losses of runs can be compared.
+    nats = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
+    model.compile(optimizer, losses.SmoothedCrossentropy(config.label_smoothing), weighted_metrics=[nats])
+    return model
+
+
+def for_inference(trained, config, encoder, vocabulary_size):
+    """Returns the encoder, `(batch, regions, channels)`, and what writes captions, both in float32.
+
+    Args:
+        trained: The trained net.
+        config: The configuration.
+        encoder: The encoder that was kept as it is, None for one that was trained.
+        vocabulary_size: Number of token ids.
+    """
+    if encoder is None:
+        seen = regions(build_encoder(config))
+        seen.set_weights(_float32(trained.get_layer("regions_of_images")))
+        trained = trained.get_layer("captioner")
+    else:
+        seen = regions(encoder)
+    captioner = build(config, seen.output_shape[1:], vocabulary_size)
+    captioner.set_weights(_float32(trained))
+    return seen, captioner
+
+
+def _float32(model):
+    return [np.asarray(keras.ops.cast(weight, "float32")) for weight in model.weights]
+
+
+def search(captioner, features, *, beams, length, length_penalty):
+    """Writes captions.
+
+    Args:
+        captioner: As of `build`.
+        features: `(batch, regions, channels)`.
+        beams: Captions for each picture; 1 takes the likeliest word each time.
+        length: Most words.
+        length_penalty: As of `generation.beam_search`.
+
+    Returns:
+        Tokens `(batch, beams, length)`, best first, `STOP` behind the end, and scores `(batch, beams)`.
+    """
+    from keras import ops
+
+    seen = captioner.get_layer("front")(features, training=False)
+    decoder = generation.stepwise(captioner.get_layer("decoder"), {"features": seen})
+    places = ops.arange(decoder.vocabulary_size)
+    # No caption is empty, and none has an unknown word.
+    never, first = places <= START, places == STOP
+
+    def step(tokens, state, position):
+        logits, state = decoder.step(tokens, state, position)
+        refused = ops.logical_or(never, ops.logical_and(first, position == 0))
+        return ops.where(refused, -1e9, logits), state
+
+    batch = ops.shape(features)[0]
+    return generation.beam_search(
+        dataclasses.replace(decoder, step=step),
+        decoder.initial_state(batch),
+        ops.full((batch,), START, "int32"),
+        beams=beams,
+        length=length,
+        stop=STOP,
+        length_penalty=length_penalty,
+    )
+
+
+def looked_at(captioner, features, tokens):
+    """The weights of the regions for each token of captions, `(batch, length, regions)`; None without attention.
+
+    Args:
+        captioner: As of `build`.
+        features: `(batch, regions, channels)`.
+        tokens: `(batch, length)`.
+    """
+    from keras import ops
+
+    decoder = captioner.get_layer("decoder")
+    if not isinstance(decoder.output, dict):
+        return None
+    before = ops.concatenate([ops.full((ops.shape(tokens)[0], 1), START, "int32"), tokens[:, :-1]], axis=1)
+    seen = captioner.get_layer("front")(features, training=False)
+    weights = decoder({"features": seen, "token_ids": before}, training=False)["attention"]
+    return ops.where((tokens != STOP)[..., None], weights, 0.0)
+
+
+def written(tokens, words):
+    """Joins tokens `(..., length)` to strings; `words` is the vocabulary as of `data.vocabulary`."""
+    import tensorflow as tf
+
+    table = tf.constant(["", "", *words])
+    kept = tf.where(tokens == STOP, "", tf.gather(table, tokens))
+    return tf.strings.strip(tf.strings.reduce_join(kept, axis=-1, separator=" ")), kept
+
+
+def endpoints(encoder, captioner, words, config):
+    """Returns the functions of the saved model, and what they hold.
+
+    `serving_default` takes uint8 `images` `(batch, height, width, 3)` of any size, `serving_bytes` the bytes of JPEG
+    and PNG files as `encoded`. Both give `captions` `(batch, beams)`, best first, with their `scores`; of nets with
+    attention also `words` `(batch, length)` of the best, "" behind its end, and `attention`
+    `(batch, length, rows, columns)`, where the net looked for each.
+
+    Returns:
+        Dict of name to `(function, input signature)`, and the list of objects to track.
+    """
+    import tensorflow as tf
+
+    size, (rows, columns) = encoder.input_shape[1], map_of(encoder)
+    options = {"beams": config.beams, "length": config.max_words, "length_penalty": config.length_penalty}
+
+    def stretched(images):
+        return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
+
+    def answer(images):
+        features = encoder(images, training=False)
+        tokens, scores = search(captioner, features, **options)
+        captions, _ = written(tokens, words)
+        weights = looked_at(captioner, features, tokens[:, 0])
+        if weights is None:
+            return {"captions": captions, "scores": scores}
+        maps = tf.reshape(weights, (-1, config.max_words, rows, columns))
+        return {"captions": captions, "scores": scores, "words": written(tokens[:, 0], words)[1], "attention": maps}
+
+    def decode(file):
+        return stretched(tf.io.decode_image(file, channels=3, expand_animations=False))
+
+    def caption_bytes(encoded):
+        return answer(tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32)))
+
+    pictures = {"images": tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")}
+    functions = {
+        "serving_default": (lambda images: answer(stretched(images)), pictures),
+        "serving_bytes": (caption_bytes, {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}),
+    }
+    return functions, [encoder, captioner]
+
+
+def map_of(encoder):
+    """Rows and columns of the map of `regions`."""
+    inner = next(layer for layer in encoder.layers if isinstance(layer, keras.Model))
+    return inner.output_shape[1:3]

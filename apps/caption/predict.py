@@ -1,0 +1,101 @@
+"""Captions for pictures, with nothing but the saved model."""
+
+import csv
+import sys
+
+import numpy as np
+
+from kerasmlsp import images
+from kerasmlsp.files import write_atomically
+
+# Pictures answered in one call.
+BATCH = 32
+
+
+def predict(model, sources):
+    """Captions pictures.
+
+    Args:
+        model: A loaded saved model (`kerasmlsp.loading.load`).
+        sources: Paths of files, or bytes of such.
+
+    Returns:
+        List of dicts of `file`, `caption`, `score`, and `captions` with all `scores`, best first; of models with
+        attention also `attention`, a list of words and their weights `(rows, columns)`. And a list of dicts of `file`
+        and `problem` for those that could not be read.
+
+    Raises:
+        ValueError: The model card does not name the size.
+    """
+    size = model.card.get("image_size")
+    if not size:
+        raise ValueError(f"The model card {model.path / 'card.json'} must name `image_size`: export the model again.")
+    rows, unreadable = [], []
+    for start in range(0, len(sources), BATCH):
+        names, pixels = [], []
+        for source in sources[start : start + BATCH]:
+            name = named(source)
+            try:
+                # Stretched here already, since the pictures of a batch must have one size.
+                pixels.append(images.read_image(source, size=size))
+                names.append(name)
+            except (OSError, ValueError) as error:
+                unreadable.append({"file": name, "problem": str(error)})
+        if pixels:
+            answers = model(images=np.stack(pixels))
+            rows += [_row(name, answers, place) for place, name in enumerate(names)]
+    return rows, unreadable
+
+
+def named(source):
+    """What a source is called: "-" for bytes."""
+    return "-" if isinstance(source, bytes) else str(source)
+
+
+def _row(name, answers, place):
+    captions, scores = [line.decode() for line in answers["captions"][place]], answers["scores"][place].tolist()
+    row = {"file": name, "caption": captions[0], "score": scores[0], "captions": captions, "scores": scores}
+    if "attention" in answers:
+        words = [word.decode() for word in answers["words"][place] if word]
+        row["attention"] = list(zip(words, answers["attention"][place], strict=False))
+    return row
+
+
+def from_stdin():
+    """Returns the bytes on stdin.
+
+    Raises:
+        ValueError: There are none.
+    """
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise ValueError("`-` reads a picture from stdin, which is empty: `kerasmlsp caption predict - < dog.jpg`.")
+    return data
+
+
+def write_table(rows, unreadable, path):
+    """Writes captions as CSV: file, caption, score and, for files that could not be read, the problem."""
+
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "caption", "score", "problem"])
+            writer.writerows([row["file"], row["caption"], f"{row['score']:.6f}", ""] for row in rows)
+            writer.writerows([row["file"], "", "", row["problem"]] for row in unreadable)
+
+    write_atomically(path, write)
+
+
+def draw(row, source, path):
+    """Draws a picture and where the model looked for each word of its caption.
+
+    Raises:
+        ValueError: The model has no attention.
+    """
+    from kerasmlsp import plotting
+
+    if "attention" not in row:
+        raise ValueError("This saved model has no attention to show: train `--architecture transformer` or attention.")
+    words, maps = zip(*row["attention"], strict=True)
+    picture = images.read_image(source)
+    write_atomically(path, lambda place: plotting.word_maps(picture, words, maps, place, title=row["caption"]))

@@ -1,0 +1,149 @@
+"""From captioned pictures to a run."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasmlsp import training
+from kerasmlsp.apps.caption import data, features, model
+from kerasmlsp.apps.caption.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+VOCABULARY, ENCODER = "vocabulary.json", "encoder.keras"
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains the configured net on captioned pictures.
+
+    The run folder gets `config.json`, `vocabulary.json`, `encoder.keras` where the encoder is kept as it is, and what
+    `kerasmlsp.training.fit` writes.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, the numbers of pictures, captions and words, what was left out, and the best epoch's values.
+
+    Raises:
+        ValueError: The data cannot be used, or the folder holds another run.
+    """
+    run = Path(run)
+    training.refuse_other(run, resume)
+    table = data.read(config)
+    encoder = _encoder(config, run)
+    table, values, rows = seen(table, encoder, config)
+    captions = [line for i in table.rows("train") for line in table.captions[i]]
+    words, rare = data.vocabulary(captions, config.vocabulary_size, config.min_count)
+    if config.beams > len(words) // 2:
+        raise ValueError(f"`beams` must be at most half of the {len(words)} words known. Received: {config.beams}")
+    encoded = {split: data.encode(table, split, words, config.max_words, rows) for split in ("train", "validation")}
+    facts = counted(table, captions, words, rare, encoded["train"].cut)
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    _log(facts)
+    listed = json.dumps(words, ensure_ascii=False)
+    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(listed, encoding="utf-8"))
+    if encoder is not None and not (run / ENCODER).exists():
+        training.write_atomically(run / ENCODER, lambda path: encoder.save(path))
+    trained = _fit(config, run, encoded, values, len(words) + 2, resume)
+    return {
+        "run": str(run),
+        "parameters": sum(int(np.prod(weight.shape)) for weight in trained.trainable_variables),
+        "pictures": facts["pictures"],
+        "captions": len(captions),
+        "words": facts["words"],
+        "left out": facts["problems"],
+        "best epoch": training.best_row(run),
+    }
+
+
+def _encoder(config, run):
+    """The encoder that is kept as it is: that of the run where it was begun, since weights may be random."""
+    if not model.frozen(config):
+        return None
+    if (run / ENCODER).exists():
+        return training.load_model(run / ENCODER)
+    keras.utils.set_random_seed(config.seed)
+    return model.build_encoder(config)
+
+
+def seen(table, encoder, config, only=None):
+    """Features of the pictures of a table, from disk where they are there.
+
+    Args:
+        table: `data.Captioned`.
+        encoder: The encoder that is kept as it is; None for one that is trained, which needs the pictures themselves.
+        config: The configuration.
+        only: As of `data.read`.
+
+    Returns:
+        The table without pictures that cannot be read, the features, and their row for each picture.
+
+    Raises:
+        ValueError: A split has no picture that can be read.
+    """
+    whole = encoder if encoder is None else model.regions(encoder)
+    found = features.cached(table, whole, model.image_size(config), config.cache)
+    rows = np.setdiff1d(np.arange(len(table.names)), list(found.unreadable))
+    if found.unreadable:
+        problems = {**table.problems, "unreadable image files": len(found.unreadable)}
+        log.warning("For example: %s", next(iter(found.unreadable.values())))
+        table = data.without(dataclasses.replace(table, problems=problems), list(found.unreadable))
+        data.checked(table, config, only)
+    return table, found.values, rows
+
+
+def counted(table, captions, words, rare, cut):
+    """What `config.json` tells of the data beside the configuration."""
+    return {
+        "fingerprint": table.fingerprint(),
+        "pictures": {split: len(table.rows(split)) for split in ("train", "validation", "test")},
+        "captions": len(captions),
+        "words": {"known": len(words) - len(data.MARKS), "too rare": rare},
+        "problems": {**table.problems, **({"captions that were cut": cut} if cut else {})},
+    }
+
+
+def _log(facts):
+    for what, count in facts["problems"].items():
+        log.warning("%d %s.", count, what)
+    log.info(
+        "%s pictures; %d words known, %d too rare.",
+        ", ".join(f"{count} {split}" for split, count in facts["pictures"].items()),
+        *facts["words"].values(),
+    )
+
+
+def _fit(config, run, encoded, values, vocabulary_size, resume):
+    jit = training.JIT[config.jit]
+    name = "features" if model.frozen(config) else "images"
+    batches = data.training_batches(encoded["train"], values, name, config, drop_remainder=jit is True)
+    epochs = model.option(config, "epochs")
+    steps = epochs * len(batches.order(0))
+    return training.fit(
+        lambda: model.compiled(config, values.shape[1:], vocabulary_size, steps),
+        batches,
+        run=run,
+        epochs=epochs,
+        validation=data.dataset(encoded["validation"], values, name),
+        monitor="val_nats",
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=_precision(config),
+        jit=jit,
+        resume=resume,
+    )
+
+
+def _precision(config):
+    # Matrix products are most of a Transformer's work; a recurrent net's sequence is one operation in float32 only.
+    if config.precision == "auto" and config.architecture == "transformer" and training.has_fast_bfloat16():
+        return "mixed_bfloat16"
+    return config.precision

@@ -1,0 +1,104 @@
+"""Measures of written sentences against several references: BLEU, CIDEr-D and length, with their uncertainty.
+
+Sentences are strings whose words stand between spaces, tokenised alike in both; nothing is split here. The packages
+sacrebleu and pycocoevalcap are imported where they are used: `pip install 'kerasmlsp[caption]'`. Of pycocoevalcap only
+the scorer of CIDEr-D is used, which needs no Java.
+"""
+
+import functools
+import importlib
+
+import numpy as np
+
+ORDERS = (1, 2, 3, 4)
+
+
+def check_installed():
+    """Raises a ModuleNotFoundError where a package is missing that the measures need."""
+    for name in ("sacrebleu.metrics", "pycocoevalcap.cider.cider_scorer"):
+        importlib.import_module(name)
+
+
+def bleu(sentences, references):
+    """Counts from which the BLEU of any choice of the sentences follows.
+
+    Reference: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of Machine Translation"; Post 2018, "A
+    Call for Clarity in Reporting BLEU Scores" (sacrebleu).
+
+    Args:
+        sentences: List of strings.
+        references: List of as many lists of strings.
+
+    Returns:
+        int64 `(sentences, 10)`: n-grams found and n-grams written for n from 1 to 4, words written, and words of the
+        reference that is nearest in length.
+    """
+    from sacrebleu.metrics import BLEU
+
+    scorer = BLEU(tokenize="none", effective_order=True)
+    rows = []
+    for sentence, several in zip(sentences, references, strict=True):
+        score = scorer.sentence_score(sentence, list(several))
+        rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
+    return np.array(rows, np.int64).reshape(-1, 10)
+
+
+def corpus_bleu(counts, order=4):
+    """BLEU, from 0 to 100, of all sentences together from their `bleu` counts, as sacrebleu has it."""
+    from sacrebleu.metrics import BLEU
+
+    found, written, (words, nearest) = np.split(counts.sum(0), (4, 8))
+    score = BLEU.compute_bleu(
+        found[:order].tolist(), written[:order].tolist(), int(words), int(nearest), "exp", max_ngram_order=order
+    )
+    return float(score.score)
+
+
+def cider(sentences, references):
+    """CIDEr-D of each sentence, float64 `(sentences,)`, about 0 to 10; that of a corpus is the mean.
+
+    How rare an n-gram is follows from these references, so a score depends on the whole corpus, and is 0 for one alone.
+
+    Reference: Vedantam, Zitnick and Parikh 2015, "CIDEr: Consensus-based Image Description Evaluation".
+
+    Args:
+        sentences: List of strings.
+        references: List of as many lists of strings.
+    """
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
+
+    scorer = CiderScorer()
+    for sentence, several in zip(sentences, references, strict=True):
+        scorer += (sentence, list(several))
+    return np.asarray(scorer.compute_score()[1], np.float64)
+
+
+def measure(sentences, references, *, samples=1000, seed=0):
+    """Measures sentences, each value with the 95 % interval of a bootstrap over them.
+
+    Args:
+        sentences: List of strings.
+        references: List of as many lists of strings.
+        samples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        Dict of "BLEU-1" to "BLEU-4" (0 to 100), "CIDEr-D" and "words" (of a sentence) to dicts of `value`, `low` and
+        `high`.
+
+    Raises:
+        ValueError: There is no sentence.
+    """
+    if not len(sentences):
+        raise ValueError("`sentences` must hold at least one. Received: none")
+    counts, scores = bleu(sentences, references), cider(sentences, references)
+    words = np.array([len(sentence.split()) for sentence in sentences])
+    measures = {f"BLEU-{order}": (functools.partial(corpus_bleu, order=order), counts) for order in ORDERS}
+    measures |= {"CIDEr-D": (np.mean, scores), "words": (np.mean, words)}
+    random = np.random.default_rng(seed)
+    draws = [random.integers(0, len(counts), len(counts)) for _ in range(samples)]
+    result = {}
+    for name, (function, values) in measures.items():
+        low, high = np.percentile([function(values[draw]) for draw in draws], [2.5, 97.5])
+        result[name] = {"value": float(function(values)), "low": float(low), "high": float(high)}
+    return result

@@ -1,0 +1,398 @@
+"""The caption application through its command line, on pictures and captions that the tests write."""
+
+import csv
+import itertools
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from commands import command, stop_and_resume
+from PIL import Image
+
+from kerasmlsp import images, loading, tfds
+from kerasmlsp.apps.caption import baselines, data, evaluate, features, model
+from kerasmlsp.apps.caption.config import ARCHITECTURES, Config
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
+SHAPES = ("square", "bar", "frame")
+SIDES = ("left", "right")
+FORMS = (
+    "A {colour} {shape} on the {side} .",
+    "There is a {colour} {shape}, {side}.",
+    "a {colour} {shape} at the {side}",
+)
+TINY = ("--units", 48, "--image-size", 32, "--batch-size", 16, "--min-count", 1, "--max-words", 9, "--beams", 2)
+SCRATCH = ("--encoder", "cnn", *TINY)
+
+
+def picture(colour, shape, side, noise):
+    pixels = np.full((40, 40, 3), 20, np.int64)
+    begin = 2 if side == "left" else 22
+    pixels[12:28, begin : begin + (16 if shape != "bar" else 5)] = COLOURS[colour]
+    if shape == "frame":
+        pixels[16:24, begin + 4 : begin + 12] = 20
+    return np.clip(pixels + np.random.default_rng(noise).integers(-12, 13, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def scenes():
+    """Pictures of all scenes, three of each, the last of some for validation and test."""
+    for number, (colour, shape, side, copy) in enumerate(itertools.product(COLOURS, SHAPES, SIDES, range(3))):
+        split = "train" if copy < 2 else ("val", "test")[number // 3 % 2]
+        lines = [form.format(colour=colour, shape=shape, side=side) for form in FORMS]
+        yield f"{colour}_{shape}_{side}_{copy}.png", picture(colour, shape, side, number), lines, split
+
+
+def write_table(path, rows, header=("image", "caption", "split")):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def write_data(folder):
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for name, pixels, lines, split in scenes():
+        Image.fromarray(pixels).save(folder / "images" / name)
+        rows += [(name, line, split) for line in lines]
+    write_table(folder / "captions.csv", rows)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with pictures and a run `whole` that is trained, evaluated and exported."""
+    folder = tmp_path_factory.mktemp("workshop")
+    before = Path.cwd()
+    os.chdir(folder)
+    write_data(folder)
+    command(
+        "caption", "train", "--data", "captions.csv", "--run", "whole", "--epochs", 14, "--cache", "cache", *SCRATCH,
+        "--num-layers", 1, "--learning-rate", 0.003, "--dropout", 0.1, "--weight-decay", 0, "--label-smoothing", 0.05,
+    )  # fmt: skip
+    command("caption", "evaluate", "--run", "whole")
+    command("caption", "export", "--run", "whole", "--licence", "none", "--data-note", "squares of a test")
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def evaluated(workshop):
+    return json.loads((workshop / "runs/caption/whole/evaluation/metrics.json").read_text())
+
+
+def test_training_leaves_a_whole_run(workshop):
+    config = json.loads((workshop / "runs/caption/whole/config.json").read_text())
+    assert config["pictures"] == {"train": 48, "validation": 12, "test": 12} and config["captions"] == 144
+    words = json.loads((workshop / "runs/caption/whole/vocabulary.json").read_text())
+    assert set(words) == {*data.MARKS, *COLOURS, *SHAPES, *SIDES, "a", "on", "the", "there", "is", "at"}
+    assert {"model.keras", "history.csv", "curves.png"} <= {each.name for each in Path("runs/caption/whole").iterdir()}
+
+
+def test_captions_say_what_is_there(evaluated):
+    metrics = evaluated["metrics"]
+    assert list(metrics) == ["greedy", "beams of 2", "fixed sentence", "consensus of neighbours"]
+    assert evaluated["pictures"] == 12 and evaluated["references"] == 36
+    for measures in metrics.values():
+        assert list(measures) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words"]
+        assert all(each["low"] <= each["value"] <= each["high"] for each in measures.values())
+    fixed = metrics["fixed sentence"]
+    for name in ("greedy", "beams of 2"):
+        assert metrics[name]["CIDEr-D"]["value"] > 2 * fixed["CIDEr-D"]["value"]
+        assert metrics[name]["BLEU-4"]["value"] > fixed["BLEU-4"]["value"] + 20
+    with open("runs/caption/whole/evaluation/captions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    right = [all(word in row["greedy"].split() for word in row["image"].split("_")[:3]) for row in rows]
+    assert np.mean(right) > 0.7
+
+
+def test_the_saved_model_captions_as_the_evaluation_did(workshop):
+    with open("runs/caption/whole/evaluation/captions.csv", newline="") as file:
+        expected = {row["image"]: row["beams of 2"] for row in csv.DictReader(file)}
+    names = [f"images/{name}" for name in expected]
+    rows = json.loads(command("caption", "predict", *names, "--json").stdout)
+    assert [row["caption"] for row in rows] == list(expected.values())
+    for row in rows:
+        assert row["captions"][0] == row["caption"] and row["scores"] == sorted(row["scores"], reverse=True)
+        assert [word for word, _ in row["attention"]] == row["caption"].split()
+        maps = np.array([weights for _, weights in row["attention"]])
+        assert maps.shape[1:] == (2, 2)
+        np.testing.assert_allclose(maps.sum((1, 2)), 1, atol=1e-4)
+
+
+def test_the_saved_model_takes_bytes_and_pictures_of_any_size(workshop):
+    saved = loading.load(loading.find("caption"))
+    file = Path("images/red_square_left_2.png").read_bytes()
+    pixels = images.read_image("images/red_square_left_2.png")
+    answers = saved.call("serving_bytes", encoded=[file] * 2), saved(images=pixels[None])
+    assert answers[0]["captions"].shape == (2, 2)
+    assert answers[0]["captions"][0, 0] == answers[1]["captions"][0, 0] != b""
+    with pytest.raises(ValueError, match="refuses"):
+        saved.call("serving_bytes", encoded=[file[:50]])
+
+
+def test_predict_tells_what_it_left_out(workshop, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    Image.fromarray(picture("blue", "bar", "right", 1)).save(tmp_path / "good.png")
+    result = command("caption", "predict", tmp_path, "--output", "out.csv", "--models", "saved_models")
+    assert "blue bar" in result.stdout and "broken.jpg" in result.stderr
+    with open("out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["problem"]) for row in rows] == [False, True] and "blue bar" in rows[0]["caption"]
+    command("caption", "predict", tmp_path / "good.png", "--figure", "why.png")
+    with Image.open("why.png") as figure:
+        assert figure.width > 300
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_trains_on_kept_features(workshop, architecture):
+    words = ("--data", "captions.csv", "--architecture", architecture, "--run", architecture, "--epochs", 1, *TINY)
+    options = ("--encoder-weights", "random", "--seed", 3, "--cache", "cache", "--json")
+    result = json.loads(command("caption", "train", *words, *options).stdout)
+    assert result["parameters"] > 1000 and result["best epoch"]["epoch"] == 1
+    metrics = json.loads(command("caption", "evaluate", "--run", architecture, "--json").stdout)["metrics"]
+    assert len(metrics) == 4
+    attention = Path("runs/caption", architecture, "evaluation/attention_1.png")
+    assert attention.exists() == (architecture != "lstm")
+
+
+def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
+    rows = write_data(tmp_path / "mine")
+    words = ("--data", tmp_path / "mine/captions.csv", "--run", "mine", "--epochs", 1, "--cache", "cache", *SCRATCH)
+    command("caption", "train", *words)
+    write_table(tmp_path / "mine/captions.csv", rows[1:])
+    assert "have changed" in command("caption", "evaluate", "--run", "mine", code=1).stderr
+    # As another table, without the baselines that need the run's own training captions.
+    write_table(tmp_path / "mine/few.csv", [row[:2] for row in rows[:9]], ("image", "caption"))
+    other = command("caption", "evaluate", "--run", "mine", "--data", tmp_path / "mine/few.csv", "--json").stdout
+    assert list(json.loads(other)["metrics"]) == ["greedy", "beams of 2"] and json.loads(other)["pictures"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("train", "--data", "missing.csv", "--run", "x"), 1, "missing.csv"),
+        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--data", "captions.csv", "--images", "nowhere", "--run", "x"), 1, "nowhere"),
+        (("train", "--data", "captions.csv", "--caption-column", "text", "--run", "x"), 1, "--caption-column"),
+        (("train", "--data", "alone.csv", "--run", "x"), 1, "none of validation, test (1 missing image files)"),
+        (("train", "--data", "captions.csv", "--min-count", "999", "--run", "x", *SCRATCH[:2]), 1, "min_count"),
+        (("train", "--data", "captions.csv", "--beams", "9", "--run", "x", *SCRATCH[:-2]), 1, "half of the 17 words"),
+        (("train", "--data", "captions.csv", "--encoder", "nonsense", "--run", "x"), 1, "MobileNetV2"),
+        (("train", "--data", "captions.csv", "--encoder-weights", "no.h5", "--run", "x"), 1, "no.h5"),
+        (("train", "--data", "captions.csv", "--encoder-weights", "captions.csv", "--run", "x"), 1, "this net"),
+        (("train", "--data", "captions.csv", "--architecture", "magic"), 2, "transformer"),
+        (("train", "--data", "captions.csv", "--run", "whole"), 1, "--resume"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=14"),
+        (("evaluate", "--run", "nothing"), 1, "no run"),
+        (("evaluate", "--run", "whole", "--data", "a", "--dataset", "b"), 2, "--dataset"),
+        (("export", "--run", "nothing"), 1, "no run"),
+        (("predict", "nowhere.jpg"), 1, "No picture could be read"),
+        (("predict", "captions.csv"), 1, "must be a JPEG"),
+        (("predict", "images", "--figure", "x.png"), 2, "just one"),
+        (("predict", "images/red_bar_left_0.png", "--version", "9"), 1, "no version 9"),
+        (("predict", "-"), 1, "stdin"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
+    write_table("alone.csv", [("red_bar_left_0.png", "a red bar", "train"), ("gone.png", "a bar", "test")])
+    before = sorted(str(path) for path in Path("runs").rglob("*"))
+    stderr = command("caption", *words, code=code).stderr
+    assert told in stderr and "Traceback" not in stderr
+    assert sorted(str(path) for path in Path("runs").rglob("*")) == before
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    rows = write_data(tmp_path)
+    (tmp_path / "images/broken.png").write_bytes(b"\x89PNG no picture")
+    (tmp_path / "images/copy.png").write_bytes((tmp_path / "images" / rows[-1][0]).read_bytes())
+    assert rows[-1][2] == "test"
+    odd = [
+        (rows[0][0], "  ", "train"),
+        ("", "a caption without picture", "train"),
+        ("gone.png", "what is not there", "train"),
+        (rows[0][0], rows[0][1], "train"),
+        (rows[-1][0], "a test picture in training", "train"),
+        ("copy.png", "a copy of a test picture", "train"),
+        ("broken.png", "what cannot be read", "train"),
+        (rows[0][0], "of no split", "unused"),
+    ]
+    write_table(tmp_path / "captions.csv", rows + odd)
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    assert table.problems == {
+        "captions without words": 1,
+        "rows without picture": 1,
+        "missing image files": 1,
+        "repeated rows, which were kept": 1,
+        "pictures named in several splits": 1,
+        "copies of pictures of another split": 1,
+        "captions of other splits": 1,
+    }
+    assert len(table.rows("train")) == 49 and len(table.rows("test")) == 12
+    assert table.splits[table.names.index(rows[-1][0])] == "test" and "copy.png" not in table.names
+    found = features.cached(table, None, 32, tmp_path / "cache")
+    (broken,) = found.unreadable
+    assert table.names[broken] == "broken.png" and found.values.shape == (73, 32, 32, 3)
+    kept = data.without(table, [broken])
+    assert "broken.png" not in kept.names and len(kept.names) == 72
+    last = list(kept.read(32, [70, 71]))
+    np.testing.assert_array_equal(last[1], images.read_image(tmp_path / "images" / kept.names[71], size=32))
+
+
+def test_pictures_are_drawn_by_lot_where_no_split_is_named(tmp_path):
+    rows = write_data(tmp_path)
+    write_table(tmp_path / "captions.csv", [row[:2] for row in rows], ("image", "caption"))
+    copy = rows[5][0]
+    (tmp_path / "images/copy.png").write_bytes((tmp_path / "images" / copy).read_bytes())
+    copies = [*(row[:2] for row in rows), ("copy.png", "the same picture")]
+    write_table(tmp_path / "copies.csv", copies, ("image", "caption"))
+    for seed in range(9):
+        table = data.read(Config(data=str(tmp_path / "copies.csv"), seed=seed))
+        assert table.splits[table.names.index("copy.png")] == table.splits[table.names.index(copy)]
+    tables = [data.read(Config(data=str(tmp_path / "captions.csv"), seed=seed)) for seed in (0, 0, 1)]
+    assert [len(tables[0].rows(split)) for split in ("train", "validation", "test")] == [58, 7, 7]
+    assert tables[0].splits == tables[1].splits != tables[2].splits
+
+
+def test_a_data_set_of_tfds_is_read_by_its_features(monkeypatch):
+    import tensorflow as tf
+
+    counts = {"train": 3, "val": 1, "restval": 1, "test": 2}
+    pixels = np.arange(7 * 5 * 4 * 3, dtype=np.uint8).reshape(7, 5, 4, 3)
+
+    def load(name, split, *, features=(), manual_dir=None):
+        assert name == "coco_captions" and set(features) <= {"image", "captions"}
+        begin = sum(count for each, count in counts.items() if list(counts).index(each) < list(counts).index(split))
+        part = pixels[begin : begin + counts[split]]
+        lines = [[f"{split} {i} says one", f"{split} {i} says two", " "] for i in range(len(part))]
+        examples = tf.data.Dataset.from_tensor_slices({"image": part, "captions": {"text": lines}})
+        return examples, SimpleNamespace(splits=dict(counts), full_name="coco_captions/2014:1.1.0")
+
+    monkeypatch.setattr(tfds, "load_tfds", load)
+    table = data.read(Config(dataset="coco_captions"))
+    assert [len(table.rows(split)) for split in ("train", "validation", "test")] == [4, 1, 2]
+    assert table.problems == {"captions without words": 7} and len(set(table.digests)) == 7
+    assert table.captions[int(table.rows("validation")[0])] == ["val 0 says one", "val 0 says two"]
+    found = list(data.without(table, [0]).read(8, [0, 5]))
+    np.testing.assert_array_equal(found, [images.resize(pixels[1], 8), images.resize(pixels[6], 8)])
+
+
+def test_features_are_computed_once_and_told_apart(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3))
+    encoder = keras.Model(inputs, keras.layers.AveragePooling2D(8)(inputs), name="means")
+    first = features.cached(table, encoder, 16, tmp_path / "cache")
+    one = np.stack(list(table.read(16, [5]))).astype("float32")
+    np.testing.assert_allclose(first.values[5], encoder(one)[0], atol=0.1)
+    assert first.values.dtype == np.float16 and first.values.shape == (72, 2, 2, 3)
+    monkeypatch.setattr(features, "_compute", None)  # would fail if it were called again
+    again = features.cached(table, encoder, 16, tmp_path / "cache")
+    np.testing.assert_array_equal(first.values, again.values)
+    prints = {features.fingerprint(table.digests, encoder, 16), features.fingerprint(table.digests, None, 16)}
+    prints |= {features.fingerprint(table.digests, None, 17), features.fingerprint(table.digests[1:], encoder, 16)}
+    assert len(prints) == 4
+
+
+def test_a_stopped_computation_of_features_goes_on(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    whole = np.array(features.cached(table, None, 16, tmp_path / "whole").values)
+    asked = []
+
+    def read(size, rows):
+        asked.append(list(rows))
+        for count, each in enumerate(table.read(size, rows)):
+            if len(asked) == 1 and count == 50:
+                raise KeyboardInterrupt
+            yield each
+
+    watched = data.dataclasses.replace(table, read=read)
+    with pytest.raises(KeyboardInterrupt):
+        features.cached(watched, None, 16, tmp_path / "parts")
+    # What a kill leaves: a batch that is not whole.
+    (partial,) = (tmp_path / "parts").glob(".*.npy")
+    with open(partial, "ab") as file:
+        file.write(b"half a row")
+    np.testing.assert_array_equal(features.cached(watched, None, 16, tmp_path / "parts").values, whole)
+    assert [rows[0] for rows in asked] == [0, 32]
+
+
+def test_captions_become_tokens_and_unknown_words_weigh_nothing():
+    table = data.Captioned(["b", "a"], [["Two dogs, RUNNING!", "..."], ["it's a zebra"]], ["train"] * 2, [], None, {})
+    words = [*data.MARKS, "a", "dogs", "it's", "running", "two"]
+    encoded = data.encode(table, "train", words, 4, np.array([7, 3]))
+    assert encoded.pictures.tolist() == [7, 7, 3] and encoded.lengths.tolist() == [5, 2, 5] and encoded.cut == 0
+    assert encoded.tokens.tolist() == [2, 8, 5, 7, 3, 2, 3, 2, 6, 4, 1, 3]
+    values = np.arange(16, dtype=np.float16).reshape(8, 1, 2)
+    inputs, targets, weights = data.loader(encoded, values, "features")(np.array([2, 1]))
+    assert inputs["token_ids"].numpy().tolist() == [[2, 6, 4, 1, 3, 0, 0], [2, 3, 0, 0, 0, 0, 0]]
+    assert targets.numpy().tolist() == [[6, 4, 1, 3, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0]]
+    assert weights.numpy().tolist() == [[1, 1, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(inputs["features"], [[[6, 7]], [[14, 15]]])
+    assert data.encode(table, "train", words, 3, np.array([7, 3])).cut == 2
+    assert data.normalised(["Two  dogs, RUNNING!", "...", "It's 3 o'clock"]) == [
+        "two dogs running",
+        "",
+        "it's 3 o'clock",
+    ]
+
+
+def test_the_consensus_is_the_caption_most_like_those_of_the_neighbours():
+    captions = [
+        ["a dog runs", "the dog runs fast"],
+        ["a dog runs fast", "a dog is there"],
+        ["a boat", "one boat sails"],
+    ]
+    vectors = np.array([[1, 0.1], [1, 0], [0, 1]])
+    assert baselines.consensus([[1, 0.05]], vectors, captions, neighbours=2) == ["a dog runs fast"]
+    assert baselines.consensus([[0, 2]], vectors, captions, neighbours=1)[0] in captions[2]
+    said = [["a b c d e", "a b c d f"], ["a b c d e"], ["x y z"]]
+    assert baselines.fixed(said) == "a b c d e"
+
+
+def test_greedy_captions_take_the_likeliest_word_that_is_allowed():
+    keras.utils.set_random_seed(1)
+    config = Config(architecture="attention", units=8)
+    captioner = model.build(config, (3, 5), 9)
+    captioner.set_weights([weight * 3 for weight in captioner.get_weights()])
+    seen = np.random.default_rng(0).normal(size=(6, 3, 5)).astype("float32")
+    tokens, scores = model.search(captioner, seen, beams=1, length=5, length_penalty=0.0)
+    for row in range(6):
+        written, total = [data.START], 0.0
+        while len(written) < 6 and written[-1] != data.STOP:
+            logits = captioner({"features": seen[row : row + 1], "token_ids": np.array([written], "int32")})[
+                0, -1
+            ].numpy()
+            logits[: data.STOP + (len(written) == 1)] = -1e9
+            total += float(logits.max() - np.log(np.exp(logits - logits.max()).sum()) - logits.max())
+            written.append(int(logits.argmax()))
+        expected = written[1:] + [data.STOP] * (6 - len(written))
+        assert tokens[row, 0].numpy().tolist() == expected
+        assert float(scores[row, 0]) == pytest.approx(total, abs=1e-4)
+
+
+def test_unknown_words_are_counted():
+    assert evaluate.unknown_share([["a red cat", "a cat"], ["a dog"]], ["a", "red"]) == {"share": 3 / 7, "different": 2}
+
+
+def test_an_application_of_keras_is_an_encoder(tmp_path):
+    net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=1.0)
+    net.save_weights(tmp_path / "mobile.weights.h5")
+    config = Config(encoder="MobileNetV2", encoder_weights=str(tmp_path / "mobile.weights.h5"), image_size=32)
+    encoder = model.build_encoder(config)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(encoder(pixels), net(pixels / 127.5 - 1), atol=1e-4)
+    assert model.regions(encoder).output_shape == (None, 1, 1280)
+
+
+@pytest.mark.slow
+def test_killed_training_is_resumed_by_the_command_it_names(workshop):
+    words = ["--data", "captions.csv", "--epochs", "8", "--cache", "cache", *SCRATCH]
+    stop_and_resume("caption", words, "history.csv")
