@@ -239,7 +239,9 @@ def load_model(path):
         FileNotFoundError: The run is not finished.
         ValueError: The file is damaged.
     """
-    from kerasmlsp import augment, layers  # noqa: F401  (registers what the file names)
+    # These register what the file may name.
+    from kerasmlsp import augment, layers  # noqa: F401
+    from kerasmlsp.models import gan  # noqa: F401
 
     path = Path(path)
     if not path.exists():

@@ -61,6 +61,8 @@ def test_portable_files_use_keras_and_numpy_only(path):
     allowed = {"keras", "numpy", "kerasmlsp", "math", "functools", "itertools", "dataclasses", "collections"}
     if path.name == "recurrent.py" and path.parent.name == "layers":
         allowed.add("tensorflow")  # for one operation that replaces a loop on CPUs; other backends never reach it
+    if path.name == "gan.py" and path.parent.name == "models":
+        allowed |= {"tensorflow", "jax"}  # for gradients of two losses in one step, each backend by its own means
     assert not [name for name in imported(path) if name.split(".")[0] not in allowed]
     # A portable file must not reach TensorFlow through another file of the library either.
     reached = [name for name in imported(path) if within(name, "kerasmlsp") and name != "kerasmlsp"]
@@ -76,7 +78,9 @@ def test_layers_do_not_know_models(path):
     "path", **ids([path for path in LIBRARY if within(module(path), *(f"kerasmlsp.{name}" for name in GENERAL))])
 )
 def test_general_files_do_not_know_models(path):
-    assert not [name for name in imported(path) if within(name, "kerasmlsp.models")]
+    # Loading a file needs the classes that it may name, but no builder.
+    allowed = ("kerasmlsp.models", "kerasmlsp.models.gan") if path.name == "training.py" else ()
+    assert not [name for name in imported(path) if within(name, "kerasmlsp.models") and name not in allowed]
 
 
 @pytest.mark.parametrize("path", **ids([path for path in APPS if path.parent != ROOT / "apps"]))

@@ -1,0 +1,122 @@
+"""Pre-training of deep networks, one layer after the other.
+
+Each function takes a classifier that is a chain of dense layers, such as `deep_belief_network`, gives its hidden layers
+their weights, and returns it for training as a whole.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasmlsp.layers import RBM
+from kerasmlsp.models._heads import class_probabilities
+
+
+def pretrain_with_rbms(model, data, *, epochs=10, batch_size=64, learning_rate=0.05, gibbs_steps=1, seed=0):
+    """Trains a restricted Boltzmann machine for every hidden layer, on the probabilities of the one before.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Unsupervised Pretraining"; Hinton, Osindero and Teh 2006,
+    "A Fast Learning Algorithm for Deep Belief Nets".
+
+    Args:
+        model: Chain of dense layers, the hidden ones with sigmoid activation.
+        data: `(examples, features)`, in `[0, 1]`.
+        epochs: Epochs of each machine.
+        batch_size: Examples of a batch.
+        learning_rate: Rate of plain gradient descent.
+        gibbs_steps: Steps of Gibbs sampling, the k of CD-k.
+        seed: Seed of the sampling.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: The model is no such chain, or its activations are others.
+    """
+    for dense in _hidden(model):
+        if dense.activation is not keras.activations.sigmoid:
+            raise ValueError(f"`model` must have sigmoid hidden layers. Received: {dense.name} of another activation")
+        machine = keras.Sequential([keras.Input(data.shape[1:]), RBM(dense.units, gibbs_steps, seed=seed)])
+        machine.compile(keras.optimizers.SGD(learning_rate))
+        machine.fit(data, batch_size=batch_size, epochs=epochs, verbose=0)
+        dense.kernel.assign(machine.layers[0].kernel)
+        dense.bias.assign(machine.layers[0].hidden_bias)
+        data = _next(machine, data, batch_size)
+    return model
+
+
+def pretrain_with_autoencoders(model, data, *, epochs=10, batch_size=64, learning_rate=1e-3, noise=0.0):
+    """Trains every hidden layer as the encoder of a small autoencoder of what the layer before gives.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Pretraining using Autoencoders"; Bengio et al. 2007,
+    "Greedy Layer-Wise Training of Deep Networks"; Vincent et al. 2010, "Stacked Denoising Autoencoders" (noise).
+
+    Args:
+        model: Chain of dense layers.
+        data: `(examples, features)`.
+        epochs: Epochs of each autoencoder.
+        batch_size: Examples of a batch.
+        learning_rate: Rate of Adam.
+        noise: Standard deviation of the noise on an autoencoder's inputs, at least 0.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: The model is no such chain.
+    """
+    for dense in _hidden(model):
+        inputs = keras.Input(data.shape[1:])
+        code = layers.Dense(dense.units, dense.activation)
+        encoder = keras.Model(inputs, code(layers.GaussianNoise(noise)(inputs)))
+        whole = keras.Model(inputs, layers.Dense(data.shape[1])(encoder.output))
+        whole.compile(keras.optimizers.Adam(learning_rate), "mse")
+        whole.fit(data, data, batch_size=batch_size, epochs=epochs, verbose=0)
+        dense.set_weights(code.get_weights())
+        data = _next(encoder, data, batch_size)
+    return model
+
+
+def pretrain_with_labels(model, data, labels, *, epochs=10, batch_size=64, learning_rate=1e-3):
+    """Trains every hidden layer with a softmax layer upon it, which is then thrown away.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Supervised Pretraining"; Bengio et al. 2007, "Greedy
+    Layer-Wise Training of Deep Networks".
+
+    Args:
+        model: Chain of dense layers.
+        data: `(examples, features)`.
+        labels: Class numbers `(examples,)`.
+        epochs: Epochs of each layer.
+        batch_size: Examples of a batch.
+        learning_rate: Rate of Adam.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: The model is no such chain.
+    """
+    for dense in _hidden(model):
+        inputs = keras.Input(data.shape[1:])
+        hidden = layers.Dense(dense.units, dense.activation)
+        below = keras.Model(inputs, hidden(inputs))
+        whole = keras.Model(inputs, class_probabilities(below.output, model.output_shape[-1]))
+        whole.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy")
+        whole.fit(data, labels, batch_size=batch_size, epochs=epochs, verbose=0)
+        dense.set_weights(hidden.get_weights())
+        data = _next(below, data, batch_size)
+    return model
+
+
+def _hidden(model):
+    """The dense layers of a chain without the last, which gives the answer."""
+    chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer | layers.Dropout)]
+    if len(chain) < 2 or not all(isinstance(layer, layers.Dense) for layer in chain):
+        found = ", ".join(type(layer).__name__ for layer in chain)
+        raise ValueError(f"`model` must be a chain of at least two Dense layers. Received: {found}")
+    return chain[:-1]
+
+
+def _next(model, data, batch_size):
+    return np.asarray(model.predict(data, batch_size=batch_size, verbose=0))
