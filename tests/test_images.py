@@ -1,0 +1,196 @@
+"""Pictures of every kind that users have: decoded right, or refused in one sentence."""
+
+import io
+import logging
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasmlsp import images
+
+RED, BLUE = (220, 30, 40), (20, 60, 230)
+
+
+def two_halves(mode="RGB", size=(24, 16)):
+    """Red on the left, blue on the right."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = RED, BLUE
+    picture = Image.fromarray(pixels)
+    return picture.quantize(4) if mode == "P" else picture.convert(mode)
+
+
+def encoded(picture, format, **options):
+    stream = io.BytesIO()
+    picture.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def close(pixel, colour, tolerance=3):
+    return np.abs(np.asarray(pixel, int) - colour).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("format", "mode", "tolerance"),
+    [
+        ("PNG", "RGB", 0), ("BMP", "RGB", 0), ("WEBP", "RGB", 40), ("JPEG", "RGB", 8), ("GIF", "P", 3),
+        ("PNG", "P", 3), ("JPEG", "CMYK", 8), ("PNG", "RGBA", 0),
+    ],
+)  # fmt: skip
+def test_formats_and_modes(format, mode, tolerance):
+    pixels = images.read_image(encoded(two_halves(mode), format))
+    assert pixels.shape == (16, 24, 3) and pixels.dtype == np.uint8
+    assert close(pixels[8, 4], RED, tolerance) and close(pixels[8, 20], BLUE, tolerance)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1"])
+def test_grey_pictures_become_rgb(mode):
+    picture = Image.new("L", (6, 4), 255)
+    picture.paste(0, (0, 0, 3, 4))
+    pixels = images.read_image(encoded(picture.convert(mode), "PNG"))
+    assert (pixels[:, :3] == 0).all() and (pixels[:, 3:] == 255).all()
+
+
+def test_sixteen_bits_keep_their_upper_eight():
+    pixels = np.array([[0, 256 * 7 + 200, 65535]], np.uint16)
+    found = images.read_image(encoded(Image.fromarray(pixels), "PNG"))
+    assert found[0].tolist() == [[0] * 3, [7] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_places_are_white(mode):
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    pixels = images.read_image(encoded(picture.convert(mode), "PNG"))
+    assert (pixels[:, :4] == 0).all() and (pixels[:, 4:] == 255).all()
+
+
+def test_exif_orientation_is_followed():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held so that the picture has to be turned right by a quarter
+    pixels = images.read_image(encoded(two_halves(), "PNG", exif=exif))
+    assert pixels.shape == (24, 16, 3)
+    assert close(pixels[4, 8], RED) and close(pixels[20, 8], BLUE)
+
+
+def test_the_first_picture_of_an_animation_is_taken():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    assert close(images.read_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))[0, 0], RED)
+
+
+def test_resizing_is_tensorflows_with_antialiasing():
+    import tensorflow as tf
+
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
+    found = images.read_image(encoded(Image.fromarray(pixels), "PNG"), size=16)
+    expected = tf.image.resize(pixels.astype("float32"), (16, 16), antialias=True).numpy()
+    assert np.abs(found - expected).max() <= 1.5
+    assert np.array_equal(images.resize(pixels, 16), found)
+    assert images.resize(pixels[..., :1], 16).shape == (16, 16, 3)
+
+
+def bomb(width, height):
+    """A PNG of a hundred bytes that says it is huge."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("sides", [(9_000, 9_000), (60_000, 60_000)])
+def test_huge_pictures_are_refused_before_they_are_decoded(sides):
+    with pytest.raises(ValueError, match=r"at most 64 million pixels: make it smaller. Received: the bytes given"):
+        images.read_image(bomb(*sides))
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "which is empty"),
+        (b"not a picture at all", "must be a JPEG, PNG, GIF, BMP or WebP"),
+        (b"%PDF-1.4", "must be a JPEG"),
+        (encoded(two_halves(), "TIFF"), "must be a JPEG"),
+        (encoded(two_halves(size=(200, 200)), "JPEG")[:700], "must be a whole picture"),
+        (encoded(two_halves(size=(200, 200)), "PNG")[:90], "must be a whole picture"),
+        (bomb(30, 30), "must be a whole picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path, data, told):
+    file = tmp_path / "a.png"
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=told) as error:
+        images.read_image(file)
+    assert str(file) in str(error.value)
+
+
+def test_places_without_a_picture_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.png"):
+        images.read_image(tmp_path / "no.png")
+    with pytest.raises(ValueError, match="not a folder"):
+        images.read_image(tmp_path)
+    with pytest.raises(ValueError, match="`size` must be at least 1"):
+        images.read_image(b"x", size=0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, colour in (("red", RED), ("blue", BLUE)):
+        (tmp_path / "data" / name / "more").mkdir(parents=True)
+        for place in ("2.PNG", "1.png", "more/3.png"):
+            Image.new("RGB", (9, 7), colour).save(tmp_path / "data" / name / place)
+    (tmp_path / "data" / "LICENSE").write_text("free")
+    (tmp_path / "data" / "red" / "notes.txt").write_text("not a picture")
+    return tmp_path / "data"
+
+
+def test_folders_have_a_subfolder_per_class(folder):
+    found = images.read_labelled_images(folder, 4)
+    assert found.pixels.shape == (6, 4, 4, 3) and found.labels == ["blue"] * 3 + ["red"] * 3
+    assert found.names[:3] == ["blue/1.png", "blue/2.PNG", "blue/more/3.png"] and not found.unreadable
+    assert close(found.pixels[0, 0, 0], BLUE) and close(found.pixels[-1, 0, 0], RED)
+
+
+def test_unreadable_files_are_counted_not_fatal(folder, caplog):
+    (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
+    with caplog.at_level(logging.WARNING, "kerasmlsp"):
+        found = images.read_labelled_images(folder, 4)
+    assert len(found.labels) == 6 and found.unreadable[0][0] == "red/broken.jpg"
+    assert "Left out 1 of 7 pictures" in caplog.text and "broken.jpg" in caplog.text
+
+
+def test_tables_name_paths_and_labels(folder, caplog):
+    rows = [
+        "file,kind,n",
+        "red/1.png,warm,1",
+        "blue/1.png,cold,2",
+        "blue/gone.png,cold,3",
+        f"{folder}/red/2.PNG,warm,4",
+    ]
+    (folder / "list.csv").write_text("\n".join([*rows, "red/1.png,,5"]) + "\n")
+    with caplog.at_level(logging.WARNING, "kerasmlsp"):
+        found = images.read_labelled_images(folder / "list.csv", 4, path_column="file", label_column="kind")
+    assert found.labels == ["warm", "cold", "warm"] and [name for name, _ in found.unreadable] == ["blue/gone.png"]
+    assert "1 of 5 rows" in caplog.text and "gone.png" in caplog.text
+    with pytest.raises(ValueError, match=r"`path_column` \(--path-column\) must be a column of .*: file, kind, n"):
+        images.read_labelled_images(folder / "list.csv", 4)
+
+
+def test_folders_that_are_no_classes_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="at least two classes"):
+        images.read_labelled_images(tmp_path, 4)
+    with pytest.raises(ValueError, match="one folder of pictures per class"):
+        images.read_labelled_images(folder / "red" / "more", 4)
+    (folder / "green").mkdir()
+    with pytest.raises(ValueError, match="must hold pictures"):
+        images.read_labelled_images(folder, 4)
+    (folder / "green" / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"for every class\. Received: none for 'green'"):
+        images.read_labelled_images(folder, 4)
+    for name in ("train", "test"):
+        (folder / name).mkdir()
+    with pytest.raises(ValueError, match=r"must be .*train or .*test"):
+        images.read_labelled_images(folder, 4)
