@@ -16,6 +16,7 @@ import click
 import kerasmlsp
 from kerasmlsp.apps import options
 from kerasmlsp.apps.chargen import cli as chargen
+from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 
@@ -127,7 +128,7 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (doctor, chargen.chargen, music.music, sentiment.sentiment):
+for command in (doctor, chargen.chargen, gan.gan, music.music, sentiment.sentiment):
     root.add_command(command)
 
 
