@@ -18,7 +18,7 @@ CARD = {
     "licence": "The weights: Apache-2.0, as the package. Fashion-MNIST was published under the MIT licence.",
     "split": "Trained on all training images for 10 epochs, set beforehand; the 10,000 test images only measured it.",
     "limits": "Distances on these features are not those on Inception-v3: they are no FID, and can be compared only "
-    "with each other. The net knows clothes in 28x28 grey pixels; of other images it sees what it has learned of clothes.",
+    "with each other. The net knows clothes in 28x28 grey pixels; of other images it sees what clothes taught it.",
 }
 
 

@@ -24,12 +24,18 @@ def frechet_distance(first, second):
     """
     first, second = _checked(first, second)
     gap = first.mean(0) - second.mean(0)
-    covariances = np.cov(first, rowvar=False, ndmin=2), np.cov(second, rowvar=False, ndmin=2)
+    covariances = _covariance(first), _covariance(second)
     root = _square_root(covariances[0])
     # The eigenvalues of A B are those of the symmetric A^(1/2) B A^(1/2).
     values = np.linalg.eigvalsh(root @ covariances[1] @ root)
     common = np.sqrt(np.maximum(values, 0.0)).sum()
     return float(gap @ gap + np.trace(covariances[0]) + np.trace(covariances[1]) - 2.0 * common)
+
+
+def _covariance(rows):
+    # Of a single row it is nothing, where that of samples is not defined.
+    gaps = rows - rows.mean(0)
+    return gaps.T @ gaps / max(1, len(rows) - 1)
 
 
 def _square_root(matrix):
@@ -135,7 +141,7 @@ def gaussian_mixture_samples(rows, labels, size, *, seed=0):
     drawn = []
     for kind, wanted in zip(classes, sizes, strict=True):
         own = np.asarray(rows[labels == kind], np.float64)
-        root = _square_root(np.cov(own, rowvar=False, ndmin=2) if len(own) > 1 else np.zeros((own.shape[1],) * 2))
+        root = _square_root(_covariance(own))
         drawn.append(own.mean(0) + random.standard_normal((wanted, own.shape[1])) @ root)
     return np.concatenate(drawn)
 

@@ -42,7 +42,7 @@ class Alarms:
 
 
 class Watch(keras.callbacks.Callback):
-    """Finds losses that are not finite, a discriminator that is always right, and collapse, while an epoch is under way.
+    """Finds losses that are not finite, a discriminator that is always right, and collapse, while an epoch goes on.
 
     A loss that is not finite stops the training at once. The others are told: both accuracies of the discriminator at
     `certain` or more over `window` steps, and images of which those of one class differ from each other less than
