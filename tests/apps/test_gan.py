@@ -258,7 +258,7 @@ def test_images_as_diverse_as_real_ones_are_no_collapse(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_at_once(tmp_path):
     gan = compiled(generator_rate=1e30, discriminator_rate=1e30)
-    with pytest.raises(ValueError, match=r"diverged in epoch 1: .* after batch [2-9]"):
+    with pytest.raises(ValueError, match=r"diverged in epoch 1: .* after batch [1-9]\."):
         watched(tmp_path, gan)
     assert int(gan.optimizer.iterations) < 10
     assert watching.Alarms(tmp_path).lines()[0].startswith("epoch 1, diverged")
