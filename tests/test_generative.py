@@ -185,8 +185,11 @@ def test_a_file_brings_back_both_nets_and_both_optimizers(tmp_path):
     model.save(tmp_path / "gan.keras")
     copy = keras.saving.load_model(tmp_path / "gan.keras")
     assert_same(state(copy, random=False), state(model, random=False))
-    assert (copy.penalty, copy.discriminator_steps, copy.optimizer.name) == (10.0, 2, "adam")
-    assert (copy.discriminator_optimizer.name, int(copy.discriminator_optimizer.iterations)) == ("rmsprop", 4)
+    assert (copy.penalty, copy.discriminator_steps) == (10.0, 2)
+    assert [type(each) for each in (copy.optimizer, copy.discriminator_optimizer)] == [
+        keras.optimizers.Adam,
+        keras.optimizers.RMSprop,
+    ]
     assert isinstance(copy.augmentation, keras.layers.RandomTranslation)
     images = numpy(copy.averaged_generator({"label": np.arange(2), "latent": np.ones((2, 3))}))
     np.testing.assert_array_equal(
@@ -207,12 +210,12 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path):
     assert_same(state(training.fit(conditional, batches, run=tmp_path / "broken", epochs=2, resume=True)), state(whole))
 
 
-@pytest.mark.parametrize("kind", [GAN, WassersteinGAN])
-def test_the_generator_learns_the_mean_of_the_images(kind):
-    keras.utils.set_random_seed(0)
-    model = linear(kind, ema_momentum=0.9)
+@pytest.mark.parametrize(("kind", "options", "rate"), [(GAN, {"r1": 0.5}, 0.02), (WassersteinGAN, {}, 0.01)])
+def test_the_generator_learns_the_mean_of_the_images(kind, options, rate):
+    # A linear discriminator sees no more than the mean, and without a penalty goes round it in circles.
+    model = linear(kind, ema_momentum=0.9, **options)
     real = np.clip(REAL * 0.2 - 0.5, -1, 1)
-    model.compile(keras.optimizers.Adam(0.02, beta_1=0.5), keras.optimizers.Adam(0.02, beta_1=0.5))
-    model.fit(np.repeat(real, 4, axis=0), batch_size=32, epochs=150, verbose=0)
-    drawn = numpy(model.averaged_generator(np.random.default_rng(0).normal(size=(64, 3))))
-    assert np.abs(drawn.mean(0) - real.mean(0)).max() < 0.2 < np.abs(FAKE[0] - real.mean(0)).min()
+    model.compile(keras.optimizers.Adam(rate, beta_1=0.5), keras.optimizers.Adam(0.1, beta_1=0.5))
+    model.fit(np.tile(real, (150, 1, 1, 1)), batch_size=8, shuffle=False, verbose=0)
+    drawn = numpy(model.averaged_generator(np.zeros((1, 3), "float32")))[0]
+    assert np.abs(drawn - real.mean(0)).max() < 0.2 < np.abs(FAKE[0] - real.mean(0)).min()

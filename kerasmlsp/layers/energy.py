@@ -64,9 +64,10 @@ class Hopfield(keras.layers.Layer):
         return ops.transpose(ops.while_loop(more, body, start)[-1])
 
     def store(self, patterns):
-        """Adds patterns `(count, units)` of -1 and 1 by Hebb's rule: `w_ij += sum_p x_pi x_pj / units`."""
+        """Adds patterns `(count, units)` of -1 and 1 by Hebb's rule: `w_ij += sum_p x_pi x_pj`."""
+        # Not divided by the units, which changes no sign: whole numbers sum to 0 exactly.
         patterns = ops.cast(patterns, "float32")
-        self.kernel.assign_add(ops.matmul(ops.transpose(patterns), patterns) / self.units * _no_loops(self.units))
+        self.kernel.assign_add(ops.matmul(ops.transpose(patterns), patterns) * _no_loops(self.units))
 
     def update(self, states, unit):
         """Returns states `(batch, units)` after the update of one unit."""
