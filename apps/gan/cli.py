@@ -66,7 +66,9 @@ def gan():
 @options.run_option
 @options.resume_option
 @options.seed_option
-@options.field_option(Config, "size", click.IntRange(12, 512), "Height and width, a multiple of 4.", none="28 or 32")
+@options.field_option(
+    Config, "size", click.IntRange(12, 512), "Height and width to stretch to, a multiple of 4.", none="28 or 32"
+)
 @click.option("--colour", type=click.Choice(["auto", "grey", "rgb"]), default=Config.colour, show_default=True)
 @_number("latent_dim", click.IntRange(min=1), "Size of the noise vector.")
 @_number("filters", click.IntRange(min=1), "Channels of the largest maps.")

@@ -190,6 +190,12 @@ def _as(pixels, channels):
     return np.round(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
 
 
+def labels_like(labels, count, seed):
+    """Returns so many labels in the shares of others and in random order, int32 `(count,)`."""
+    ordered = np.sort(labels)[np.linspace(0, len(labels) - 1, count).round().astype(int)]
+    return np.random.default_rng([seed, 2]).permutation(ordered).astype(np.int32)
+
+
 def training_batches(part, config):
     """Returns `Batches` of images in `[-1, 1]`, with the classes where the architecture is conditional.
 

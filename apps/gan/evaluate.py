@@ -57,8 +57,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
     if found.fingerprint() != stored["fingerprint"]:
         raise ValueError(f"The images {config.data or config.dataset} have changed since the run was trained on them.")
     measured = features.prepared(config, found.train, found.classes, run, resume=True)
-    kinds = np.unique(found.train.labels)
-    labels = kinds[np.arange(samples) % len(kinds)].astype(np.int32)
+    labels = data.labels_like(found.train.labels, samples, seed)
     drawn = model.draw(generator, model.latents(samples, config.latent_dim, seed + 1), labels)
     real = distances.spread(np.random.default_rng(seed).permutation(len(found.train)), samples)
     sets = {
@@ -80,7 +79,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
             "test": metrics.with_interval(metrics.accuracy, found.test.labels, test[1]),
         }
     result["metrics"] = _metrics(result)
-    return {**result, "files": _write(run / EVALUATION, result, drawn, found)}
+    return {**result, "files": _write(run / EVALUATION, result, drawn, labels, found)}
 
 
 def _distances(found, reference):
@@ -130,13 +129,13 @@ def memorising(drawn, found, most):
     """Compares the distance to the nearest training image of drawn images with that of test images.
 
     Test images are as near to the training images as new ones are. Copies have a distance of about 0: `copies` is the
-    share of images nearer than the nearest hundredth of the test images is.
+    share of images as near as the nearest hundredth of the test images.
     """
     near, _ = distances.nearest(distances.spread(drawn, most), found.train.pixels)
     test, _ = distances.nearest(distances.spread(found.test.pixels, most), found.train.pixels)
     limit = np.percentile(test, 1)
     return [
-        {"images": name, "median distance": float(np.median(each)), "copies": float(np.mean(each < limit))}
+        {"images": name, "median distance": float(np.median(each)), "copies": float(np.mean(each <= limit))}
         for name, each in (("drawn", near), ("test", test))
     ]
 
@@ -156,12 +155,14 @@ def _metrics(result):
     return shown
 
 
-def _write(folder, result, drawn, found):
+def _write(folder, result, drawn, labels, found):
     folder.mkdir(exist_ok=True)
-    shown = drawn[:10]
+    # By class.
+    drawn = drawn[:100][np.argsort(labels[:100], kind="stable")]
+    shown = drawn[:: max(1, len(drawn) // 10)][:10]
     _, places = distances.nearest(shown, found.train.pixels)
     pictures = {
-        "samples.png": plotting.image_grid(drawn[:100], columns=10),
+        "samples.png": plotting.image_grid(drawn, columns=10),
         "nearest.png": plotting.image_grid(np.concatenate([shown, found.train.pixels[places]]), columns=len(shown)),
     }
     for name, pixels in pictures.items():

@@ -32,7 +32,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     run = Path(run)
     training.refuse_other(run, resume)
     found = data.read(config)
-    check(config, found)
+    _check(config, found)
     batches = data.training_batches(found.train, config)
     size, channels = found.train.pixels.shape[2:]
     facts = {
@@ -79,8 +79,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     }
 
 
-def check(config, found):
-    """Raises a ValueError where images and configuration do not go together."""
+def _check(config, found):
     if config.architecture == "conditional" and not found.classes:
         raise ValueError(
             "`architecture` conditional needs two classes at least: put the images into subfolders, one for each, or "

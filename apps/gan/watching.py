@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasmlsp import distances, plotting
-from kerasmlsp.apps.gan import model
+from kerasmlsp.apps.gan import data, model
 from kerasmlsp.files import write_atomically
 
 log = logging.getLogger("kerasmlsp")
@@ -74,8 +74,17 @@ class Watch(keras.callbacks.Callback):
         # A class with a single image has no distance.
         self.real = np.mean([distances.mean_distance(group) for group in groups if len(group) > 1] or [0.0])
 
+    def on_train_begin(self, logs=None):
+        # Steps of a window, and totals and counts of the metrics over them; epochs may be shorter than a window.
+        self.steps, self.sums = 0, {}
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.seen, self.before = epoch, 0, None
+        self.epoch, self.before = epoch, None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Not at the begin of the epoch: the metrics of one that was broken off are put back only then.
+        if self.before is None:
+            self.before = self._totals()
 
     def on_train_batch_end(self, batch, logs=None):
         for name, value in (logs or {}).items():
@@ -86,20 +95,24 @@ class Watch(keras.callbacks.Callback):
                     f"Training diverged in epoch {self.epoch + 1}: {text}. Start another run with a smaller "
                     "`--learning-rate`, with `--spectral-norm`, or with a greater `--r1`."
                 )
-        if self.seen % self.window == 0:
-            self._look()
-        self.seen += 1
+        self.steps += 1
+        if self.steps >= self.window:
+            self._add()
+            self._judge({name: total / max(count, 1e-9) for name, (total, count) in self.sums.items()})
+            self.steps, self.sums = 0, {}
 
-    def _look(self):
+    def on_epoch_end(self, epoch, logs=None):
+        # The next epoch counts from 0.
+        self._add()
+
+    def _totals(self):
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        now = {mean.name: (float(mean.total), float(mean.count)) for mean in self.model.means}
-        if self.before is not None:
-            means = {
-                name: (total - self.before[name][0]) / max(count - self.before[name][1], 1e-9)
-                for name, (total, count) in now.items()
-            }
-            self._judge(means)
+        return {mean.name: np.array([float(mean.total), float(mean.count)]) for mean in self.model.means}
+
+    def _add(self):
+        now = self._totals()
+        self.sums = {name: self.sums.get(name, 0.0) + value - self.before[name] for name, value in now.items()}
         self.before = now
 
     def _judge(self, means):
@@ -149,8 +162,7 @@ class Measure(keras.callbacks.Callback):
         real = real[distances.spread(np.arange(len(real)), most)]
         self.reference, probabilities = features(real.pixels)
         self.shares = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(real)
-        kinds = np.unique(real.labels)
-        self.labels = kinds[np.arange(config.metric_samples) % len(kinds)].astype(np.int32)
+        self.labels = data.labels_like(real.labels, config.metric_samples, config.seed)
         self.noise = model.latents(config.metric_samples, config.latent_dim, config.seed)
 
     def on_epoch_end(self, epoch, logs=None):

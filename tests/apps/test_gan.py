@@ -237,6 +237,24 @@ def watched(tmp_path, gan, **options):
     return alarms.lines()
 
 
+def test_windows_go_on_over_short_epochs(tmp_path):
+    alarms, seen = watching.Alarms(tmp_path), []
+    real = data.Images(images(12)[..., None], np.zeros(24, np.int32))
+    watch = watching.Watch(alarms, real, Config(architecture="dcgan", latent_dim=8), window=4, grace=1000)
+    watch._judge = seen.append
+    inputs, gan = real.pixels.astype("float32") / 127.5 - 1, compiled(1e-3, 1e-3)
+    logs = gan.fit(inputs, batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=[watch]).history
+    # Three steps an epoch: of the four steps of the first window one is in the second epoch.
+    assert len(seen) == 3 and set(seen[0]) == {mean.name for mean in gan.means}
+    assert min(logs["discriminator_loss"]) * 0.8 < seen[0]["discriminator_loss"] < max(logs["discriminator_loss"]) * 1.2
+
+
+def test_labels_have_the_shares_of_others():
+    labels = data.labels_like(np.repeat([0, 3], [30, 10]), 400, 0)
+    assert labels.dtype == np.int32 and np.bincount(labels).tolist() == [300, 0, 0, 100]
+    assert 0 < (labels[:200] == 3).sum() < 100
+
+
 def test_a_discriminator_that_is_always_right_is_told(tmp_path):
     (line,) = watched(tmp_path, compiled(discriminator_rate=3e-2), grace=1000)
     assert line.startswith("epoch 1, discriminator always right: it told 100.0% of real and 100.0% of drawn images")
