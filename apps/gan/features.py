@@ -1,8 +1,8 @@
 """The net on whose features distances between images are measured: a LeNet-5 that tells their classes.
 
 The shipped one was trained on the 60,000 training images of Fashion-MNIST by `python -m benchmarks.gan_features`. Its
-features are the 84 units before the classes. Distances on them are not those on Inception-v3 (FID) and can be compared
-with each other only.
+features are the 84 units before the classes, without their tanh, which would hide how far an image is out of the way.
+Distances on them are not those on Inception-v3 (FID), and can be compared with each other only.
 """
 
 import importlib.resources
@@ -27,7 +27,7 @@ def lenet(size, channels, num_classes):
     Reference: LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition".
 
     Returns:
-        A model from images of 0 to 255 to class probabilities; its layer "features" has 84 values between -1 and 1.
+        A model from images of 0 to 255 to class probabilities; its layer "features" has 84 values.
     """
     image = keras.Input((size, size, channels), name="image")
     maps = layers.Rescaling(1 / 255, name="scaled")(image)
@@ -36,7 +36,7 @@ def lenet(size, channels, num_classes):
     maps = layers.Conv2D(16, 5, activation="tanh", name="conv_2")(maps)
     maps = layers.AveragePooling2D(2, name="pool_2")(maps)
     units = layers.Dense(120, activation="tanh", name="dense_1")(layers.Flatten(name="flat")(maps))
-    units = layers.Dense(84, activation="tanh", name="features")(units)
+    units = layers.Activation("tanh", name="tanh_2")(layers.Dense(84, name="features")(units))
     probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(units)
     return keras.Model(image, probabilities, name="lenet")
 

@@ -344,17 +344,17 @@ def test_the_shipped_features_know_clothes():
     measured = features.shipped()
     found, probabilities = measured(np.zeros((3, 40, 30, 3), np.uint8))
     assert found.shape == (3, 84) and probabilities.shape == (3, 10) and measured.classes == list(data.FASHION)
-    assert np.abs(found).max() <= 1 and probabilities.sum(1) == pytest.approx([1, 1, 1], abs=1e-5)
+    assert (found[0] == found[1]).all() and probabilities.sum(1) == pytest.approx([1, 1, 1], abs=1e-5)
 
 
 @pytest.mark.slow
-def test_killed_training_is_resumed_by_the_command_it_names(workshop):
+def test_killed_training_is_resumed_by_the_command_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "shapes", 24)
     stop_and_resume("gan", ["--data", "shapes", "--epochs", "8", *TINY], "history.csv")
-    for run in ("steady", "stopped"):
-        assert (workshop / f"runs/gan/{run}/film.gif").exists()
-    films = [(workshop / f"runs/gan/{run}/film.gif").read_bytes() for run in ("steady", "stopped")]
+    runs = [tmp_path / "runs/gan" / name for name in ("steady", "stopped")]
+    films = [(run / "film.gif").read_bytes() for run in runs]
     assert films[0] == films[1]
-    weights = [
-        training.load_model(workshop / f"runs/gan/{run}/model.keras").get_weights() for run in ("steady", "stopped")
-    ]
+    weights = [training.load_model(run / "model.keras").get_weights() for run in runs]
+    assert len(weights[0]) > 20
     assert all((first == second).all() for first, second in zip(*weights, strict=True))
