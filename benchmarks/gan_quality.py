@@ -42,7 +42,7 @@ def seconds_of_a_step(config, found, steps=20):
 def run_row(architecture, seed, options, found):
     import dataclasses
 
-    from kerasmlsp.apps.gan import evaluate, train
+    from kerasmlsp.apps.gan import data, evaluate, train
     from kerasmlsp.apps.gan.config import Config
 
     run = options.runs / f"{architecture}-{seed}"
@@ -55,7 +55,7 @@ def run_row(architecture, seed, options, found):
         config = Config(data=str(options.data.resolve()), architecture=architecture, seed=seed, epochs=options.epochs)
         if options.epochs is None:
             step = seconds_of_a_step(config, found)
-            epochs = round(options.minutes * 60 / step / (len(found.train) // config.batch_size))
+            epochs = round(options.minutes * 60 / step / len(data.training_batches(found.train, config).order(0)))
             config = dataclasses.replace(config, epochs=max(1, epochs))
     if not (run / "model.keras").exists():
         resumed = (run / "config.json").exists()

@@ -76,7 +76,7 @@ def gan():
 @click.option("--spectral-norm", is_flag=True, help="Normalise the discriminator's layers.")
 @_number("ema", click.FloatRange(0, 1, max_open=True), "Momentum of the averaged generator.")
 @click.option("--augment", is_flag=True, help="Shift what the discriminator sees; helps where images are few.")
-@_number("epochs", click.IntRange(min=1), "Passes over the images.")
+@_number("epochs", click.IntRange(min=1), "Passes over the images; of few images, several in one epoch.")
 @_number("batch_size", click.IntRange(min=2), "Images in a batch.")
 @_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate of both nets.")
 @options.schedule_option

@@ -26,7 +26,8 @@ class Config:
         ema: Momentum of the moving average of the generator, whose images are shown.
         augment: Whether the discriminator sees its images shifted, which helps where there are few.
         seed: Decides every random choice.
-        epochs: Passes over the images; None for the architecture's own.
+        epochs: Passes over the images, or over the repeated images where an epoch would have less than 100 steps; None
+            for the architecture's own.
         batch_size: Images in a batch.
         learning_rate: Peak learning rate of both nets; None for the architecture's own.
         schedule: "cosine" or "constant".

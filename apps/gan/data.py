@@ -11,6 +11,8 @@ from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
 
+LEAST_STEPS = 100
+"""Training steps of an epoch: fewer images than fill them are gone through several times in one epoch."""
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 """Classes of Fashion-MNIST, whose files hold numbers alone and are told by the fingerprint of the training classes."""
 _FASHION_LABELS = "6c17496fa54fa748"
@@ -199,6 +201,8 @@ def labels_like(labels, count, seed):
 def training_batches(part, config):
     """Returns `Batches` of images in `[-1, 1]`, with the classes where the architecture is conditional.
 
+    An epoch has at least `LEAST_STEPS`.
+
     Raises:
         ValueError: There are fewer images than in a batch.
     """
@@ -218,5 +222,10 @@ def training_batches(part, config):
             return (image,)
         return ({"image": image, "label": tf.gather(labels, indices)},)
 
-    order = batching.shuffled(len(part), config.batch_size, seed=config.seed, drop_remainder=True)
+    once = batching.shuffled(len(part), config.batch_size, seed=config.seed, drop_remainder=True)
+    times = -(-LEAST_STEPS // (len(part) // config.batch_size))
+
+    def order(epoch):
+        return [batch for turn in range(times) for batch in once(epoch * times + turn)]
+
     return batching.Batches(order, load)

@@ -43,11 +43,13 @@ def workshop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workshop")
     before = Path.cwd()
     os.chdir(folder)
+    least, data.LEAST_STEPS = data.LEAST_STEPS, 1
     write_folder(folder / "shapes", 24)
     command("gan", "train", "--data", "shapes", "--run", "whole", "--epochs", 2, *TINY)
     command("gan", "evaluate", "--run", "whole", "--samples", 40)
     command("gan", "export", "--run", "whole", "--licence", "none", "--data-note", "shapes of a test")
     yield folder
+    data.LEAST_STEPS = least
     os.chdir(before)
 
 
@@ -334,6 +336,16 @@ def test_colours_and_sizes(tmp_path):
     assert mixed.train.pixels.shape[1:] == (16, 16, 3)
     luma = data.coloured(np.array([[[[255, 0, 0]]], [[[10, 10, 10]]]], np.uint8), 1)
     assert luma.ravel().tolist() == [76, 10]
+
+
+def test_few_images_are_repeated_in_an_epoch(monkeypatch):
+    monkeypatch.setattr(data, "LEAST_STEPS", 7)
+    part = data.Images(images(12)[..., None], np.zeros(24, np.int32))
+    order = data.training_batches(part, Config(architecture="dcgan", batch_size=8)).order
+    first, second = order(0), order(1)
+    assert len(first) == len(second) == 9
+    passes = [np.concatenate(epoch[begin : begin + 3]).tolist() for epoch in (first, second) for begin in (0, 3, 6)]
+    assert all(sorted(each) == list(range(24)) for each in passes) and len(set(map(tuple, passes))) == 6
 
 
 def test_sizes_are_halved_to_the_smallest_map():
