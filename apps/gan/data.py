@@ -143,14 +143,16 @@ def _sized(pixels, labels, size):
 
 def _downloaded(config):
     _, info = tfds.load_tfds(config.dataset, "train", features=("image",), manual_dir=config.manual_dir)
-    labelled = "label" in info.features
-    classes = list(info.features["label"].names) if labelled else []
+    # Labels that are numbers without names are no classes.
+    classes = list(getattr(info.features.get("label"), "names", None) or [])
     shape = info.features["image"].shape
     size = config.size or (28 if shape[:2] == (28, 28) else 32)
     parts = []
     for split in [each for each in ("train", "test") if each in info.splits]:
         examples, _ = tfds.load_tfds(config.dataset, split, manual_dir=config.manual_dir)
-        rows = [(_square(each["image"], size), each.get("label", 0)) for each in examples.as_numpy_iterator()]
+        rows = [
+            (_square(each["image"], size), each["label"] if classes else 0) for each in examples.as_numpy_iterator()
+        ]
         parts.append(Images(np.stack([row[0] for row in rows]), np.array([row[1] for row in rows], np.int32)))
     return parts, classes
 

@@ -326,6 +326,29 @@ def test_folders_may_have_their_own_test_part(tmp_path):
     assert found.train.labels.tolist() == [0] * 6 + [1] * 6 and "own test part" in found.split
 
 
+@pytest.mark.parametrize("names", [["disc", "bar"], None])
+def test_data_sets_of_tfds_are_read_in_their_splits(monkeypatch, names):
+    import types
+
+    import tensorflow as tf
+
+    feature = types.SimpleNamespace(names=names) if names else types.SimpleNamespace()
+    shape = types.SimpleNamespace(shape=(12, 12, 1))
+    info = types.SimpleNamespace(features={"image": shape, "label": feature}, splits=["test", "train"])
+    parts = {"train": images(3)[..., None], "test": images(2, seed=1)[..., None]}
+
+    def load(name, split, *, features=(), manual_dir=None):
+        pixels = parts[split]
+        rows = {"image": pixels, "label": np.repeat([0, 1], len(pixels) // 2)}
+        return tf.data.Dataset.from_tensor_slices(rows), info
+
+    monkeypatch.setattr(data.tfds, "load_tfds", load)
+    found = data.read(Config(dataset="shapes", size=12))
+    assert (found.train.pixels == parts["train"]).all() and (found.test.pixels == parts["test"]).all()
+    assert found.classes == (names or []) and found.train.labels.tolist() == ([0, 0, 0, 1, 1, 1] if names else [0] * 6)
+    assert data.read(Config(dataset="shapes")).train.pixels.shape == (6, 32, 32, 1)
+
+
 def test_colours_and_sizes(tmp_path):
     tmp_path = write_folder(tmp_path, 4)
     grey = data.read(Config(data=str(tmp_path), size=16))
