@@ -17,6 +17,7 @@ import kerasmlsp
 from kerasmlsp.apps import augment, catalogue, options
 from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
+from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
@@ -139,6 +140,7 @@ for command in (
     catalogue.models,
     caption.caption,
     chargen.chargen,
+    gan.gan,
     gesture.gesture,
     music.music,
     sentiment.sentiment,

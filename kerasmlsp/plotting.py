@@ -57,6 +57,55 @@ def update_norms(rows, path):
     figure.savefig(path, format="png", dpi=120)
 
 
+def image_grid(images, *, columns=None, gap=2, scale=1):
+    """Lays images side by side, row by row, each pixel as it is.
+
+    Args:
+        images: uint8 `(images, height, width, 1 or 3)`.
+        columns: Images in a row; by default about as many as rows.
+        gap: White pixels between images.
+        scale: Times that every pixel is repeated in both directions.
+
+    Returns:
+        uint8 `(height, width, 1 or 3)`.
+    """
+    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    rows, (height, width, channels) = -(-len(images) // columns), images.shape[1:]
+    grid = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (
+            gap + each * (size + gap) for each, size in zip(divmod(place, columns), (height, width), strict=True)
+        )
+        grid[top : top + height, left : left + width] = image
+    return grid.repeat(scale, 0).repeat(scale, 1)
+
+
+def picture(pixels, path):
+    """Writes uint8 pixels `(height, width, 1 or 3)` to a file, PNG."""
+    _pillow(pixels).save(path, format="PNG")
+
+
+def animation(frames, path, *, milliseconds=150, hold=1500):
+    """Writes frames as a GIF that repeats.
+
+    Args:
+        frames: uint8 `(frames, height, width, 1 or 3)`.
+        path: File to write, GIF.
+        milliseconds: Time of a frame.
+        hold: Time of the last frame in milliseconds.
+    """
+    first, *others = [_pillow(frame) for frame in frames]
+    times = [milliseconds] * len(others) + [hold]
+    # One time for a single frame: Pillow takes a list for several.
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=times if others else hold, loop=0)
+
+
+def _pillow(pixels):
+    from PIL import Image
+
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
 def confusion_matrix(matrix, labels, path):
     """Draws counts of true (rows) against predicted (columns) classes, coloured by share of the row.
 

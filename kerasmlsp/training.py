@@ -66,7 +66,8 @@ def fit(
         epochs: Most epochs.
         validation: `tf.data.Dataset` of `(inputs, targets)`, for `monitor`.
         monitor: Column of the log that selects the best epoch; higher is better where it ends in `accuracy`,
-            `auc` or `f1`, lower otherwise. Without `validation` the last epoch is the best.
+            `auc` or `f1`, lower otherwise. A callback may add the column to the log. Without `validation`
+            there is no column `val_...`, and the last epoch is the best.
         patience: Epochs without a better `monitor` after which training stops; None to run all epochs.
         seed: Seed of weights, dropout and everything random in Keras and TensorFlow.
         deterministic: Uses only operations that repeat bit for bit; slower.
@@ -93,7 +94,8 @@ def fit(
         )
     model = _built(build, seed, deterministic, precision, jit)
     model.steps_per_execution = steps_per_execution
-    keeper = _Keeper(run, monitor if validation is not None else None, patience, checkpoint_seconds)
+    selects = validation is not None or not monitor.startswith("val_")
+    keeper = _Keeper(run, monitor if selects else None, patience, checkpoint_seconds)
     if (run / CHECKPOINT).exists():
         keeper.load(model, batches)
     progress = _Progress(keeper, batches, epochs)

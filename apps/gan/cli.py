@@ -1,0 +1,228 @@
+"""The commands of the gan application."""
+
+import functools
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps import options
+from kerasmlsp.apps.gan.config import ARCHITECTURES, FEATURES, Config
+
+RUNS = Path("runs/gan")
+MOST = 100_000
+LARGEST_SEED = 2**31 - 1
+
+_number = functools.partial(options.field_option, Config, none="the architecture's own")
+_off = functools.partial(options.field_option, Config)
+_file = click.Path(dir_okay=False, path_type=Path)
+_class_option = click.option("--class", "label", metavar="NAME", help="Class to draw; by default all in turn.")
+_columns_option = click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.")
+_scale_option = click.option(
+    "--scale", type=click.IntRange(1, 32), default=1, show_default=True, help="Times that every pixel is repeated."
+)
+
+
+def _picture(*endings):
+    """Refuses the name of a picture file that has another ending."""
+
+    def check(context, parameter, path):
+        if path is not None and path.suffix.lower() not in endings:
+            raise click.BadParameter(f"must end in {' or '.join(endings)}. Received: {str(path)!r}")
+        return path
+
+    return check
+
+
+def _seeds(context, parameter, text):
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) < 2 or not all(part.isdecimal() and int(part) <= LARGEST_SEED for part in parts):
+        raise click.BadParameter(f"must be two or more whole numbers with commas between. Received: {text!r}")
+    return [int(part) for part in parts]
+
+
+@click.group()
+def gan():
+    """Draw images like those of a folder from noise, by a generator trained against a discriminator.
+
+    \b
+    kerasmlsp gan generate --num 64 --grid samples.png
+    kerasmlsp gan interpolate --grid path.gif
+    kerasmlsp gan train --data photos/ --size 32 --run photos
+    kerasmlsp gan evaluate --run photos
+    kerasmlsp gan export --run photos
+    """
+
+
+@gan.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Folder of images (subfolders are classes), or with the four files of Fashion-MNIST.",
+)
+@options.dataset_option
+@options.manual_dir_option
+@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
+@options.run_option
+@options.resume_option
+@options.seed_option
+@options.field_option(
+    Config, "size", click.IntRange(12, 512), "Height and width to stretch to, a multiple of 4.", none="28 or 32"
+)
+@click.option("--colour", type=click.Choice(["auto", "grey", "rgb"]), default=Config.colour, show_default=True)
+@_number("latent_dim", click.IntRange(min=1), "Size of the noise vector.")
+@_number("filters", click.IntRange(min=1), "Channels of the largest maps.")
+@_number("r1", click.FloatRange(min=0), "Penalty on the discriminator's gradient at real images.")
+@click.option("--spectral-norm", is_flag=True, help="Normalise the discriminator's layers.")
+@_number("ema", click.FloatRange(0, 1, max_open=True), "Momentum of the averaged generator.")
+@click.option("--augment", is_flag=True, help="Shift what the discriminator sees; helps where images are few.")
+@_number("epochs", click.IntRange(min=1), "Passes over the images; of few images, several in one epoch.")
+@_number("batch_size", click.IntRange(min=2), "Images in a batch.")
+@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate of both nets.")
+@options.schedule_option
+@_off("patience", click.IntRange(min=1), "Epochs without a smaller Frechet distance before training stops.")
+@_number("held_out_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Images held out, if none are.")
+@click.option(
+    "--features",
+    type=click.Choice(FEATURES),
+    default=Config.features,
+    show_default=True,
+    help="LeNet that measures distances: the shipped one, or one trained on the images' classes.",
+)
+@_number("metric_samples", click.IntRange(min=2), "Images drawn after an epoch to measure distances.")
+@options.precision_option
+@options.jit_option
+@options.deterministic_option
+@options.json_option
+@click.pass_context
+def train(context, run, resume, as_json, **values):
+    """Train on images, to draw others like them.
+
+    \b
+    kerasmlsp gan train --data fashion_mnist/ --run fashion
+    kerasmlsp gan train --data photos/ --architecture dcgan --size 64 --augment --run photos
+    kerasmlsp gan train --dataset fashion_mnist --run fashion
+    kerasmlsp gan train --run photos --resume
+    """
+    folder = RUNS / run
+    config = options.configuration(context, Config, folder if resume else None, values)
+    with options.quiet_imports():
+        from kerasmlsp.apps.gan import train as app
+    with options.resumable("gan", run):
+        result = app.train(config, folder, resume=resume)
+    options.print_results(result, as_json)
+    click.echo(f"Next: kerasmlsp gan evaluate --run {run}", err=True)
+
+
+@gan.command()
+@options.run_option
+@options.seed_option
+@click.option("--samples", type=click.IntRange(2, MOST), default=10_000, show_default=True, help="Images to draw.")
+@options.json_option
+def evaluate(run, seed, samples, as_json):
+    """Measure a run's images against test images, beside real images and a Gaussian mixture.
+
+    \b
+    kerasmlsp gan evaluate --run fashion
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.gan import evaluate as app
+    result = app.evaluate(RUNS / run, samples=samples, seed=seed)
+    if not as_json:
+        del result["metrics"]
+    options.print_results(result, as_json)
+
+
+@gan.command()
+@options.run_option
+@options.models_option
+@options.data_note_option
+@options.licence_option
+@options.json_option
+def export(run, models, data_note, licence, as_json):
+    """Make a saved model of a run: seeds in, images out.
+
+    \b
+    kerasmlsp gan export --run fashion
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.gan import export as app
+    path = app.export(RUNS / run, models, licence=licence, data=data_note)
+    options.print_results({"exported": str(path)}, as_json)
+
+
+@gan.command()
+@_class_option
+@click.option("--num", type=click.IntRange(1, MOST), default=16, show_default=True, help="Images to draw.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED - MOST),
+    default=0,
+    show_default=True,
+    help="Of the first image; the next have the next.",
+)
+@click.option("--grid", type=_file, callback=_picture(".png"), metavar="FILE.png", help="File for all images together.")
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for single files."
+)
+@_columns_option
+@_scale_option
+@options.models_option
+@options.version_option
+@options.json_option
+def generate(label, num, seed, grid, output, columns, scale, models, version, as_json):
+    """Draw images; the same seed draws the same image.
+
+    \b
+    kerasmlsp gan generate --num 64 --grid samples.png
+    kerasmlsp gan generate --class Sneaker --num 9 --seed 100 --output sneakers/
+    """
+    if grid is None and output is None:
+        raise click.UsageError("Say where the images go: --grid FILE.png, or --output DIR.")
+    with options.quiet_imports():
+        from kerasmlsp.apps.gan import generate as app
+
+        model = _loaded(version, models)
+    seeds = range(seed, seed + num)
+    images, labels = app.generate(model, seeds, None if label is None else [label] * num)
+    result = {"images": num}
+    if grid is not None:
+        app.save(images, grid, columns=columns, scale=scale)
+        result["grid"] = str(grid)
+    if output is not None:
+        result["files"] = [str(path) for path in app.save_each(images, seeds, labels, output)]
+    options.print_results(result, as_json)
+
+
+@gan.command()
+@_class_option
+@click.option(
+    "--seeds", default="0,1,2,3", show_default=True, callback=_seeds, metavar="LIST", help="Images on the way."
+)
+@click.option("--steps", type=click.IntRange(1, 1000), default=8, show_default=True, help="Images from seed to seed.")
+@click.option(
+    "--grid", type=_file, required=True, callback=_picture(".png", ".gif"), metavar="FILE", help="File, .gif or .png."
+)
+@_scale_option
+@options.models_option
+@options.version_option
+@options.json_option
+def interpolate(label, seeds, steps, grid, scale, models, version, as_json):
+    """Draw the way from image to image through the noise, as an animation or a grid with a row for each part.
+
+    \b
+    kerasmlsp gan interpolate --seeds 3,14,15 --steps 12 --scale 4 --grid path.gif
+    """
+    with options.quiet_imports():
+        from kerasmlsp.apps.gan import generate as app
+
+        model = _loaded(version, models)
+    images = app.interpolate(model, seeds, steps, label)
+    app.save_path(images, grid, columns=steps, scale=scale)
+    options.print_results({"images": len(images), "grid": str(grid)}, as_json)
+
+
+def _loaded(version, models):
+    from kerasmlsp import loading
+
+    return loading.load(loading.find("gan", version, models))

@@ -1,0 +1,172 @@
+"""How near the images of a run are to real ones, and whether they are its training images."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import distances, metrics, plotting, training
+from kerasmlsp.apps.gan import data, features, model
+from kerasmlsp.apps.gan.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+EVALUATION = "evaluation"
+# Beyond this a full covariance of pixels takes too much memory, and the control is drawn from smaller images.
+PIXELS = 3072
+
+
+def load(run: Path):
+    """Loads a finished run.
+
+    Returns:
+        The generator whose weights were averaged, the configuration, and the dict of `config.json`.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or a file of it is damaged.
+    """
+    run = Path(run)
+    config, stored = training.configuration(run, Config)
+    return training.load_model(run / training.MODEL).averaged_generator, config, stored
+
+
+def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
+    """Measures drawn images against the test images, beside two controls, and writes figures to `evaluation`.
+
+    The controls are as many real images that were trained on, the floor, and as many draws of a Gaussian mixture:
+    the mean and covariance of the pixels of each class.
+
+    Args:
+        run: Folder of a finished run.
+        samples: Images to draw; at most as many real ones as there are stand against them.
+        seed: Seed of the noise.
+        neighbours: Images whose nearest training image is looked for, of those drawn and of the test images.
+
+    Returns:
+        Dict of `features`, `distances` by set, `classes`, `memorising`, `metrics` for the model card, and `files`.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The images have changed since the run was trained on them.
+    """
+    run = Path(run)
+    generator, config, stored = load(run)
+    found = data.read(config)
+    if found.fingerprint() != stored["fingerprint"]:
+        raise ValueError(f"The images {config.data or config.dataset} have changed since the run was trained on them.")
+    measured = features.prepared(config, found.train, found.classes, run, resume=True)
+    labels = data.labels_like(found.train.labels, samples, seed)
+    drawn = model.draw(generator, model.latents(samples, config.latent_dim, seed + 1), labels)
+    real = distances.spread(np.random.default_rng(seed).permutation(len(found.train)), samples)
+    sets = {
+        "drawn": measured(drawn),
+        "training images (floor)": measured(found.train.pixels[real]),
+        "Gaussian mixture": measured(mixture(found.train, samples, seed)),
+    }
+    test = measured(found.test.pixels)
+    result = {
+        "features": measured.name,
+        "images": {"drawn": samples, "test": len(found.test), "training, as floor": len(real)},
+        "distances": [{"set": name, **_distances(each[0], test[0])} for name, each in sets.items()],
+        "classes": class_balance(measured.classes, sets["drawn"][1], test[1]),
+        "memorising": memorising(drawn, found, neighbours),
+    }
+    if model.is_conditional(generator) and measured.classes == found.classes:
+        result["as asked"] = {
+            "drawn": metrics.with_interval(metrics.accuracy, labels, sets["drawn"][1]),
+            "test": metrics.with_interval(metrics.accuracy, found.test.labels, test[1]),
+        }
+    result["metrics"] = _metrics(result)
+    return {**result, "files": _write(run / EVALUATION, result, drawn, labels, found)}
+
+
+def _distances(found, reference):
+    return {
+        "frechet": distances.frechet_distance(found, reference),
+        "kernel": distances.kernel_distance(found, reference),
+    }
+
+
+def mixture(part, size, seed):
+    """Draws images from one normal distribution of pixels for each class, the second control.
+
+    Images of many pixels are halved first and stretched again afterwards, since a covariance has their square.
+    """
+    from kerasmlsp import images
+
+    pixels, whole = part.pixels, part.pixels.shape[1]
+    kept = distances.spread(np.random.default_rng(seed).permutation(len(part)), 20_000)
+    pixels, labels, small = pixels[kept], part.labels[kept], whole
+    while small * small * pixels.shape[-1] > PIXELS:
+        small //= 2
+    channels = pixels.shape[-1]
+    if small < whole:
+        pixels = np.stack([data.coloured(images.resize(each, small), channels) for each in pixels])
+    drawn = distances.gaussian_mixture_samples(pixels.reshape(len(pixels), -1), labels, size, seed=seed)
+    drawn = np.clip(np.round(drawn), 0, 255).astype(np.uint8).reshape(-1, *pixels.shape[1:])
+    return (
+        drawn if small == whole else np.stack([data.coloured(images.resize(each, whole), channels) for each in drawn])
+    )
+
+
+def class_balance(classes, drawn, real):
+    """Compares how often each class is found among drawn and among real images by the same net.
+
+    The net's own mistakes are thus in both; a probability below 0.01 rejects that the shares are the same.
+    """
+    counts = np.stack([np.bincount(each.argmax(1), minlength=len(classes)) for each in (drawn, real)])
+    if (counts.sum(0) > 0).sum() < 2:
+        return {"chi-square": None, "probability": None, "shares": []}
+    statistic, probability = distances.chi_square(counts)
+    shares = counts / counts.sum(1, keepdims=True)
+    rows = [{"class": name, "drawn": own, "test": other} for name, own, other in zip(classes, *shares, strict=True)]
+    return {"chi-square": statistic, "probability": probability, "shares": rows}
+
+
+def memorising(drawn, found, most):
+    """Compares the distance to the nearest training image of drawn images with that of test images.
+
+    Test images are as near to the training images as new ones are. Copies have a distance of about 0: `copies` is the
+    share of images as near as the nearest hundredth of the test images.
+    """
+    near, _ = distances.nearest(distances.spread(drawn, most), found.train.pixels)
+    test, _ = distances.nearest(distances.spread(found.test.pixels, most), found.train.pixels)
+    limit = np.percentile(test, 1)
+    return [
+        {"images": name, "median distance": float(np.median(each)), "copies": float(np.mean(each <= limit))}
+        for name, each in (("drawn", near), ("test", test))
+    ]
+
+
+def _metrics(result):
+    """What the model card shows."""
+    shown = {}
+    for row in result["distances"]:
+        shown |= {f"{measure} distance, {row['set']}": row[measure.lower()] for measure in ("Frechet", "Kernel")}
+    for row in result["memorising"]:
+        shown[f"median distance to the nearest training image, {row['images']}"] = row["median distance"]
+    if result["classes"]["probability"] is not None:
+        shown["chi-square of the classes, probability"] = result["classes"]["probability"]
+    if "as asked" in result:
+        shown["share taken for the class that was asked for"] = result["as asked"]["drawn"]
+        shown["share of the test images taken for their class"] = result["as asked"]["test"]
+    return shown
+
+
+def _write(folder, result, drawn, labels, found):
+    folder.mkdir(exist_ok=True)
+    # By class.
+    drawn = drawn[:100][np.argsort(labels[:100], kind="stable")]
+    shown = drawn[:: max(1, len(drawn) // 10)][:10]
+    _, places = distances.nearest(shown, found.train.pixels)
+    pictures = {
+        "samples.png": plotting.image_grid(drawn, columns=10),
+        "nearest.png": plotting.image_grid(np.concatenate([shown, found.train.pixels[places]]), columns=len(shown)),
+    }
+    for name, pixels in pictures.items():
+        training.write_atomically(folder / name, lambda path, pixels=pixels: plotting.picture(pixels, path))
+    target = folder / "metrics.json"
+    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    return [str(target), *(str(folder / name) for name in pictures)]

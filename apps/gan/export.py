@@ -1,0 +1,70 @@
+"""From a run to a saved model."""
+
+from pathlib import Path
+
+from kerasmlsp import exporting, files, training
+from kerasmlsp.apps.gan import evaluate, model
+
+
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Images from noise"):
+    """Exports a run as the next version of the saved model `gan`.
+
+    Args:
+        run: Folder of a finished run.
+        models: Folder of saved models.
+        licence: Licence of the model, which the data's terms decide.
+        data: What the model was trained on, for the model card.
+        title: Title of the model card.
+
+    Returns:
+        Folder of the new version.
+
+    Raises:
+        FileNotFoundError: The run is not there or not finished.
+        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    """
+    run = Path(run)
+    generator, config, stored = evaluate.load(run)
+    conditional = model.is_conditional(generator)
+    classes = stored["classes"] if conditional else []
+    functions, track = model.endpoints(generator, classes)
+    height, width, channels = stored["image"]
+    card = {
+        "title": title,
+        "description": f"Draws {'grey' if channels == 1 else 'RGB'} images of {height}x{width} pixels like those it "
+        "was trained on, one for every seed.",
+        "classes": classes,
+        "image": stored["image"],
+        "data": data,
+        "licence": licence,
+        "split": f"Trained on {stored['images']['train']} images; {stored['images']['test']} test images are "
+        f"{stored['split']}. Seed {config.seed}.",
+        "limits": "The images are made up. They have the slant of the training images, and may resemble single ones of "
+        "them; the distance to the nearest training image is among the measures.",
+        "training": {key: value for key, value in stored.items() if key not in ("data", "manual_dir", "classes")},
+        **_measured(run),
+    }
+    label = {"label": [classes[0], classes[-1], classes[0]]} if conditional else {}
+    seeds = {"seed": [0, 1, 2**31 - 1], **label}
+    examples = {
+        "serving_default": seeds,
+        "interpolate": {**seeds, "other_seed": [5, 1, 0], "share": [0.0, 0.5, 0.7]},
+    }
+    return exporting.export(models, "gan", functions, track=track, examples=examples, card=card)
+
+
+def _measured(run):
+    """The figures of the run's evaluation, or its last epoch's values where it was not evaluated."""
+    folder = run / evaluate.EVALUATION
+    if (folder / "metrics.json").exists():
+        result = files.read_json(folder / "metrics.json")
+        evaluated = (
+            f"{result['images']['drawn']} drawn against {result['images']['test']} test images, {result['features']}"
+        )
+        figures = {name: folder / f"{name}.png" for name in ("samples", "nearest") if (folder / f"{name}.png").exists()}
+        return {"metrics": result["metrics"], "evaluated": evaluated, "figures": figures}
+    best = training.best_row(run)
+    return {
+        "metrics": {"Frechet distance to training images, features of a LeNet": best["frechet_distance"]},
+        "evaluated": "on training images only: run evaluate first",
+    }

@@ -1,0 +1,151 @@
+"""The net on whose features distances between images are measured: a LeNet-5 that tells their classes.
+
+The shipped one was trained on the 60,000 training images of Fashion-MNIST by `python -m benchmarks.gan_features`. Its
+features are the 84 units before the classes, without their tanh, which would hide how far an image is out of the way.
+Distances on them are not those on Inception-v3 (FID), and can be compared with each other only.
+"""
+
+import importlib.resources
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasmlsp import batching, images, training
+from kerasmlsp.apps.gan import data
+
+log = logging.getLogger("kerasmlsp")
+
+SHIPPED, SIZE, EPOCHS, BATCH = "lenet_features", 28, 10, 128
+
+
+def lenet(size, channels, num_classes):
+    """Builds a LeNet-5 that keeps the image's size in its first convolution, so that 28 pixels do as the paper's 32.
+
+    Reference: LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition".
+
+    Returns:
+        A model from images of 0 to 255 to class probabilities; its layer "features" has 84 values.
+    """
+    image = keras.Input((size, size, channels), name="image")
+    maps = layers.Rescaling(1 / 255, name="scaled")(image)
+    maps = layers.Conv2D(6, 5, padding="same", activation="tanh", name="conv_1")(maps)
+    maps = layers.AveragePooling2D(2, name="pool_1")(maps)
+    maps = layers.Conv2D(16, 5, activation="tanh", name="conv_2")(maps)
+    maps = layers.AveragePooling2D(2, name="pool_2")(maps)
+    units = layers.Dense(120, activation="tanh", name="dense_1")(layers.Flatten(name="flat")(maps))
+    units = layers.Activation("tanh", name="tanh_2")(layers.Dense(84, name="features")(units))
+    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(units)
+    return keras.Model(image, probabilities, name="lenet")
+
+
+def with_features(classifier):
+    """Returns a model of the same images to a dict of "features" and "probabilities"."""
+    outputs = {"features": classifier.get_layer("features").output, "probabilities": classifier.output}
+    return keras.Model(classifier.input, outputs, name="lenet_features")
+
+
+def train(part, num_classes, run, *, seed=0, epochs=EPOCHS, resume=False):
+    """Trains a LeNet on classes into a run folder, exactly resumable.
+
+    Args:
+        part: `kerasmlsp.apps.gan.data.Images`.
+        num_classes: Number of classes, at least 2.
+        run: Folder.
+        seed: Decides weights and order.
+        epochs: Passes over the images.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        The classifier, of images of 0 to 255 to probabilities.
+    """
+    import tensorflow as tf
+
+    pixels, labels = tf.constant(part.pixels), tf.constant(part.labels)
+
+    def load(indices, key=None):
+        return tf.cast(tf.gather(pixels, indices), tf.float32), tf.gather(labels, indices)
+
+    batches = batching.Batches(batching.shuffled(len(part), min(BATCH, len(part)), seed=seed), load)
+
+    def build():
+        model = lenet(part.pixels.shape[1], part.pixels.shape[-1], num_classes)
+        optimizer = training.optimizer(1e-3, schedule="cosine", steps=epochs * len(batches.order(0)))
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    return training.fit(build, batches, run=run, epochs=epochs, seed=seed, precision="float32", resume=resume)
+
+
+class Features:
+    """Features and classes of images.
+
+    Attributes:
+        name: What the net is, in words, for reports.
+        classes: Names of its classes.
+    """
+
+    def __init__(self, function, size, channels, classes, name):
+        self._function, self._size, self._channels = function, size, channels
+        self.classes, self.name = classes, name
+
+    def __call__(self, pixels):
+        """Returns features `(images, 84)` and class probabilities of uint8 images of any size and colour."""
+        found = [self._chunk(pixels[begin : begin + 500]) for begin in range(0, len(pixels), 500)]
+        return tuple(np.concatenate([each[name] for each in found]) for name in ("features", "probabilities"))
+
+    def _chunk(self, pixels):
+        if pixels.shape[1:3] != (self._size, self._size):
+            pixels = np.stack([images.resize(each, self._size) for each in pixels])
+        return self._function(data.coloured(pixels, self._channels))
+
+
+def shipped():
+    """Loads the net that comes with the package.
+
+    Raises:
+        FileNotFoundError: The package is not whole.
+    """
+    from kerasmlsp import loading
+
+    folder = importlib.resources.files("kerasmlsp.saved_models") / SHIPPED / "1"
+    model = loading.load(Path(str(folder)))
+    name = "the shipped LeNet, trained on Fashion-MNIST (not Inception-v3: no FID)"
+    return Features(lambda pixels: model(image=pixels), SIZE, 1, model.card["classes"], name)
+
+
+def own(classifier, classes):
+    """Makes `Features` of a LeNet that `train` gave."""
+    (_, size, _, channels), model = classifier.input_shape, with_features(classifier)
+
+    def function(pixels):
+        answer = model(pixels.astype("float32"), training=False)
+        return {name: keras.ops.convert_to_numpy(value) for name, value in answer.items()}
+
+    return Features(function, size, channels, classes, "a LeNet trained on the classes of the run (no FID)")
+
+
+def chosen(config, part, classes):
+    """Whether a run's features are "shipped" or "own".
+
+    Raises:
+        ValueError: Own features are wanted of images without classes.
+    """
+    if config.features == "own" and not classes:
+        raise ValueError("`features` can be own for images with classes only: put them into subfolders.")
+    if config.features != "auto":
+        return config.features
+    return "own" if classes and part.pixels.shape[1:] != (SIZE, SIZE, 1) else "shipped"
+
+
+def prepared(config, part, classes, run, *, resume=False):
+    """Returns the `Features` of a run, trained into its folder `features` where they are its own."""
+    if chosen(config, part, classes) == "shipped":
+        return shipped()
+    folder = Path(run) / "features"
+    if not (folder / training.MODEL).exists():
+        log.info("Training a LeNet on the classes, to measure distances with.")
+        train(part, len(classes), folder, seed=config.seed, resume=resume)
+    return own(training.load_model(folder / training.MODEL), classes)

@@ -1,0 +1,120 @@
+"""Images, with nothing but the saved model."""
+
+import numpy as np
+
+from kerasmlsp import plotting
+from kerasmlsp.files import write_atomically
+
+# Images drawn in one call.
+CHUNK = 500
+
+
+def generate(model, seeds, labels=None):
+    """Draws one image for every seed.
+
+    Args:
+        model: A loaded saved model (`kerasmlsp.loading.load`).
+        seeds: Whole numbers from 0 to 2**31 - 1; the same gives the same image.
+        labels: Name of a class for every seed where the model has classes; None to take its classes in turn.
+
+    Returns:
+        uint8 images `(seeds, height, width, channels)`, and the class of each, empty strings where there are none.
+
+    Raises:
+        ValueError: A class is not known to the model, or it has none.
+    """
+    seeds = np.asarray(seeds, np.int64)
+    if len(seeds) and not 0 <= seeds.min() <= seeds.max() < 2**31:
+        raise ValueError(f"`seed` must be from 0 to 2**31 - 1. Received: {seeds.min()} to {seeds.max()}")
+    labels = _labels(model, seeds, labels)
+    inputs = {"seed": seeds, **({"label": labels} if model.card["classes"] else {})}
+    return _called(model, "serving_default", inputs), labels
+
+
+def interpolate(model, seeds, steps, label=None):
+    """Draws the images on the way from seed to seed.
+
+    Args:
+        model: A loaded saved model.
+        seeds: Two or more seeds; the way leads back from the last to the first.
+        steps: Images from each seed to the next, at least 1.
+        label: Class of all images where the model has classes; None for its first.
+
+    Returns:
+        uint8 images `(len(seeds) * steps, height, width, channels)`.
+
+    Raises:
+        ValueError: There are fewer than two seeds, or the class is not known to the model.
+    """
+    if len(seeds) < 2:
+        raise ValueError(f"`seeds` must be two at least. Received: {list(seeds)}")
+    first = np.repeat(seeds, steps)
+    labels = _labels(model, first, None if label is None else [label] * len(first), turn=False)
+    inputs = {
+        "seed": first,
+        "other_seed": np.repeat(np.roll(seeds, -1), steps),
+        "share": np.tile(np.arange(steps) / steps, len(seeds)),
+        **({"label": labels} if model.card["classes"] else {}),
+    }
+    return _called(model, "interpolate", inputs)
+
+
+def _labels(model, seeds, labels, turn=True):
+    classes = model.card["classes"]
+    if labels is None:
+        return [classes[i % len(classes) if turn else 0] if classes else "" for i in range(len(seeds))]
+    if unknown := sorted(set(labels) - set(classes)):
+        raise ValueError(
+            f"`class` must be one of {', '.join(classes)}. Received: {', '.join(unknown)}"
+            if classes
+            else f"`class` must be left out: the model has none. Received: {', '.join(unknown)}"
+        )
+    return list(labels)
+
+
+def _called(model, endpoint, inputs):
+    rows = len(inputs["seed"])
+    parts = [
+        model.call(endpoint, **{name: values[begin : begin + CHUNK] for name, values in inputs.items()})["image"]
+        for begin in range(0, rows, CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def save(images, path, *, columns=None, scale=1):
+    """Writes images as one grid to a file, PNG.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    grid = plotting.image_grid(images, columns=columns, scale=scale)
+    write_atomically(path, lambda place: plotting.picture(grid, place))
+
+
+def save_each(images, seeds, labels, folder):
+    """Writes every image to a file of its own, named by its seed and class; returns the paths.
+
+    Raises:
+        OSError: The folder or a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for image, seed, label in zip(images, seeds, labels, strict=True):
+        # Names of classes may hold a slash, as T-shirt/top does.
+        named = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)
+        paths.append(folder / f"{seed:010d}{'-' + named if named else ''}.png")
+        write_atomically(paths[-1], lambda place, image=image: plotting.picture(image, place))
+    return paths
+
+
+def save_path(images, path, *, columns=None, scale=1):
+    """Writes images on a way as a GIF where the name ends so, else as one grid, PNG.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if path.suffix.lower() != ".gif":
+        save(images, path, columns=columns, scale=scale)
+        return
+    frames = images.repeat(scale, 1).repeat(scale, 2)
+    write_atomically(path, lambda place: plotting.animation(frames, place, milliseconds=100, hold=100))

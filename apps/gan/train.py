@@ -1,0 +1,87 @@
+"""From images to a run."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from kerasmlsp import training
+from kerasmlsp.apps.gan import data, features, model, watching
+from kerasmlsp.apps.gan.config import Config
+
+log = logging.getLogger("kerasmlsp")
+
+
+def train(config: Config, run: Path, *, resume: bool = False):
+    """Trains the configured nets on images.
+
+    The run folder gets `config.json`, what `kerasmlsp.training.fit` writes, `film/` and `film.gif` with the same noise
+    drawn after every epoch, `warnings.txt` where there was something to warn of, and `features/` where distances are
+    measured on the run's own classes.
+
+    Args:
+        config: The configuration.
+        run: The run folder.
+        resume: Whether to go on with what is in the folder.
+
+    Returns:
+        Dict of `run`, the numbers of parameters and images, the best epoch's values, the warnings and the film.
+
+    Raises:
+        ValueError: The images cannot be used, the folder holds another run, or the training diverged.
+    """
+    run = Path(run)
+    training.refuse_other(run, resume)
+    found = data.read(config)
+    _check(config, found)
+    batches = data.training_batches(found.train, config)
+    size, channels = found.train.pixels.shape[2:]
+    facts = {
+        "classes": found.classes,
+        "image": [size, size, channels],
+        "images": {"train": len(found.train), "test": len(found.test)},
+        "split": found.split,
+        "features_used": features.chosen(config, found.train, found.classes),
+        "fingerprint": found.fingerprint(),
+    }
+    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    log.info("%d images of %dx%d in %d classes to train on.", len(found.train), size, size, max(1, len(found.classes)))
+    measured = features.prepared(config, found.train, found.classes, run, resume=resume)
+    log.info("Distances are measured on %s.", measured.name)
+    alarms, epochs = watching.Alarms(run), model.option(config, "epochs")
+    steps = epochs * len(batches.order(0))
+    trained = training.fit(
+        lambda: model.compiled(config, size, channels, len(found.classes), steps),
+        batches,
+        run=run,
+        epochs=epochs,
+        monitor="frechet_distance",
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=config.precision,
+        jit=training.JIT[config.jit],
+        resume=resume,
+        callbacks=[
+            watching.Watch(alarms, found.train, config),
+            watching.Measure(run, alarms, found.train, measured, config),
+        ],
+    )
+    return {
+        "run": str(run),
+        "parameters": {
+            name: sum(weight.shape.num_elements() for weight in getattr(trained, name).trainable_variables)
+            for name in ("generator", "discriminator")
+        },
+        "images": facts["images"],
+        "best epoch": training.best_row(run),
+        "warnings": alarms.lines(),
+        "film": str(watching.film(run, epochs)),
+    }
+
+
+def _check(config, found):
+    if config.architecture == "conditional" and not found.classes:
+        raise ValueError(
+            "`architecture` conditional needs two classes at least: put the images into subfolders, one for each, or "
+            "take `--architecture dcgan`."
+        )
