@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_FLAGS ?=
+# Two processes, each with whole files: what a file has built, its other tests use.
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .PHONY: run test test-slow test-jax lint format clean
 

@@ -18,14 +18,36 @@ from kerasmlsp.apps import options
 _LECTURERS = r"(?:Ganapathy|Sri Rama Murty|Pilanci|Hota)\b"
 # Sizes that a builder does not choose by itself, as they are in the lectures' examples.
 _EXAMPLES = {
+    "adjacency": [[0, 1, 0], [1, 0, 1], [0, 1, 0]],
+    "channels": 1,
+    "code_dim": 32,
+    "height": 28,
+    "image_shape": (32, 32, 3),
+    "length": 16,
+    "max_length": 128,
     "num_classes": 10,
+    "num_clusters": 10,
+    "num_features": 64,
+    "num_hidden": 500,
     "num_keys": 88,
+    "num_levels": 256,
+    "num_mixtures": 10,
+    "num_outputs": 10,
+    "num_patterns": 50,
+    "num_units": 500,
+    "num_visible": 784,
+    "source_vocabulary_size": 10_000,
+    "target_vocabulary_size": 10_000,
     "vocabulary_size": 10_000,
+    "width": 28,
 }
 # Those that are models themselves.
 _EXAMPLE_MODELS = {
     "members": lambda builders: [builders.lstm_classifier(10_000, 10), builders.text_cnn(10_000, 10)],
+    "model": lambda builders: builders.rotation_predictor((32, 32, 3)),
 }
+# A builder that wants one of its own defaults changed.
+_EXAMPLE_OPTIONS = {"conditional_wavenet": {"num_features": 80}}
 
 
 @click.group(invoke_without_command=True)
@@ -112,7 +134,8 @@ def _build(builder, values):
         raise ValueError(f"`--size` must name arguments of {builder.__name__}: {known}. Received: {', '.join(unknown)}")
     asked = [name for name, each in parameters.items() if each.default is each.empty]
     with keras.StatelessScope(initialize_variables=False):
-        arguments = {name: values[name] if name in values else _example(name) for name in asked} | values
+        arguments = {name: values[name] if name in values else _example(name) for name in asked}
+        arguments |= _EXAMPLE_OPTIONS.get(builder.__name__, {}) | values
         model = builder(**arguments)
     return model, {name: _shown(value) for name, value in arguments.items()}
 
@@ -145,4 +168,9 @@ def _reference(builder):
 
 def _lectures(builder):
     """The lectures among the references, each with the title of its slides."""
+    from kerasmlsp import models as builders
+
+    same = re.match(r"as (?:of|for) `(\w+)`", _reference(builder))
+    if same:
+        return _lectures(getattr(builders, same[1]))
     return [part.strip().rstrip(".") for part in _reference(builder).split(";") if re.match(_LECTURERS, part.strip())]

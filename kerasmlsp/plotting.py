@@ -281,6 +281,7 @@ def heat_maps(images, maps, path, *, titles):
             axes.set_axis_off()
         under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
         plain.set_title(title, fontsize=9, loc="left")
+    figure.savefig(path, format="png", dpi=120)
 
 
 def word_maps(image, words, maps, path, *, title=None):
