@@ -14,7 +14,7 @@ def packed(array, kind=8):
 
 
 def write_split(folder, name, images, labels):
-    (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(packed(images)))
+    (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(packed(images), mtime=0))
     (folder / f"{name}-labels-idx1-ubyte").write_bytes(packed(labels))
 
 
