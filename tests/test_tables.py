@@ -12,6 +12,7 @@ import pytest
 
 from kerasmlsp import tables
 
+NOISE = random.Random(0).randbytes(9999).hex().encode()
 CSV = 'text,label\nNA,001\n"two\nlines, quoted",1.0\nnull,None\n,2\n'
 TEXTS = ["NA", "two\nlines, quoted", "null", None]
 
@@ -122,7 +123,7 @@ def test_chunks_join_to_the_whole(tmp_path, ending, chunk_size):
         ("a.csv.gz", "text,label\na,b\n", "whole file of the kind its ending says"),
         (
             "a.csv.gz",
-            gzip.compress(b"text,label\n" + random.Random(0).randbytes(9999).hex().encode(), mtime=0)[:5000],
+            gzip.compress(b"text,label\n" + NOISE, mtime=0)[:5000],
             "whole file",
         ),
         ("a.csv.bz2", "text,label\na,b\n", "whole file"),
