@@ -145,8 +145,9 @@ class TrainingBatches(keras.utils.PyDataset):
         window: Words taken from either side, at least 1.
         block: Centres in a row, at least 1.
         shared: Negative words of a row, at least 1.
-        batch_size: Rows of a batch, at least 1. All pairs of a batch are computed from the same vectors: large batches
-            are fast, yet too large ones make the vectors of frequent words overshoot.
+        batch_size: Rows of a batch, at least 1. All pairs of a batch are computed from the same vectors, and their
+            gradients are summed: in too large a batch the vectors of frequent words overshoot, and training diverges.
+            Small batches are fast with `compile(..., steps_per_execution=32)`.
         threshold: As of `keep_probabilities`.
         seed: Seed of all that is drawn.
 
@@ -163,7 +164,7 @@ class TrainingBatches(keras.utils.PyDataset):
         window=5,
         block=16,
         shared=32,
-        batch_size=64,
+        batch_size=32,
         threshold=1e-3,
         seed=0,
         **kwargs,
