@@ -51,7 +51,9 @@ class AttentionRNN(keras.layers.Layer):
         self.key = self._dense(self.attention_units, seen, "key")
         self.score = self._dense(1, self.attention_units, "score", use_bias=False)
         self.gate = self._dense(1, sizes[0], "gate", activation="sigmoid") if self.gated else None
-        self.cell.build((inputs_shape[0], features + seen))
+        # A cell that comes from a file is built.
+        if not self.cell.built:
+            self.cell.build((inputs_shape[0], features + seen))
 
     def _dense(self, units, features, name, **options):
         layer = keras.layers.Dense(units, name=name, dtype=self.dtype_policy, **options)
