@@ -84,7 +84,7 @@ def _from_files(config, only):
     folder = _image_folder(path, config.images)
     problems, rows = collections.Counter(), []
     for name, caption, split in _table_rows(path, config):
-        if not caption.strip():
+        if not _worded(caption):
             problems["captions without words"] += 1
         elif not name:
             problems["rows without picture"] += 1
@@ -97,6 +97,10 @@ def _from_files(config, only):
     return dataclasses.replace(
         table, read=lambda size, rows: _read_files([folder / table.names[i] for i in rows], size)
     )
+
+
+def _worded(caption):
+    return any(character.isalnum() for character in caption)
 
 
 def _image_folder(path, folder):
@@ -164,7 +168,7 @@ def _from_tfds(config, only):
             digests[name] = f"{info.full_name}/{name}"
             lines = example["captions"]
             for line in lines["text"] if isinstance(lines, dict) else lines:
-                if line.decode().strip():
+                if _worded(line.decode()):
                     rows.append((name, line.decode().strip(), split))
                 else:
                     problems["captions without words"] += 1
@@ -334,7 +338,6 @@ def encode(table, split, words, max_words, rows):
     captions = [line for i in numbers for line in table.captions[i]]
     pictures = np.concatenate([[rows[i]] * len(table.captions[i]) for i in numbers])
     found = words_of(tf.constant(captions))
-    # A caption of punctuation only teaches nothing but when to stop.
     ids = tf.cast(text.lookup(words)(found), tf.int32)
     lengths = ids.row_lengths().numpy()
     begin, end = tf.fill([len(captions), 1], START), tf.ragged.constant([[STOP]] * len(captions), dtype=tf.int32)

@@ -61,6 +61,8 @@ def load(run: Path):
 def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", beams=None, with_baselines=True):
     """Measures a run on a split of its own data, or on what another table holds of that split.
 
+    Figures, captions and measures go to its folder `evaluation`, those of the split validation to another.
+
     A table that names no splits is measured as a whole.
 
     Args:
@@ -110,9 +112,11 @@ def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", b
         "counted": table.problems,
         "metrics": {name: text_metrics.measure(lines, references) for name, lines in sentences.items()},
     }
-    written = _write(run / EVALUATION, result, table, numbers, sentences)
+    # Apart, since a model card tells of the test.
+    folder = run / (EVALUATION if split == "test" else f"{EVALUATION}_{split}")
+    written = _write(folder, result, table, numbers, sentences)
     best = list(found.values())[-1]
-    return {**result, "files": [*written, *_figures(run / EVALUATION, net, table, values, rows, numbers, best)]}
+    return {**result, "files": [*written, *_figures(folder, net, table, values, rows, numbers, best)]}
 
 
 def caption(net, values, rows, config, beams=None):
@@ -184,8 +188,8 @@ def _write(folder, result, table, numbers, sentences):
         with open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["image", *sentences, "references"])
-            for place_in, i in enumerate(numbers):
-                said = [lines[place_in] for lines in sentences.values()]
+            for row, i in enumerate(numbers):
+                said = [lines[row] for lines in sentences.values()]
                 writer.writerow([table.names[i], *said, " | ".join(table.captions[i])])
 
     training.write_atomically(listed, write)

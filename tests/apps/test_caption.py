@@ -213,7 +213,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     (tmp_path / "images/copy.png").write_bytes((tmp_path / "images" / rows[-1][0]).read_bytes())
     assert rows[-1][2] == "test"
     odd = [
-        (rows[0][0], "  ", "train"),
+        (rows[0][0], " ... ", "train"),
         ("", "a caption without picture", "train"),
         ("gone.png", "what is not there", "train"),
         (rows[0][0], rows[0][1], "train"),
