@@ -13,8 +13,8 @@ from pathlib import Path
 
 CARD = {
     "title": "LeNet-5 features of small grey images",
-    "description": "The 84 units before the classes of a LeNet-5, without their tanh: features by which sets of images "
-    "are compared.",
+    "description": "The 84 units before the classes of a LeNet-5, without their tanh, to measure how far sets of "
+    "images are apart.",
     "data": "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): the 60,000 training images.",
     "licence": "The weights: Apache-2.0, as the package. Fashion-MNIST was published under the MIT licence.",
     "split": "Trained on all training images for 10 epochs, set beforehand; the 10,000 test images only measured it.",

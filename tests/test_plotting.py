@@ -102,3 +102,34 @@ def test_diagram_of_a_model_that_is_no_graph_is_a_column(tmp_path):
     assert {name: depth for name, (depth, _) in boxes.items()} == {"one": 0, "two": 1} and not arrows
     plotting.diagram(Pair(), tmp_path / "pair.png")
     assert (tmp_path / "pair.png").stat().st_size > 1000
+
+
+def test_images_in_a_grid_keep_their_pixels():
+    images = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4, 1)
+    grid = plotting.image_grid(images, columns=2, gap=1)
+    assert grid.shape == (2 * 3 + 1, 2 * 5 + 1, 1)
+    assert (grid[1:3, 1:5] == images[0]).all() and (grid[1:3, 6:10] == images[1]).all()
+    assert (grid[4:6, 1:5] == images[2]).all() and (grid[4:6, 6:10] == 255).all() and (grid[:, 5] == 255).all()
+    twice = plotting.image_grid(images, columns=2, gap=1, scale=2)
+    assert (twice[::2, ::2] == grid).all() and (twice[1::2, 1::2] == grid).all()
+    assert plotting.image_grid(np.zeros((10, 2, 2, 3), np.uint8), gap=0).shape == (3 * 2, 4 * 2, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_and_animations_are_read_back(tmp_path, channels):
+    from PIL import Image
+
+    frames = np.stack([np.full((3, 5, channels), shade, np.uint8) for shade in (0, 128, 255)])
+    plotting.picture(frames[1], tmp_path / "picture.part")
+    with Image.open(tmp_path / "picture.part") as found:
+        assert found.format == "PNG" and found.size == (5, 3) and (np.asarray(found) == 128).all()
+    plotting.animation(frames, tmp_path / "film.part", milliseconds=50, hold=400)
+    with Image.open(tmp_path / "film.part") as film:
+        assert film.format == "GIF" and film.n_frames == 3 and film.info["loop"] == 0
+        for place, time in enumerate((50, 50, 400)):
+            film.seek(place)
+            assert film.info["duration"] == time
+            assert (np.asarray(film.convert("RGB")) == frames[place]).all()
+    plotting.animation(frames[:1], tmp_path / "one.part")
+    with Image.open(tmp_path / "one.part") as film:
+        assert film.n_frames == 1

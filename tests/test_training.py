@@ -246,6 +246,23 @@ def test_without_validation_the_last_epoch_is_the_best(tmp_path):
     assert training.best_row(tmp_path / "run")["epoch"] == 2
 
 
+def test_a_callback_may_add_what_selects_the_epoch(tmp_path):
+    import keras
+
+    from kerasmlsp import training
+
+    class Distance(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["distance"] = [3.0, 1.0, 2.0][epoch]
+
+    options = {"validation": None, "monitor": "distance", "callbacks": [Distance()]}
+    model = small_fit(tmp_path / "run", epochs=3, **options)
+    assert training.best_row(tmp_path / "run")["epoch"] == 2
+    until_then = small_fit(tmp_path / "two", epochs=2, **options)
+    for weight, expected in zip(model.trainable_variables, until_then.trainable_variables, strict=True):
+        assert (np.array(weight.value) == np.array(expected.value)).all()
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     from kerasmlsp.files import write_atomically
 

@@ -196,7 +196,7 @@ def _as(pixels, channels):
 
 def labels_like(labels, count, seed):
     """Returns so many labels in the shares of others and in random order, int32 `(count,)`."""
-    ordered = np.sort(labels)[np.linspace(0, len(labels) - 1, count).round().astype(int)]
+    ordered = np.sort(labels)[np.arange(count) * len(labels) // count]
     return np.random.default_rng([seed, 2]).permutation(ordered).astype(np.int32)
 
 
