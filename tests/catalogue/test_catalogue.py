@@ -210,6 +210,7 @@ def test_both_backends_give_the_same_answers(saved):
     assert not bad(differences(saved, "keras", "jax" if TENSORFLOW else "tensorflow"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TENSORFLOW, reason="A saved model is exported from TensorFlow.")
 def test_models_come_back_from_saved_models_without_keras(saved):
     for name in CASES:
