@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two processes, each with whole files: what a file has built, its other tests use.
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+# Two processes, each with whole files: what a file has built, its other tests use. In their order: the longest are not last.
+PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-slow test-jax lint format clean
 
