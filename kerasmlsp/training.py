@@ -298,6 +298,29 @@ def _built(build, seed, deterministic, precision, jit):
     return model
 
 
+def option(recipes, config, name):
+    """Returns a value of a configuration, or where that is None the one of its architecture.
+
+    Args:
+        recipes: Dict of architecture to what holds its values as attributes.
+        config: The configuration, with the field `architecture`.
+        name: Of the value.
+    """
+    value = getattr(config, name)
+    return getattr(recipes[config.architecture], name) if value is None else value
+
+
+def precision_for(precision, *, products):
+    """Returns what `fit` takes as `precision`: for "auto", bfloat16 where that is known to be faster.
+
+    Args:
+        precision: "auto", "float32" or "mixed_bfloat16".
+        products: Whether products of matrices are most of the net's work, as in Transformers. Recurrent nets gain
+            nothing: their sequence is one operation in float32 only.
+    """
+    return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
+
+
 def has_fast_bfloat16():
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
 

@@ -1,6 +1,7 @@
 """The nets of the caption application, and what its saved model does."""
 
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -70,12 +71,7 @@ RECIPES = {
         _lstm, lambda features, units: layers.GlobalAveragePooling1D(name="pooled")(features), 256, 1, 0.5, 12, 2e-3
     ),
 }
-
-
-def option(config, name):
-    """Returns a value of the configuration, or the architecture's own where that is None."""
-    value = getattr(config, name)
-    return getattr(RECIPES[config.architecture], name) if value is None else value
+option = functools.partial(training.option, RECIPES)
 
 
 def image_size(config):

@@ -136,14 +136,7 @@ def _fit(config, run, encoded, values, vocabulary_size, resume):
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,
-        precision=_precision(config),
+        precision=training.precision_for(config.precision, products=config.architecture == "transformer"),
         jit=jit,
         resume=resume,
     )
-
-
-def _precision(config):
-    # Matrix products are most of a Transformer's work; a recurrent net's sequence is one operation in float32 only.
-    if config.precision == "auto" and config.architecture == "transformer" and training.has_fast_bfloat16():
-        return "mixed_bfloat16"
-    return config.precision

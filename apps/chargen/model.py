@@ -1,6 +1,7 @@
 """The nets of the chargen application, and what its saved model does."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -46,12 +47,7 @@ RECIPES = {
     "gru": Recipe(_recurrent(models.gru_language_model), 256, 2, 0.3, 20, 64, 3e-3),
     "simple-rnn": Recipe(_recurrent(models.simple_rnn_language_model), 128, 1, 0.0, 20, 64, 2e-3),
 }
-
-
-def option(config, name):
-    """Returns a value of the configuration, or the architecture's own where that is None."""
-    value = getattr(config, name)
-    return getattr(RECIPES[config.architecture], name) if value is None else value
+option = functools.partial(training.option, RECIPES)
 
 
 def build(config, vocabulary_size, stateful=False):

@@ -48,7 +48,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,
-        precision=_precision(config),
+        precision=training.precision_for(config.precision, products=config.architecture == "gpt"),
         jit=training.JIT[config.jit],
         resume=resume,
     )
@@ -64,10 +64,3 @@ def _validation(ids, window):
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices(data.independent_windows(ids, window)).batch(64)
-
-
-def _precision(config):
-    # Matrix products are most of a Transformer's work; a recurrent net's sequence is one operation in float32 only.
-    if config.precision == "auto" and config.architecture == "gpt" and training.has_fast_bfloat16():
-        return "mixed_bfloat16"
-    return config.precision

@@ -1,11 +1,12 @@
 """The nets of the gan application, and what its saved model does."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 
-from kerasmlsp import models
+from kerasmlsp import models, training
 from kerasmlsp.models.gan import GAN, WassersteinGAN
 
 
@@ -27,12 +28,7 @@ RECIPES = {
     "dcgan": Recipe(32, 0.0, 40, 2e-4, 0.5, 0.999),
     "wgan-gp": Recipe(32, 0.0, 20, 3e-4, 0.0, 0.9, 4),
 }
-
-
-def option(config, name):
-    """Returns a value of the configuration, or the architecture's own where that is None."""
-    value = getattr(config, name)
-    return getattr(RECIPES[config.architecture], name) if value is None else value
+option = functools.partial(training.option, RECIPES)
 
 
 def compiled(config, size, channels, num_classes, steps):

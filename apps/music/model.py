@@ -1,6 +1,7 @@
 """The nets of the music application, and what its saved model does."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -67,12 +68,7 @@ RECIPES = {
     "tonicnet": Recipe(_tonicnet, 256, 3, 0.2, 16, 2e-3, 0.01),
     "transformer": Recipe(_transformer, 192, 4, 0.1, 16, 2e-3, 0.05),
 }
-
-
-def option(config, name):
-    """Returns a value of the configuration, or the architecture's own where that is None."""
-    value = getattr(config, name)
-    return getattr(RECIPES[config.architecture], name) if value is None else value
+option = functools.partial(training.option, RECIPES)
 
 
 def build(config):

@@ -48,7 +48,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,
-        precision=_precision(config),
+        precision=training.precision_for(config.precision, products=config.architecture != "tonicnet"),
         jit=jit,
         steps_per_execution=config.steps_per_execution,
         resume=resume,
@@ -71,10 +71,3 @@ def _validation(pieces, config):
 
     rows = windows.measured(pieces, config.window)[:3]
     return tf.data.Dataset.from_tensor_slices(rows).batch(config.batch_size).prefetch(2)
-
-
-def _precision(config):
-    # Matrix products are most of a Transformer's work; a recurrent net gains nothing from lower precision.
-    if config.precision == "auto" and config.architecture != "tonicnet" and training.has_fast_bfloat16():
-        return "mixed_bfloat16"
-    return config.precision

@@ -1,11 +1,11 @@
 """Arguments that model builders refuse."""
 
 
-def check_sizes(**sizes):
-    """Raises a ValueError for a size that is less than 1."""
+def check_sizes(least=1, /, **sizes):
+    """Raises a ValueError for a size that is less than `least`."""
     for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        if value < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
 
 
 def check_rates(**rates):

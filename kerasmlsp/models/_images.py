@@ -19,12 +19,6 @@ def images(input_shape, least):
     return keras.Input(tuple(input_shape), name="images")
 
 
-def check_classes(num_classes):
-    """Raises a ValueError for less than two classes."""
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-
-
 def convolution(maps, filters, size, name, *, strides=1, activation="relu", **normalisation):
     """A convolution with 'same' padding and without bias, a batch normalisation, and the activation, if any."""
     maps = layers.Conv2D(

@@ -4,14 +4,14 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.layers.ngrams import PADDING, UNKNOWN
+from kerasmlsp.models import _checks
 
 
 def check_sizes(**sizes):
     """Raises a ValueError for a size that is less than 1; vocabularies and classes need more."""
     for name, value in sizes.items():
         least = 2 if name == "num_classes" or name.endswith("vocabulary_size") else 1
-        if value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        _checks.check_sizes(least, **{name: value})
 
 
 def token_ids(name="token_ids"):

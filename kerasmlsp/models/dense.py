@@ -38,8 +38,7 @@ def logistic_regression(
         ValueError: A size is too small, or a factor negative.
     """
     check_sizes(num_features=num_features)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    check_sizes(2, num_classes=num_classes)
     dense = {"kernel_regularizer": _penalty(l1, l2), "dtype": "float32"}
     features = keras.Input((num_features,), name="features")
     if num_classes > 2:

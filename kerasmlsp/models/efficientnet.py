@@ -49,7 +49,7 @@ def efficientnet_lite0(
     Raises:
         ValueError: An argument is out of range.
     """
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
     images, maps = _encoder(input_shape, width, depth)
     features = layers.GlobalAveragePooling2D(name="pooled")(maps)

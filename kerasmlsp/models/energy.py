@@ -130,8 +130,7 @@ def deep_belief_network(
     """
     check_sizes(num_visible=num_visible, hidden_units=min(hidden_units, default=0))
     check_rates(dropout=dropout)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    check_sizes(2, num_classes=num_classes)
     visible = keras.Input((num_visible,), name="visible")
     features = visible
     for i, units in enumerate(hidden_units, start=1):

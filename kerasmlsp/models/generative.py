@@ -82,7 +82,7 @@ def conditional_dcgan_generator(
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
     """
-    _check_classes(num_classes)
+    check_sizes(2, num_classes=num_classes)
     _check_image(
         height, width, channels, num_blocks, latent_dim=latent_dim, embedding_dim=embedding_dim, filters=filters
     )
@@ -177,7 +177,7 @@ def conditional_dcgan_discriminator(
     Raises:
         ValueError: A size is too small, an image cannot be halved often enough, or `dropout` is out of range.
     """
-    _check_classes(num_classes)
+    check_sizes(2, num_classes=num_classes)
     _check_image(height, width, channels, num_blocks, filters=filters)
     _check_discriminator(power_iterations, dropout)
     image = keras.Input((height, width, channels), name="image")
@@ -307,11 +307,6 @@ def _check_image(height, width, channels, num_blocks, **sizes):
     for size, value in (("height", height), ("width", width)):
         if value % 2**num_blocks:
             raise ValueError(f"`{size}` must be a multiple of 2 ** num_blocks. Received: {size}={value}")
-
-
-def _check_classes(num_classes):
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
 
 
 def _check_discriminator(power_iterations, dropout):

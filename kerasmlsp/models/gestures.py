@@ -41,7 +41,7 @@ def gesture_resnet(
     Raises:
         ValueError: An argument is out of range.
     """
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(width=width, num_stages=num_stages)
     _checks.check_rates(dropout=dropout)
     images = _images.images(input_shape, 8)
@@ -96,7 +96,7 @@ def landmark_mlp(
     Raises:
         ValueError: An argument is out of range.
     """
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
     if num_landmarks < 2:
         raise ValueError(f"`num_landmarks` must be at least 2. Received: num_landmarks={num_landmarks}")
@@ -187,7 +187,7 @@ def path_cnn(
 
 def _path(num_classes, num_steps, dropout):
     """The input, and position and movement at every step."""
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
     if num_steps < 2:
         raise ValueError(f"`num_steps` must be at least 2. Received: num_steps={num_steps}")

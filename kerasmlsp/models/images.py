@@ -41,7 +41,7 @@ def lenet5(num_classes: int, *, input_shape: tuple[int, int, int] = (32, 32, 1),
     Raises:
         ValueError: An argument is out of range.
     """
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     images = _images.images(input_shape, 16)
     maps = layers.Conv2D(6, 5, activation="tanh", name="conv_1")(images)
     maps = layers.AveragePooling2D(2, name="pool_1")(maps)
@@ -159,7 +159,7 @@ def filter_bank(*, input_shape: tuple[int, int, int] = (64, 64, 1), name: str = 
 
 
 def _alexnet(images, num_classes, filters, units, dropout, name, **first):
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(units=units)
     _checks.check_rates(dropout=dropout)
     if len(filters) != 5 or min(filters) < 1:

@@ -38,7 +38,8 @@ def motion_dense(
     Raises:
         ValueError: A size is too small.
     """
-    _check(num_classes, num_steps=num_steps, num_channels=num_channels, units=units, num_layers=num_layers)
+    check_sizes(num_steps=num_steps, num_channels=num_channels, units=units, num_layers=num_layers)
+    check_sizes(2, num_classes=num_classes)
     window = keras.Input((num_steps, num_channels), name="window")
     states = window
     for index in range(num_layers):
@@ -82,7 +83,8 @@ def motion_cnn(
     Raises:
         ValueError: A size is too small, or a rate out of range.
     """
-    _check(num_classes, num_channels=num_channels, kernel_size=kernel_size, pool_size=pool_size)
+    check_sizes(num_channels=num_channels, kernel_size=kernel_size, pool_size=pool_size)
+    check_sizes(2, num_classes=num_classes)
     check_rates(dropout=dropout)
     if len(filters) != 2 or min(filters) < 1:
         raise ValueError(f"`filters` must be two numbers of at least 1. Received: filters={filters}")
@@ -97,12 +99,6 @@ def motion_cnn(
     states = layers.GlobalAveragePooling1D(name="time_mean")(states)
     states = layers.Dropout(dropout, name="dropout")(states)
     return keras.Model(window, class_probabilities(states, num_classes), name=name)
-
-
-def _check(num_classes, **sizes):
-    check_sizes(**sizes)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
 
 
 def _convolutions(states, filters, kernel_size, name):

@@ -279,7 +279,7 @@ def _cifar(num_classes, input_shape, width, repeats, skip, name):
 
 
 def _check(num_classes, width, repeats):
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(width=width)
     if not repeats or min(repeats) < 1:
         raise ValueError(f"`repeats` must be numbers of at least 1. Received: repeats={tuple(repeats)}")

@@ -133,7 +133,7 @@ def segmentation_net(
     Raises:
         ValueError: An argument is out of range.
     """
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     if len(filters) < 2 or min(filters) < 1:
         raise ValueError(f"`filters` must be two numbers or more of at least 1. Received: filters={tuple(filters)}")
     images = _images.images(input_shape, 2 ** (len(filters) - 1))
@@ -153,7 +153,7 @@ def segmentation_net(
 
 def _fcn(num_classes, input_shape, filters, units, dropout, skips, name):
     """The scores of cells of 32x32 pixels, refined by those of `skips` finer stages."""
-    _images.check_classes(num_classes)
+    _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(units=units)
     _checks.check_rates(dropout=dropout)
     if len(filters) != 5 or min(filters) < 1:

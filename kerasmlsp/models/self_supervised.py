@@ -39,7 +39,7 @@ def classifier_from(
     Raises:
         ValueError: `num_classes` is too small, or `model` has no encoder.
     """
-    _check_classes(num_classes)
+    check_sizes(2, num_classes=num_classes)
     encoder = _encoder_of(model)
     encoder.trainable = not freeze
     (given,) = encoder.inputs
@@ -151,7 +151,7 @@ def vision_transformer(
         ValueError: A size is too small, `patch_size` does not divide the image, `num_heads` does not divide `features`,
             or `dropout` is out of range.
     """
-    _check_classes(num_classes)
+    check_sizes(2, num_classes=num_classes)
     encoder = _patch_encoder(image_shape, patch_size, features, num_layers, num_heads, feed_forward_dim, dropout)
     images = keras.Input(image_shape, name="images")
     return keras.Model(images, class_probabilities(encoder(images)[:, 0], num_classes), name=name)
@@ -440,11 +440,6 @@ def _convolutional_classifier(image_shape, num_classes, filters, name):
     images = keras.Input(image_shape, name="images")
     features = _convolutional_encoder(image_shape, filters)(images)
     return keras.Model(images, class_probabilities(features, num_classes), name=name)
-
-
-def _check_classes(num_classes):
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
 
 
 def _check_blocks(features, num_layers, num_heads, feed_forward_dim, dropout):

@@ -39,7 +39,8 @@ def speech_command_cnn(
     Raises:
         ValueError: A size is too small, or a rate out of range.
     """
-    _check(num_classes, num_bands=num_bands, num_filters=num_filters)
+    check_sizes(num_bands=num_bands, num_filters=num_filters)
+    check_sizes(2, num_classes=num_classes)
     check_rates(dropout=dropout)
     spectrogram = keras.Input((None, num_bands), name="spectrogram")
     states = ops.expand_dims(spectrogram, -1)
@@ -93,7 +94,8 @@ def bc_resnet(
     Raises:
         ValueError: A size is too small, a rate out of range, or `num_bands` does not fit `sub_bands`.
     """
-    _check(num_classes, num_bands=num_bands, width=width, sub_bands=sub_bands)
+    check_sizes(num_bands=num_bands, width=width, sub_bands=sub_bands)
+    check_sizes(2, num_classes=num_classes)
     check_rates(dropout=dropout)
     if len(num_blocks) != 4 or min(num_blocks) < 1:
         raise ValueError(f"`num_blocks` must be four numbers of at least 1. Received: num_blocks={num_blocks}")
@@ -114,12 +116,6 @@ def bc_resnet(
                 states, channels * width, 2**stage, halve, sub_bands, dropout, f"stage_{stage}_block_{block}"
             )
     return keras.Model(spectrogram, class_probabilities(_pooled(states, 32 * width), num_classes), name=name)
-
-
-def _check(num_classes, **sizes):
-    check_sizes(**sizes)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
 
 
 def _normalized(states, name):

@@ -27,21 +27,26 @@ def stop_and_resume(app, words, history):
         history: Path of the log within the run.
     """
 
-    def started(run):
-        arguments = [app, "train", "--run", run, *map(str, words), "--deterministic", "--jit", "off"]
+    # Each in a process of its own, as for a user: what a test has changed in this one must not reach them.
+    def started(run, *arguments):
         return subprocess.Popen(
-            [sys.executable, "-m", "kerasmlsp.apps.cli", *arguments], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "kerasmlsp.apps.cli", app, "train", "--run", run, *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
-    steady = started("steady")
-    _, told = steady.communicate()
-    assert steady.returncode == 0, told
-    stopped, path = started("stopped"), Path("runs") / app / "stopped" / history
+    def finished(process):
+        _, told = process.communicate()
+        assert process.returncode == 0, told
+
+    words = [*words, "--deterministic", "--jit", "off"]
+    finished(started("steady", *words))
+    stopped, path = started("stopped", *words), Path("runs") / app / "stopped" / history
     while not (path.exists() and len(path.read_text().splitlines()) > 3):
         assert stopped.poll() is None
         time.sleep(0.02)
     stopped.send_signal(signal.SIGINT)
     _, told = stopped.communicate()
     assert stopped.returncode == 130 and f"kerasmlsp {app} train --run stopped --resume" in told
-    command(app, "train", "--run", "stopped", "--resume")
+    finished(started("stopped", "--resume"))
     assert path.read_text() == (Path("runs") / app / "steady" / history).read_text()

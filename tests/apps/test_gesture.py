@@ -5,16 +5,12 @@ import io
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import click.testing
 import numpy as np
 import pytest
-from commands import command
+from commands import command, stop_and_resume
 from PIL import Image
 
 from kerasmlsp import loading
@@ -318,21 +314,5 @@ def test_lenet_trains_and_explains(workshop):
 
 @pytest.mark.slow
 def test_killed_training_is_resumed_by_the_command_it_names(workshop):
-    def started(run):
-        words = ["gesture", "train", "--data", "photos", "--run", run, "--epochs", "5", "--image-size", "32"]
-        words += ["--deterministic", "--jit", "off", "--batch-size", "8"]
-        return subprocess.Popen([sys.executable, "-m", "kerasmlsp.apps.cli", *words], stderr=subprocess.PIPE, text=True)
-
-    steady = started("steady")
-    steady.communicate()
-    assert steady.returncode == 0
-    stopped = started("stopped")
-    history = Path("runs/gesture/stopped/net/history.csv")
-    while not (history.exists() and len(history.read_text().splitlines()) > 2):
-        assert stopped.poll() is None
-        time.sleep(0.05)
-    stopped.send_signal(signal.SIGINT)
-    _, told = stopped.communicate()
-    assert stopped.returncode == 130 and "kerasmlsp gesture train --run stopped --resume" in told
-    command("gesture", "train", "--run", "stopped", "--resume")
-    assert history.read_text() == Path("runs/gesture/steady/net/history.csv").read_text()
+    words = ["--data", "photos", "--epochs", "8", "--image-size", "32", "--batch-size", "8"]
+    stop_and_resume("gesture", words, "net/history.csv")
