@@ -25,12 +25,10 @@ MEASURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words")
 
 
 def run_rows(architecture, seed, options):
-    """The rows of one run, greedy and with beams, and its evaluation."""
-    from kerasmlsp.apps.caption import evaluate, train
-    from kerasmlsp.apps.caption.config import Config
+    """The rows of one run and of what self-critical training makes of it, and the evaluation of the run."""
+    from kerasmlsp.apps.caption.config import SCRATCH, Config, refined
 
     run = options.runs / f"{architecture}-{seed}"
-    timed = run / "seconds.json"
     config = Config(
         data=str(options.data.resolve()),
         architecture=architecture,
@@ -41,6 +39,17 @@ def run_rows(architecture, seed, options):
         beams=options.beams,
         cache=options.cache and str(options.cache),
     )
+    rows, result = _measured(architecture, config, run, options)
+    if config.encoder != SCRATCH:
+        after = run.with_name(f"{run.name}-refined")
+        rows += _measured(f"{architecture}, refined", refined(config, run), after, options)[0]
+    return rows, result
+
+
+def _measured(name, config, run, options):
+    from kerasmlsp.apps.caption import evaluate, train
+
+    timed = run / "seconds.json"
     if not (run / "model.keras").exists():
         started = time.perf_counter()
         train.train(config, run, resume=(run / "config.json").exists())
@@ -49,9 +58,9 @@ def run_rows(architecture, seed, options):
     result = json.loads(file.read_text()) if file.exists() else evaluate.evaluate(run)
     minutes = json.loads(timed.read_text()) / 60 if timed.exists() else None
     rows = [
-        {"captions": architecture, "seed": seed, "search": name, **_values(measures), "minutes": minutes}
-        for name, measures in result["metrics"].items()
-        if name in ("greedy", f"beams of {options.beams}")
+        {"captions": name, "seed": config.seed, "search": search, **_values(measures), "minutes": minutes}
+        for search, measures in result["metrics"].items()
+        if search in ("greedy", f"beams of {options.beams}")
     ]
     return rows, result
 
@@ -61,15 +70,18 @@ def _values(measures):
 
 
 def means(rows):
-    """The mean over seeds of each way to search."""
+    """The mean over seeds of each net and way to search."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["captions"], row["search"]), []).append(row)
     return [
         {
-            "captions": rows[0]["captions"],
+            "captions": captions,
             "seed": "mean",
             "search": search,
-            **{name: statistics.mean(row[name] for row in rows if row["search"] == search) for name in MEASURES},
+            **{name: statistics.mean(row[name] for row in group) for name in MEASURES},
         }
-        for search in dict.fromkeys(row["search"] for row in rows)
+        for (captions, search), group in groups.items()
     ]
 
 

@@ -5,8 +5,10 @@ sacrebleu and pycocoevalcap are imported where they are used: `pip install 'kera
 the scorer of CIDEr-D is used, which needs no Java.
 """
 
+import collections
 import functools
 import importlib
+import math
 
 import numpy as np
 
@@ -71,6 +73,50 @@ def cider(sentences, references):
     for sentence, several in zip(sentences, references, strict=True):
         scorer += (sentence, list(several))
     return np.asarray(scorer.compute_score()[1], np.float64)
+
+
+class CiderScorer:
+    """CIDEr-D of single sentences against references that are known beforehand and counted once, as a reward.
+
+    Words may be strings or token ids. How rare an n-gram is follows from all references, so scores are those of
+    `cider` where the references are.
+
+    Reference: as of `cider`.
+
+    Args:
+        references: For each picture a list of its captions, each a sequence of words.
+    """
+
+    def __init__(self, references):
+        counted = [[_ngrams(words) for words in several] for several in references]
+        self.pictures_with = collections.Counter(key for several in counted for key in set().union(*several))
+        self.log_pictures = math.log(max(len(counted), 1))
+        self.references = [[self._weighted(counts) for counts in several] for several in counted]
+
+    def __call__(self, words, picture):
+        """Scores a sequence of words for the picture of that number: 0 to 10, or a little more."""
+        vectors, norms, length = self._weighted(_ngrams(words))
+        total = 0.0
+        for known, known_norms, known_length in self.references[picture]:
+            alike = sum(
+                sum(min(weight, other[key]) * other[key] for key, weight in own.items() if key in other) / (norm * size)
+                for own, other, norm, size in zip(vectors, known, norms, known_norms, strict=True)
+                if norm and size
+            )
+            total += alike * math.exp(-((length - known_length) ** 2) / 72)
+        return 10 * total / len(ORDERS) / max(len(self.references[picture]), 1)
+
+    def _weighted(self, counts):
+        """Weights of the n-grams of each order, their norms, and the length."""
+        vectors = [{} for _ in ORDERS]
+        for key, count in counts.items():
+            vectors[len(key) - 1][key] = count * (self.log_pictures - math.log(max(self.pictures_with[key], 1)))
+        norms = [math.sqrt(sum(weight * weight for weight in each.values())) for each in vectors]
+        return vectors, norms, sum(count for key, count in counts.items() if len(key) == 2)
+
+
+def _ngrams(words):
+    return collections.Counter(tuple(words[i : i + order]) for order in ORDERS for i in range(len(words) - order + 1))
 
 
 def measure(sentences, references, *, samples=1000, seed=0):

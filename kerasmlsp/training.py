@@ -66,7 +66,7 @@ def fit(
         epochs: Most epochs.
         validation: `tf.data.Dataset` of `(inputs, targets)`, for `monitor`.
         monitor: Column of the log that selects the best epoch; higher is better where it ends in `accuracy`,
-            `auc` or `f1`, lower otherwise. A callback may add the column to the log. Without `validation`
+            `auc`, `f1` or `reward`, lower otherwise. A callback may add the column to the log. Without `validation`
             there is no column `val_...`, and the last epoch is the best.
         patience: Epochs without a better `monitor` after which training stops; None to run all epochs.
         seed: Seed of weights, dropout and everything random in Keras and TensorFlow.
@@ -458,7 +458,7 @@ class _Keeper(keras.callbacks.Callback):
         if self.monitor and self.monitor not in logs:
             raise ValueError(f"`monitor` must be one of {', '.join(sorted(logs))}. Received: monitor={self.monitor!r}")
         value = logs[self.monitor] if self.monitor else float(epoch)
-        sign = 1 if not self.monitor or self.monitor.endswith(("accuracy", "auc", "f1")) else -1
+        sign = 1 if not self.monitor or self.monitor.endswith(("accuracy", "auc", "f1", "reward")) else -1
         if self.best is None or sign * value > sign * self.best:
             self.best, self.best_epoch, self.waited = value, epoch + 1, 0
             averages = {id(variable): _value(average) for variable, average in _averages(self.model)}

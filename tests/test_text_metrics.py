@@ -43,6 +43,18 @@ def test_cider_d_is_the_clipped_cosine_of_rare_ngrams():
     assert found[2] == pytest.approx(10 * (1 / 2) * math.exp(-1 / 72) / 4)
 
 
+def test_a_scorer_that_counts_references_once_scores_alike():
+    random = np.random.default_rng(0)
+    letters = list("abcdefghijkl")
+    texts = [[list(random.choice(letters, random.integers(1, 12))) for _ in range(k)] for k in (1, 2, 5, 3)]
+    written = [[*several[0][:5], "a"] for several in texts]
+    scorer = text_metrics.CiderScorer(texts)
+    for number, words in enumerate(written):
+        lines = [" ".join(words)] * 4
+        expected = text_metrics.cider(lines, [[" ".join(each) for each in several] for several in texts])[number]
+        assert scorer(words, number) == pytest.approx(expected) and expected > 0
+
+
 def test_each_measure_lies_within_its_interval():
     result = text_metrics.measure(SENTENCES, REFERENCES, samples=50)
     assert list(result) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words"]

@@ -2,16 +2,18 @@
 
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.caption.config import ARCHITECTURES, EFFICIENTNET, SCRATCH, Config
+from kerasmlsp.apps.caption.config import ARCHITECTURES, EFFICIENTNET, REFINED, SCRATCH, Config, refined
 
 RUNS = Path("runs/caption")
 
 _own = functools.partial(options.field_option, Config, none="the architecture's own")
 _number = functools.partial(options.field_option, Config)
+_refined = functools.partial(options.field_option, SimpleNamespace(**REFINED))
 _table_option = click.option(
     "--data", type=click.Path(path_type=Path), metavar="FILE", help="Table of image and caption (and split)."
 )
@@ -60,7 +62,12 @@ def caption():
 @_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
 @_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
 @_number("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
-@_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
+@_number(
+    "ema",
+    click.FloatRange(0, 1, max_open=True),
+    "Momentum of a moving average of the weights; 0 for no average.",
+    none="over about a sixth of all steps",
+)
 @_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
 @_number("label_smoothing", click.FloatRange(0, 1, max_open=True), "Share of the target that all words get alike.")
 @_number("min_count", click.IntRange(min=1), "Rarer words are unknown.")
@@ -70,6 +77,12 @@ def caption():
 @_number("length_penalty", click.FloatRange(min=0), "Exponent by which long captions are favoured.")
 @_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Pictures to select on.")
 @_number("test_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Pictures to test on.")
+@click.option(
+    "--mirror/--no-mirror",
+    default=Config.mirror,
+    show_default=True,
+    help="Train on half of the pictures as in a mirror; not where captions tell left from right.",
+)
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
@@ -90,14 +103,41 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp caption train --dataset coco_captions --run coco
     kerasmlsp caption train --run coco --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
+    config = options.configuration(context, Config, RUNS / run if resume else None, values)
+    _train(config, run, resume, as_json)
+
+
+def _train(config, run, resume, as_json):
     with options.quiet_imports():
         from kerasmlsp.apps.caption import train as app
     with options.resumable("caption", run):
-        result = app.train(config, folder, resume=resume)
+        result = app.train(config, RUNS / run, resume=resume)
     options.print_results(result, as_json)
     click.echo(f"Next: kerasmlsp caption evaluate --run {run}", err=True)
+
+
+@caption.command()
+@click.option("--start", required=True, metavar="NAME", help="Run to go on from, whose encoder was kept as it is.")
+@options.run_option
+@options.seed_option
+@_refined("samples", click.IntRange(min=2), "Captions drawn of each picture.")
+@_refined("epochs", click.IntRange(min=1), "Passes over the pictures.")
+@_refined("batch_size", click.IntRange(min=1), "Pictures in a batch.")
+@_refined("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
+@options.json_option
+def refine(start, run, as_json, **values):
+    """Let a trained net learn from captions that it draws, rewarded by their CIDEr-D (self-critical training).
+
+    The run is a new one, which keeps all other options of the one it goes on from.
+
+    \b
+    kerasmlsp caption refine --start mine --run refined
+    kerasmlsp caption train --run refined --resume
+    """
+    with options.quiet_imports():
+        from kerasmlsp import training
+    started, _ = training.configuration(RUNS / start, Config)
+    _train(refined(started, RUNS / start, **values), run, False, as_json)
 
 
 @caption.command()

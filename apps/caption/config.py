@@ -1,6 +1,7 @@
 """What a caption run is made with."""
 
 import dataclasses
+import os
 
 ARCHITECTURES = ("transformer", "attention", "lstm")
 EFFICIENTNET, SCRATCH = "efficientnet-lite0", "cnn"
@@ -28,14 +29,18 @@ class Config:
         num_layers: Layers of the decoder; None for the architecture's own.
         dropout: Drop probability; None for the architecture's own.
         seed: Decides every random choice.
-        epochs: Passes over the captions; None for the architecture's own.
-        batch_size: Captions in a batch.
+        start: Folder of the run whose net goes on to learn from the captions that it draws itself (see `reinforce`);
+            None to train from the beginning.
+        samples: Captions drawn of each picture, where there is a `start`.
+        epochs: Passes over the captions, or with a `start` over the pictures; None for the architecture's own.
+        batch_size: Captions in a batch, or with a `start` pictures.
         learning_rate: Peak learning rate; None for the architecture's own.
         schedule: "cosine" or "constant".
         warmup: Share of the steps in which the rate rises.
         clip_norm: Largest norm of all gradients together; 0 for any.
         weight_decay: Decoupled weight decay.
-        ema: Momentum of the moving average of the weights; None for no average.
+        ema: Momentum of the moving average of the weights, 0 for no average; None for one over about a sixth of all
+            steps.
         patience: Epochs without a better validation loss before training stops; None for never.
         label_smoothing: Share of the target that all words get alike.
         min_count: Words that are rarer in the training captions are unknown.
@@ -45,6 +50,7 @@ class Config:
         length_penalty: Exponent by which long captions are favoured.
         validation_share: Share of the pictures that selects the epoch, where the table has no split.
         test_share: Share of the pictures that only `evaluate` reads, where the table has no split.
+        mirror: Whether half of the pictures are trained on as in a mirror.
         cache: Folder of the computed features; None for `~/.cache/kerasmlsp/features`.
         precision: "auto", "float32" or "mixed_bfloat16".
         jit: "auto", "on" or "off".
@@ -67,6 +73,8 @@ class Config:
     num_layers: int | None = None
     dropout: float | None = None
     seed: int = 0
+    start: str | None = None
+    samples: int = 5
     epochs: int | None = None
     batch_size: int = 64
     learning_rate: float | None = None
@@ -84,6 +92,7 @@ class Config:
     length_penalty: float = 0.6
     validation_share: float = 0.1
     test_share: float = 0.1
+    mirror: bool = True
     cache: str | None = None
     precision: str = "auto"
     jit: str = "auto"
@@ -101,3 +110,18 @@ class Config:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
         if self.image_size is not None and self.image_size < 32:
             raise ValueError(f"`image_size` must be at least 32. Received: {self.image_size}")
+
+
+REFINED = {"samples": 5, "epochs": 8, "batch_size": 50, "learning_rate": 1e-4}
+
+
+def refined(config, start, **changes):
+    """Returns the configuration of a run that goes on from the run `start` of `config`, see `reinforce`.
+
+    Args:
+        config: The configuration of `start`.
+        start: Folder of the run.
+        **changes: Fields that differ, beside those of `REFINED`.
+    """
+    # An average over many steps would lag behind so few.
+    return dataclasses.replace(config, start=os.path.abspath(start), ema=0.0, **{**REFINED, **changes})

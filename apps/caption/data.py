@@ -346,38 +346,59 @@ def encode(table, split, words, max_words, rows):
     return Encoded(pictures.astype(np.int64), whole.flat_values.numpy(), starts, int(np.sum(lengths >= max_words)))
 
 
-def loader(encoded, features, name):
-    """Returns the function from caption numbers to inputs, targets and the weights of the targets.
+def taker(features, mirrored=None, seed=0):
+    """Returns the function from rows and the key of a batch to features, float32.
 
-    Inputs are the features under `name` and `token_ids` `(batch, length)`, targets the tokens that follow. Padding and
-    unknown words weigh nothing.
+    With `mirrored`, features of the same pictures in a mirror, half of the rows come from there.
+    """
+    import tensorflow as tf
+
+    def take(rows, flipped):
+        found = np.array(features[rows])
+        if mirrored is not None:
+            found[flipped] = mirrored[rows[flipped]]
+        return found
+
+    def taken(rows, key=(0, 0)):
+        key = tf.random.experimental.stateless_fold_in(key, seed)
+        flipped = tf.random.stateless_uniform(tf.shape(rows), key) < 0.5
+        found = tf.numpy_function(take, [rows, flipped], features.dtype)
+        return tf.cast(tf.ensure_shape(found, (None, *features.shape[1:])), tf.float32)
+
+    return taken
+
+
+def loader(encoded, name, take):
+    """Returns the function from caption numbers and the key of a batch to inputs, targets and their weights.
+
+    Inputs are the features, as of `taker`, under `name` and `token_ids` `(batch, length)`, targets the tokens that
+    follow. Padding and unknown words weigh nothing.
     """
     import tensorflow as tf
 
     ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
     pictures = tf.constant(encoded.pictures)
 
-    def load(indices, key=None):
-        rows = tf.numpy_function(lambda rows: features[rows], [tf.gather(pictures, indices)], features.dtype)
-        rows = tf.cast(tf.ensure_shape(rows, (None, *features.shape[1:])), tf.float32)
+    def load(indices, *key):
         tokens = text.dense(tf.gather(ids, indices), LENGTH_STEP)
         targets = tokens[:, 1:]
         weights = tf.cast(targets > text.UNKNOWN, tf.float32)
-        return {name: rows, "token_ids": tokens[:, :-1]}, targets, weights
+        inputs = {name: take(tf.gather(pictures, indices), *key), "token_ids": tokens[:, :-1]}
+        return inputs, targets, weights
 
     return load
 
 
-def training_batches(encoded, features, name, config, *, drop_remainder=False):
+def training_batches(encoded, name, take, config, *, drop_remainder=False):
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
-    return batching.Batches(order, loader(encoded, features, name))
+    return batching.Batches(order, loader(encoded, name, take))
 
 
-def dataset(encoded, features, name, batch_size=128):
+def dataset(encoded, name, take, batch_size=128):
     """Returns a `tf.data.Dataset` of all captions sorted by length."""
     import tensorflow as tf
 
     batches = batching.sorted_by_length(encoded.lengths, batch_size)
     rows = tf.ragged.constant([batch.tolist() for batch in batches], dtype=tf.int64)
-    return tf.data.Dataset.from_tensor_slices(rows).map(loader(encoded, features, name)).prefetch(2)
+    return tf.data.Dataset.from_tensor_slices(rows).map(loader(encoded, name, take)).prefetch(2)

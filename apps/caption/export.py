@@ -91,7 +91,8 @@ def _measured(run):
     if not path.exists():
         row = training.best_row(run)
         note = "on the pictures only that also selected the epoch: run evaluate first"
-        return {"metrics": {"validation nats per word": row["val_nats"]}, "evaluated": note}
+        name, what = ("val_reward", "CIDEr-D") if "val_reward" in row else ("val_nats", "nats per word")
+        return {"metrics": {f"validation {what}": row[name]}, "evaluated": note}
     result = files.read_json(path)
     metrics = {f"{name}, {how}": values for how, each in result["metrics"].items() for name, values in each.items()}
     note = f"{result['pictures']} pictures ({result['split']}), fingerprint {result['fingerprint']}, "

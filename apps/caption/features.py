@@ -33,7 +33,7 @@ class Features:
     path: Path
 
 
-def cached(table, encoder, size, folder=None):
+def cached(table, encoder, size, folder=None, *, mirrored=False):
     """Returns the features of pictures, computed where they are not on disk yet.
 
     The file is named by a fingerprint of the contents of all pictures, of the encoder with its weights, and of the
@@ -45,6 +45,7 @@ def cached(table, encoder, size, folder=None):
             uint8, otherwise float16.
         size: Height and width to which pictures are stretched.
         folder: Where to keep them; None for `FOLDER`.
+        mirrored: Whether to see the pictures as in a mirror.
 
     Returns:
         `Features`.
@@ -53,11 +54,11 @@ def cached(table, encoder, size, folder=None):
         OSError: The folder cannot be written to.
     """
     folder = Path(folder or FOLDER).expanduser()
-    path = folder / f"{fingerprint(table.digests, encoder, size)}.npy"
+    path = folder / f"{fingerprint(table.digests, encoder, size)}{'-mirrored' * mirrored}.npy"
     notes = path.with_suffix(".json")
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _compute(table, encoder, size, path, notes)
+        _compute(table, encoder, size, path, notes, mirrored)
     unreadable = {int(row): reason for row, reason in files.read_json(notes).items()}
     return Features(np.load(path, mmap_mode="r"), unreadable, path)
 
@@ -70,7 +71,7 @@ def fingerprint(digests, encoder, size):
     return datasets.fingerprint(digests, [encoder.name, size], *parts)
 
 
-def _compute(table, encoder, size, path, notes):
+def _compute(table, encoder, size, path, notes, mirrored):
     """Appends rows to a file beside `path`, whose length tells how far an earlier process came."""
     shape, dtype = ((size, size, 3), np.uint8) if encoder is None else (encoder.output_shape[1:], np.float16)
     run, count = _forward(encoder), len(table.names)
@@ -80,7 +81,8 @@ def _compute(table, encoder, size, path, notes):
         done = _begun(file, _header((count, *shape), dtype), row_bytes)
         if not done:
             _write(notes, {})
-        log.info("Computing the features of %d pictures%s.", count, f", {done} are there" if done else "")
+        what = f"{count} pictures{' as in a mirror' * mirrored}"
+        log.info("Computing the features of %s%s.", what, f", {done} are there" if done else "")
         unreadable = files.read_json(notes)
         for begin, batch in _batches(table.read(size, range(done, count)), done):
             values = np.zeros((len(batch), *shape), dtype)
@@ -89,7 +91,8 @@ def _compute(table, encoder, size, path, notes):
                 unreadable |= {str(begin + i): str(each) for i, each in enumerate(batch) if i not in good}
                 _write(notes, unreadable)
             if good:
-                values[good] = run(np.stack([batch[i] for i in good]))
+                pictures = np.stack([batch[i] for i in good])
+                values[good] = run(pictures[:, :, ::-1] if mirrored else pictures)
             file.write(values.tobytes())
             if begin // BATCH % 50 == 49:
                 log.info("%d of %d pictures.", begin + len(batch), count)

@@ -23,7 +23,7 @@ class Recipe:
 
     Args:
         build: Maps channels, vocabulary size, units, layers and dropout to the decoder.
-        front: Maps features `(batch, regions, channels)` and units to what the decoder sees.
+        front: Maps features `(batch, regions, channels)`, units and dropout to what the decoder sees.
         units: Size of the states.
         num_layers: Layers.
         dropout: Drop probability.
@@ -58,20 +58,31 @@ def _lstm(channels, vocabulary_size, units, num_layers, dropout):
     return models.image_captioner(channels, vocabulary_size, **sizes, dropout=dropout, name="decoder")
 
 
-def _projected(features, units):
+def _dropped(features, units, dropout):
+    return layers.Dropout(dropout, name="features_dropout")(features)
+
+
+def _pooled(features, units, dropout):
+    return layers.GlobalAveragePooling1D(name="pooled")(features)
+
+
+def _projected(features, units, dropout):
     # The decoder would see each region anew at every step, with as many weights as an encoder has channels.
     features = layers.Dense(units, activation="relu", name="projection")(features)
     return layers.LayerNormalization(name="projection_norm")(features)
 
 
 RECIPES = {
-    "transformer": Recipe(_transformer, lambda features, units: features, 192, 2, 0.3, 12, 1e-3),
+    "transformer": Recipe(_transformer, _dropped, 192, 2, 0.3, 12, 1e-3),
     "attention": Recipe(_attention, _projected, 256, 1, 0.5, 12, 2e-3),
-    "lstm": Recipe(
-        _lstm, lambda features, units: layers.GlobalAveragePooling1D(name="pooled")(features), 256, 1, 0.5, 12, 2e-3
-    ),
+    "lstm": Recipe(_lstm, _pooled, 256, 1, 0.5, 12, 2e-3),
 }
 option = functools.partial(training.option, RECIPES)
+
+
+def precision(config):
+    """The precision to train in."""
+    return training.precision_for(config.precision, products=config.architecture == "transformer")
 
 
 def image_size(config):
@@ -179,9 +190,9 @@ def build(config, shape, vocabulary_size):
     features, ids = keras.Input(shape, name="features"), keras.Input((None,), dtype="int32", name="token_ids")
     recipe, units = RECIPES[config.architecture], option(config, "units")
     seen = keras.Input(shape, name="features")
-    front = keras.Model(seen, layers.Identity(name="seen")(recipe.front(seen, units)), name="front")
-    sizes = units, option(config, "num_layers"), option(config, "dropout")
-    decoder = recipe.build(front.output_shape[-1], vocabulary_size, *sizes)
+    dropout = option(config, "dropout")
+    front = keras.Model(seen, layers.Identity(name="seen")(recipe.front(seen, units, dropout)), name="front")
+    decoder = recipe.build(front.output_shape[-1], vocabulary_size, units, option(config, "num_layers"), dropout)
     outputs = decoder({"features": front(features), "token_ids": ids})
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs
     return keras.Model({"features": features, "token_ids": ids}, logits, name="captioner")
@@ -201,19 +212,25 @@ def compiled(config, shape, vocabulary_size, steps):
         captioner = build(config, encoder.output_shape[1:], vocabulary_size)
         outputs = captioner({"features": encoder(images), "token_ids": ids})
         model = keras.Model({"images": images, "token_ids": ids}, outputs, name="images_to_captions")
-    optimizer = training.optimizer(
+    # Without smoothing, so that losses of runs can be compared.
+    nats = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
+    loss = losses.SmoothedCrossentropy(config.label_smoothing)
+    model.compile(optimizer(config, steps), loss, weighted_metrics=[nats])
+    return model
+
+
+def optimizer(config, steps):
+    """The optimizer of a configuration for so many steps."""
+    ema = max(0.0, 1 - 6 / steps) if config.ema is None else config.ema
+    return training.optimizer(
         option(config, "learning_rate"),
         schedule=config.schedule,
         steps=steps,
         warmup=config.warmup,
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm or None,
-        ema=config.ema,
+        ema=ema or None,
     )
-    # Without smoothing, so that losses of runs can be compared.
-    nats = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
-    model.compile(optimizer, losses.SmoothedCrossentropy(config.label_smoothing), weighted_metrics=[nats])
-    return model
 
 
 def for_inference(trained, config, encoder, vocabulary_size):
@@ -255,27 +272,44 @@ def search(captioner, features, *, beams, length, length_penalty):
     """
     from keras import ops
 
-    seen = captioner.get_layer("front")(features, training=False)
-    decoder = generation.stepwise(captioner.get_layer("decoder"), {"features": seen})
-    places = ops.arange(decoder.vocabulary_size)
-    # No caption is empty, and none has an unknown word.
-    never, first = places <= START, places == STOP
+    net = decoder(captioner, captioner.get_layer("front")(features, training=False))
+    batch = ops.shape(features)[0]
+    first = ops.full((batch,), START, "int32")
+    options = {"beams": beams, "length": length, "stop": STOP, "length_penalty": length_penalty}
+    return generation.beam_search(net, net.initial_state(batch), first, **options)
+
+
+def decoder(captioner, seen):
+    """What writes captions word by word.
+
+    Args:
+        captioner: As of `build`.
+        seen: What its layer "front" makes of the features.
+
+    Returns:
+        `generation.Decoder` of `allowed` logits.
+    """
+    net = generation.stepwise(captioner.get_layer("decoder"), {"features": seen})
 
     def step(tokens, state, position):
-        logits, state = decoder.step(tokens, state, position)
-        refused = ops.logical_or(never, ops.logical_and(first, position == 0))
-        return ops.where(refused, -1e9, logits), state
+        logits, state = net.step(tokens, state, position)
+        return allowed(logits, position), state
 
-    batch = ops.shape(features)[0]
-    return generation.beam_search(
-        dataclasses.replace(decoder, step=step),
-        decoder.initial_state(batch),
-        ops.full((batch,), START, "int32"),
-        beams=beams,
-        length=length,
-        stop=STOP,
-        length_penalty=length_penalty,
-    )
+    return generation.Decoder(net.initial_state, step, net.vocabulary_size)
+
+
+def allowed(logits, position):
+    """Logits without what no caption has: padding, unknown words, a second start, and an end before the first word.
+
+    Args:
+        logits: `(..., vocabulary_size)`.
+        position: Words before, to broadcast.
+    """
+    from keras import ops
+
+    tokens = ops.arange(logits.shape[-1])
+    empty = ops.logical_and(tokens == STOP, position == 0)
+    return ops.where(ops.logical_or(tokens <= START, empty), -1e9, logits)
 
 
 def looked_at(captioner, features, tokens):

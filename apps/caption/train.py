@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasmlsp import training
-from kerasmlsp.apps.caption import data, features, model
+from kerasmlsp.apps.caption import data, features, model, reinforce
 from kerasmlsp.apps.caption.config import Config
 
 log = logging.getLogger("kerasmlsp")
@@ -38,9 +38,11 @@ def train(config: Config, run: Path, *, resume: bool = False):
     training.refuse_other(run, resume)
     table = data.read(config)
     encoder = _encoder(config, run)
+    mirrored = _mirrored(table, encoder, config)
     table, values, rows = seen(table, encoder, config)
     captions = [line for i in table.rows("train") for line in table.captions[i]]
     words, rare = data.vocabulary(captions, config.vocabulary_size, config.min_count)
+    start = _start(config, table, words)
     if config.beams > len(words) // 2:
         raise ValueError(f"`beams` must be at most half of the {len(words)} words known. Received: {config.beams}")
     encoded = {split: data.encode(table, split, words, config.max_words, rows) for split in ("train", "validation")}
@@ -51,7 +53,10 @@ def train(config: Config, run: Path, *, resume: bool = False):
     training.write_atomically(run / VOCABULARY, lambda path: path.write_text(listed, encoding="utf-8"))
     if encoder is not None and not (run / ENCODER).exists():
         training.write_atomically(run / ENCODER, lambda path: encoder.save(path))
-    trained = _fit(config, run, encoded, values, len(words) + 2, resume)
+    if start is None:
+        trained = _fit(config, run, encoded, values, mirrored, len(words) + 2, resume)
+    else:
+        trained = reinforce.fit(config, run, encoded, values, mirrored, start, resume)
     return {
         "run": str(run),
         "parameters": sum(int(np.prod(weight.shape)) for weight in trained.trainable_variables),
@@ -66,11 +71,36 @@ def train(config: Config, run: Path, *, resume: bool = False):
 def _encoder(config, run):
     """The encoder that is kept as it is: that of the run where it was begun, since weights may be random."""
     if not model.frozen(config):
+        if config.start:
+            raise ValueError(f"`start` must be a run whose encoder is kept as it is. Received: {config.start}")
         return None
-    if (run / ENCODER).exists():
-        return training.load_model(run / ENCODER)
+    before = Path(config.start or run) / ENCODER
+    if config.start or before.exists():
+        return training.load_model(before)
     keras.utils.set_random_seed(config.seed)
     return model.build_encoder(config)
+
+
+def _start(config, table, words):
+    """The captioner of the run to go on from, float32; None to train from the beginning."""
+    if config.start is None:
+        return None
+    _, stored = training.configuration(config.start, Config)
+    if stored["fingerprint"] != table.fingerprint():
+        raise ValueError(f"The data have changed since the run {config.start} was trained on them.")
+    trained = training.load_model(Path(config.start) / training.MODEL)
+    encoder = training.load_model(Path(config.start) / ENCODER)
+    return model.for_inference(trained, config, encoder, len(words) + 2)[1]
+
+
+def _mirrored(table, encoder, config):
+    """Features of all pictures as in a mirror; None where they are not wanted."""
+    if not config.mirror:
+        return None
+    size = model.image_size(config)
+    if encoder is None:
+        return features.cached(table, None, size, config.cache).values[:, :, ::-1]
+    return features.cached(table, model.regions(encoder), size, config.cache, mirrored=True).values
 
 
 def seen(table, encoder, config, only=None):
@@ -120,10 +150,11 @@ def _log(facts):
     )
 
 
-def _fit(config, run, encoded, values, vocabulary_size, resume):
+def _fit(config, run, encoded, values, mirrored, vocabulary_size, resume):
     jit = training.JIT[config.jit]
     name = "features" if model.frozen(config) else "images"
-    batches = data.training_batches(encoded["train"], values, name, config, drop_remainder=jit is True)
+    take = data.taker(values, mirrored, config.seed)
+    batches = data.training_batches(encoded["train"], name, take, config, drop_remainder=jit is True)
     epochs = model.option(config, "epochs")
     steps = epochs * len(batches.order(0))
     return training.fit(
@@ -131,12 +162,12 @@ def _fit(config, run, encoded, values, vocabulary_size, resume):
         batches,
         run=run,
         epochs=epochs,
-        validation=data.dataset(encoded["validation"], values, name),
+        validation=data.dataset(encoded["validation"], name, data.taker(values)),
         monitor="val_nats",
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,
-        precision=training.precision_for(config.precision, products=config.architecture == "transformer"),
+        precision=model.precision(config),
         jit=jit,
         resume=resume,
     )

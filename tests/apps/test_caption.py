@@ -14,7 +14,7 @@ from commands import command, stop_and_resume
 from PIL import Image
 
 from kerasmlsp import images, loading, tfds
-from kerasmlsp.apps.caption import baselines, data, evaluate, features, model
+from kerasmlsp.apps.caption import baselines, data, evaluate, features, model, reinforce
 from kerasmlsp.apps.caption.config import ARCHITECTURES, Config
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
@@ -25,7 +25,9 @@ FORMS = (
     "There is a {colour} {shape}, {side}.",
     "a {colour} {shape} at the {side}",
 )
-TINY = ("--units", 48, "--image-size", 32, "--batch-size", 16, "--min-count", 1, "--max-words", 9, "--beams", 2)
+# The captions tell left from right.
+TINY = ("--no-mirror", "--units", 48, "--image-size", 32, "--batch-size", 16, "--min-count", 1, "--max-words", 9)
+TINY += ("--beams", 2)
 SCRATCH = ("--encoder", "cnn", *TINY)
 
 
@@ -161,6 +163,35 @@ def test_every_architecture_trains_on_kept_features(workshop, architecture):
     assert attention.exists() == (architecture != "lstm")
 
 
+def test_a_net_learns_from_its_own_captions(workshop):
+    words = ("--data", "captions.csv", "--run", "first", "--epochs", 2, "--cache", "cache", *TINY)
+    command("caption", "train", *words, "--encoder-weights", "random", "--learning-rate", 0.003)
+    options = ("--epochs", 6, "--batch-size", 8, "--learning-rate", 0.002)
+    command("caption", "refine", "--start", "first", "--run", "second", *options)
+    with open("runs/caption/second/history.csv", newline="") as file:
+        rewards = [float(row["reward"]) for row in csv.DictReader(file)]
+    assert len(rewards) == 6 and rewards[-1] > 1.1 * rewards[0]
+    command("caption", "evaluate", "--run", "second")
+    config = json.loads(Path("runs/caption/second/config.json").read_text())
+    assert config["start"] == os.path.abspath("runs/caption/first") and config["units"] == 48
+    assert "kept as it is" in command("caption", "refine", "--start", "whole", "--run", "x", code=1).stderr
+
+
+def test_what_is_rewarded_gets_likely():
+    config = Config(units=16, num_layers=1, dropout=0.0, learning_rate=0.02, max_words=5, warmup=0.0)
+    net = reinforce.SelfCritical(model.build(config, (4, 3), 9), lambda split, tokens, _: rewarded(tokens), 4, 5)
+    net.compile(model.optimizer(config, 30))
+    inputs = {"features": np.ones((8, 4, 3), "float32"), "picture": np.arange(8)}
+
+    def rewarded(tokens):
+        return (np.asarray(tokens) == 7).mean(1).astype("float32")
+
+    first = net.train_on_batch(inputs, return_dict=True)["reward"]
+    for _ in range(29):
+        net.train_on_batch(inputs)
+    assert first < 0.9 and net.test_on_batch(inputs, return_dict=True)["reward"] == 1
+
+
 def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
     rows = write_data(tmp_path / "mine")
     words = ("--data", tmp_path / "mine/captions.csv", "--run", "mine", "--epochs", 1, "--cache", "cache", *SCRATCH)
@@ -292,12 +323,25 @@ def test_features_are_computed_once_and_told_apart(tmp_path, monkeypatch):
     one = np.stack(list(table.read(16, [5]))).astype("float32")
     np.testing.assert_allclose(first.values[5], encoder(one)[0], atol=0.1)
     assert first.values.dtype == np.float16 and first.values.shape == (72, 2, 2, 3)
+    mirrored = features.cached(table, encoder, 16, tmp_path / "cache", mirrored=True)
+    np.testing.assert_allclose(mirrored.values, first.values[:, :, ::-1], atol=0.1)
     monkeypatch.setattr(features, "_compute", None)  # would fail if it were called again
     again = features.cached(table, encoder, 16, tmp_path / "cache")
     np.testing.assert_array_equal(first.values, again.values)
     prints = {features.fingerprint(table.digests, encoder, 16), features.fingerprint(table.digests, None, 16)}
     prints |= {features.fingerprint(table.digests, None, 17), features.fingerprint(table.digests[1:], encoder, 16)}
     assert len(prints) == 4
+
+
+def test_half_of_the_pictures_are_seen_as_in_a_mirror():
+    rows, shown = np.arange(400), np.zeros((400, 2), "float16")
+    take = data.taker(shown, shown + 1, 5)
+    flipped = take(rows, (3, 7)).numpy()[:, 0]
+    assert set(flipped) == {0, 1} and 150 < flipped.sum() < 250
+    np.testing.assert_array_equal(flipped, take(rows, (3, 7)).numpy()[:, 0])
+    for other in (take(rows, (3, 8)), data.taker(shown, shown + 1, 6)(rows, (3, 7))):
+        assert (flipped != other.numpy()[:, 0]).any()
+    assert not data.taker(shown)(rows, (3, 7)).numpy().any()
 
 
 def test_a_stopped_computation_of_features_goes_on(tmp_path, monkeypatch):
@@ -331,7 +375,7 @@ def test_captions_become_tokens_and_unknown_words_weigh_nothing():
     assert encoded.pictures.tolist() == [7, 7, 3] and encoded.lengths.tolist() == [5, 2, 5] and encoded.cut == 0
     assert encoded.tokens.tolist() == [2, 8, 5, 7, 3, 2, 3, 2, 6, 4, 1, 3]
     values = np.arange(16, dtype=np.float16).reshape(8, 1, 2)
-    inputs, targets, weights = data.loader(encoded, values, "features")(np.array([2, 1]))
+    inputs, targets, weights = data.loader(encoded, "features", data.taker(values))(np.array([2, 1]))
     assert inputs["token_ids"].numpy().tolist() == [[2, 6, 4, 1, 3, 0, 0], [2, 3, 0, 0, 0, 0, 0]]
     assert targets.numpy().tolist() == [[6, 4, 1, 3, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0]]
     assert weights.numpy().tolist() == [[1, 1, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0]]

@@ -1,0 +1,171 @@
+"""Self-critical training: a captioner goes on to learn from the captions that it draws itself."""
+
+import keras
+import numpy as np
+
+from kerasmlsp import batching, generation, text_metrics, training
+from kerasmlsp.apps.caption import data, model
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class SelfCritical(keras.Model):
+    """A captioner that learns to write what is rewarded, on TensorFlow.
+
+    Of each picture `samples` captions are drawn. A caption's advantage is its reward less the mean of the others of its
+    picture, and the loss is the mean of `-advantage * log p` over all words drawn. Dropout is off.
+
+    `fit` takes dicts of `features` `(batch, regions, channels)`, all batches of one size, and `picture`, the number
+    that rewards go by. It logs `loss` and `reward`, the mean of what was drawn; `evaluate` that of the likeliest words.
+
+    Reference: Rennie et al. 2017, "Self-Critical Sequence Training for Image Captioning"; Luo 2020, "A Better Variant
+    of Self-Critical Sequence Training" (the others' mean).
+
+    Args:
+        captioner: As of `model.build`.
+        rewards: Maps the name of a split, tokens `(captions, length)` and picture numbers to float32 `(captions,)`;
+            None for a model that is not trained.
+        samples: Captions drawn of each picture, at least 2.
+        length: Most words.
+    """
+
+    def __init__(self, captioner, rewards=None, samples=5, length=24, name="self_critical", **kwargs):
+        if samples < 2:
+            raise ValueError(f"`samples` must be at least 2. Received: samples={samples}")
+        super().__init__(captioner.inputs, captioner.outputs, name=name, **kwargs)
+        self.captioner, self.rewards, self.samples, self.length = captioner, rewards, samples, length
+        self.seed_generator = keras.random.SeedGenerator()
+        self.mean_reward = keras.metrics.Mean(name="reward")
+
+    def get_config(self):
+        captioner = keras.saving.serialize_keras_object(self.captioner)
+        return {"captioner": captioner, "samples": self.samples, "length": self.length, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        captioner = keras.saving.deserialize_keras_object(config["captioner"], custom_objects)
+        return cls(**{**config, "captioner": captioner})
+
+    def train_step(self, batch):
+        import tensorflow as tf
+
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        features, picture = (tf.repeat(inputs[name], self.samples, axis=0) for name in ("features", "picture"))
+        tokens = self._write(inputs["features"], 1.0)
+        reward = self._rewarded("train", tokens, picture)
+        groups = tf.reshape(reward, (-1, self.samples))
+        others = (tf.reduce_sum(groups, 1, keepdims=True) - groups) / (self.samples - 1)
+        advantage = tf.reshape(groups - others, (-1, 1))
+        written = tf.cast(tf.cumsum(tf.cast(tokens == data.STOP, tf.int32), axis=1, exclusive=True) == 0, tf.float32)
+        before = tf.concat([tf.fill((tf.shape(tokens)[0], 1), data.START), tokens[:, :-1]], axis=1)
+        with tf.GradientTape() as tape:
+            logits = self.captioner({"features": features, "token_ids": before}, training=False)
+            scores = generation.log_probabilities(model.allowed(logits, tf.range(self.length)[:, None]), tokens)
+            loss = -tf.reduce_sum(advantage * scores * written) / tf.reduce_sum(written)
+            scaled = self.optimizer.scale_loss(loss)
+        self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+        self._loss_tracker.update_state(loss)
+        self.mean_reward.update_state(reward)
+        return self.get_metrics_result()
+
+    def test_step(self, batch):
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        tokens = self._write(inputs["features"], 0.0)
+        self.mean_reward.update_state(self._rewarded("validation", tokens, inputs["picture"]))
+        return {"reward": self.mean_reward.result()}
+
+    def _rewarded(self, split, tokens, picture):
+        import tensorflow as tf
+
+        reward = tf.numpy_function(lambda *values: self.rewards(split, *values), [tokens, picture], tf.float32)
+        return tf.ensure_shape(reward, tokens.shape[:1])
+
+    def _write(self, features, temperature):
+        """Draws captions, or for a temperature of 0 takes the likeliest words; tokens `(captions, length)`."""
+        import tensorflow as tf
+
+        count = self.samples if temperature else 1
+        seeds = keras.random.randint((tf.shape(features)[0] * count,), 0, 2**31 - 1, seed=self.seed_generator)
+
+        @tf.function(jit_compile=True)
+        def write(features, seeds):
+            seen = self.captioner.get_layer("front")(features, training=False)
+            net = model.decoder(self.captioner, tf.repeat(seen, count, axis=0))
+            places = tf.fill((tf.shape(seeds)[0], self.length), generation.FREE)
+            options = {"temperature": temperature, "stop": data.STOP, "start": data.START}
+            return generation.fill(net, places, seeds=seeds, **options)[0]
+
+        return write(features, seeds)
+
+
+class Rewards:
+    """CIDEr-D of captions as token ids, with its stop token as a word, so that endings count, too.
+
+    Args:
+        encoded: `data.Encoded` by split.
+    """
+
+    def __init__(self, encoded):
+        self.scorers, self.numbers = {}, {}
+        for split, each in encoded.items():
+            captions = {}
+            for picture, begin, end in zip(each.pictures.tolist(), each.starts, each.starts[1:], strict=False):
+                captions.setdefault(picture, []).append(each.tokens[begin + 1 : end].tolist())
+            self.numbers[split] = {picture: number for number, picture in enumerate(captions)}
+            self.scorers[split] = text_metrics.CiderScorer(list(captions.values()))
+
+    def __call__(self, split, tokens, pictures):
+        scorer, numbers = self.scorers[split], self.numbers[split]
+        rows = zip(tokens.tolist(), pictures.tolist(), strict=True)
+        return np.array([scorer(_ended(row), numbers[picture]) for row, picture in rows], np.float32)
+
+
+def _ended(tokens):
+    """Tokens up to the first stop token and with it."""
+    return tokens[: tokens.index(data.STOP) + 1] if data.STOP in tokens else tokens
+
+
+def fit(config, run, encoded, values, mirrored, start, resume):
+    """Trains the captioner `start`, a float32 one, and keeps the epoch of the highest reward on validation pictures."""
+    rewards = Rewards(encoded)
+    pictures = {split: np.unique(each.pictures) for split, each in encoded.items()}
+    size = min(config.batch_size, len(pictures["train"]))
+    order = batching.shuffled(len(pictures["train"]), size, seed=config.seed, drop_remainder=True)
+    steps = config.epochs * len(order(0))
+
+    def build():
+        captioner = model.build(config, values.shape[1:], start.output_shape[-1])
+        captioner.set_weights(start.get_weights())
+        net = SelfCritical(captioner, rewards, config.samples, config.max_words)
+        net.compile(model.optimizer(config, steps))
+        return net
+
+    return training.fit(
+        build,
+        batching.Batches(order, _loader(pictures["train"], data.taker(values, mirrored, config.seed))),
+        run=run,
+        epochs=config.epochs,
+        validation=_dataset(pictures["validation"], values, config.batch_size),
+        monitor="val_reward",
+        patience=config.patience,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        precision=model.precision(config),
+        jit=False,  # rewards are worked out in Python
+        resume=resume,
+    )
+
+
+def _loader(pictures, take):
+    import tensorflow as tf
+
+    def load(indices, *key):
+        picture = tf.gather(tf.constant(pictures), indices)
+        return {"features": take(picture, *key), "picture": picture}
+
+    return load
+
+
+def _dataset(pictures, values, batch_size):
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(len(pictures)).batch(batch_size).map(_loader(pictures, data.taker(values))).prefetch(2)
