@@ -56,10 +56,12 @@ class SelfCritical(keras.Model):
         others = (tf.reduce_sum(groups, 1, keepdims=True) - groups) / (self.samples - 1)
         advantage = tf.reshape(groups - others, (-1, 1))
         written = tf.cast(tf.cumsum(tf.cast(tokens == data.STOP, tf.int32), axis=1, exclusive=True) == 0, tf.float32)
+        longest = tf.cast(tf.reduce_max(tf.reduce_sum(written, 1)), tf.int32)
+        tokens, written = tokens[:, :longest], written[:, :longest]
         before = tf.concat([tf.fill((tf.shape(tokens)[0], 1), data.START), tokens[:, :-1]], axis=1)
         with tf.GradientTape() as tape:
             logits = self.captioner({"features": features, "token_ids": before}, training=False)
-            scores = generation.log_probabilities(model.allowed(logits, tf.range(self.length)[:, None]), tokens)
+            scores = generation.log_probabilities(model.allowed(logits, tf.range(longest)[:, None]), tokens)
             loss = -tf.reduce_sum(advantage * scores * written) / tf.reduce_sum(written)
             scaled = self.optimizer.scale_loss(loss)
         self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)

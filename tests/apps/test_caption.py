@@ -15,7 +15,7 @@ from PIL import Image
 
 from kerasmlsp import images, loading, tfds
 from kerasmlsp.apps.caption import baselines, data, evaluate, features, model, reinforce
-from kerasmlsp.apps.caption.config import ARCHITECTURES, Config
+from kerasmlsp.apps.caption.config import ARCHITECTURES, Config, refined
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
 SHAPES = ("square", "bar", "frame")
@@ -190,6 +190,36 @@ def test_what_is_rewarded_gets_likely():
     for _ in range(29):
         net.train_on_batch(inputs)
     assert first < 0.9 and net.test_on_batch(inputs, return_dict=True)["reward"] == 1
+
+
+def test_refining_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    config = refined(Config(units=16, num_layers=1, max_words=5, min_count=1), tmp_path, epochs=2, batch_size=4)
+    random = np.random.default_rng(0)
+    values, encoded = random.normal(size=(12, 4, 3)).astype("float32"), {}
+    for split, rows in (("train", np.arange(8)), ("validation", np.arange(8, 12))):
+        tokens = np.array([[data.START, *random.integers(4, 9, 3), data.STOP] for _ in rows])
+        encoded[split] = data.Encoded(rows, tokens.ravel(), np.arange(0, tokens.size + 1, 5), 0)
+    start = model.build(config, (4, 3), 9)
+
+    def fitted(run, resume=False):
+        return reinforce.fit(config, tmp_path / run, encoded, values, values + 1, start, resume)
+
+    whole, calls, rewarded = fitted("whole"), [], reinforce.Rewards.__call__
+
+    def failing(self, *arguments):
+        calls.append(arguments)
+        if len(calls) > 4:  # in the second epoch: two batches of the first, and its validation, are over
+            raise RuntimeError("stopped")
+        return rewarded(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reinforce.Rewards, "__call__", failing)
+        with pytest.raises(Exception, match="stopped"):
+            fitted("stopped")
+    again = fitted("stopped", resume=True)
+    for before, after in zip(whole.weights, again.weights, strict=True):
+        np.testing.assert_allclose(before, after, rtol=0, atol=1e-6)
+    assert any(np.abs(before - first).max() > 1e-5 for before, first in zip(whole.weights, start.weights, strict=True))
 
 
 def test_a_run_whose_data_changed_is_told(workshop, tmp_path):
