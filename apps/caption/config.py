@@ -112,7 +112,7 @@ class Config:
             raise ValueError(f"`image_size` must be at least 32. Received: {self.image_size}")
 
 
-REFINED = {"samples": 5, "epochs": 8, "batch_size": 50, "learning_rate": 1e-4}
+REFINED = {"samples": 5, "epochs": 4, "batch_size": 50, "learning_rate": 1e-4}
 
 
 def refined(config, start, **changes):
