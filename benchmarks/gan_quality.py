@@ -52,7 +52,8 @@ def run_row(architecture, seed, options, found):
 
         config, _ = training.configuration(run, Config)
     else:
-        config = Config(data=str(options.data.resolve()), architecture=architecture, seed=seed, epochs=options.epochs)
+        sizes = {"filters": options.filters, "epochs": options.epochs}
+        config = Config(data=str(options.data.resolve()), architecture=architecture, seed=seed, **sizes)
         if options.epochs is None:
             step = seconds_of_a_step(config, found)
             epochs = round(options.minutes * 60 / step / len(data.training_batches(found.train, config).order(0)))
@@ -136,6 +137,7 @@ def main(arguments=None):
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--minutes", type=float, default=60, help="training time of each run (default: 60)")
     parser.add_argument("--epochs", type=int, help="epochs of each run, instead of --minutes")
+    parser.add_argument("--filters", type=int, help="channels of the largest maps (default: the architecture's own)")
     parser.add_argument("--controls", action="store_true", help="the controls only")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
