@@ -498,3 +498,24 @@ def test_conversions_that_fail_leave_nothing(nets, tmp_path, monkeypatch):
 
     refused("does not run: operation not known", (".onnx", (), broken))
     refused("Output `probabilities` of the onnx file differs by 1", (".onnx", (), wrong))
+
+
+def test_half_weights_are_all_that_is_kept():
+    import keras
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5), keras.layers.BatchNormalization()])
+    specs = {"x": tf.TensorSpec([None, 3], tf.float32, name="x")}
+    functions = {"serving_default": (lambda x: {"y": model(x, training=False)}, specs)}
+    function, same = exporting.with_half_weights(functions, [model])["serving_default"]
+    assert same is specs
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    found, before = function(x=tf.constant(x))["y"], model(x)
+    model.set_weights([weight.astype("float16").astype("float32") for weight in model.get_weights()])
+    np.testing.assert_allclose(found, model(x), atol=1e-6)
+    assert 0 < np.abs(found - before).max() < 0.01
+    graph = tf.function(function).get_concrete_function(**specs)
+    assert len(graph.variables) == 6 and {variable.dtype for variable in graph.variables} == {tf.float16}
+    model.set_weights([weight + 1e5 for weight in model.get_weights()])
+    with pytest.raises(ValueError, match="65,504"):
+        exporting.with_half_weights(functions, [model])

@@ -194,3 +194,19 @@ def test_folders_that_are_no_classes_are_refused(folder, tmp_path):
         (folder / name).mkdir()
     with pytest.raises(ValueError, match=r"must be .*train or .*test"):
         images.read_labelled_images(folder, 4)
+
+
+@pytest.mark.parametrize("size", [40, 13])
+def test_a_graph_decodes_and_stretches_as_python_does(tmp_path, size):
+    tf = pytest.importorskip("tensorflow")
+    waves = np.sin(np.arange(24)[:, None, None] / [3.0, 5.0, 7.0] + np.arange(36)[:, None] / 4)
+    picture = Image.fromarray((127 + 120 * waves).astype(np.uint8))
+    files = []
+    for ending in ("jpg", "png", "bmp"):
+        picture.save(tmp_path / f"picture.{ending}")
+        files.append(tmp_path / f"picture.{ending}")
+    expected = np.stack([images.read_image(file, size=size) for file in files]).astype(int)
+    found = images.decoded(tf.constant([file.read_bytes() for file in files]), size).numpy()
+    assert found.shape == (3, size, size, 3) and np.abs(found - expected).max() <= 1
+    whole = np.stack([images.read_image(file) for file in files])
+    assert np.abs(images.stretched(whole, size).numpy() - expected).max() <= 1

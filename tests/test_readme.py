@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 
 def write_pictures(path):
-    """Bright squares and bars in place of photographs of hands, and the drawing of a hand."""
+    """Bright squares and bars in place of photographs of hands, and the pictures that README shows."""
     random = np.random.default_rng(0)
     for number in range(24):
         pixels = random.integers(0, 90, (64, 64, 3)).astype(np.uint8)
@@ -46,7 +46,8 @@ def write_pictures(path):
         file = path / "photos" / ("square" if number % 2 else "bar") / f"{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
-    shutil.copy(ROOT / "docs/hand.jpg", path)
+    for name in ("hand.jpg", "camera.jpg"):
+        shutil.copy(ROOT / "docs" / name, path)
 
 
 def test_commands(folder, monkeypatch):

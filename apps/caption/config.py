@@ -89,7 +89,7 @@ class Config:
     vocabulary_size: int = 20_000
     max_words: int = 24
     beams: int = 3
-    length_penalty: float = 0.6
+    length_penalty: float = 1.0
     validation_share: float = 0.1
     test_share: float = 0.1
     mirror: bool = True

@@ -29,7 +29,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     run = Path(run)
     net = evaluate.load(run)
     functions, track = model.endpoints(net.encoder, net.captioner, net.words, net.config)
-    size, left_out = model.image_size(net.config), ("data", "images", "manual_dir", "cache")
+    functions = exporting.with_half_weights(functions, track)
+    size, left_out = model.image_size(net.config), ("data", "images", "manual_dir", "start", "cache")
     figure = run / evaluate.EVALUATION / "attention_1.png"
     card = {
         "title": title,

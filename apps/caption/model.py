@@ -14,6 +14,7 @@ from keras import layers
 from kerasmlsp import files, generation, imagenet, losses, models, training
 from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
 from kerasmlsp.apps.caption.data import START, STOP
+from kerasmlsp.images import decoded, stretched
 from kerasmlsp.models import efficientnet
 
 
@@ -356,11 +357,8 @@ def endpoints(encoder, captioner, words, config):
     size, (rows, columns) = encoder.input_shape[1], map_of(encoder)
     options = {"beams": config.beams, "length": config.max_words, "length_penalty": config.length_penalty}
 
-    def stretched(images):
-        return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
-
-    def answer(images):
-        features = encoder(images, training=False)
+    def answer(pictures):
+        features = encoder(pictures, training=False)
         tokens, scores = search(captioner, features, **options)
         captions, _ = written(tokens, words)
         weights = looked_at(captioner, features, tokens[:, 0])
@@ -369,16 +367,11 @@ def endpoints(encoder, captioner, words, config):
         maps = tf.reshape(weights, (-1, config.max_words, rows, columns))
         return {"captions": captions, "scores": scores, "words": written(tokens[:, 0], words)[1], "attention": maps}
 
-    def decode(file):
-        return stretched(tf.io.decode_image(file, channels=3, expand_animations=False))
-
-    def caption_bytes(encoded):
-        return answer(tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32)))
-
     pictures = {"images": tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")}
+    packed = {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}
     functions = {
-        "serving_default": (lambda images: answer(stretched(images)), pictures),
-        "serving_bytes": (caption_bytes, {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}),
+        "serving_default": (lambda images: answer(stretched(images, size)), pictures),
+        "serving_bytes": (lambda encoded: answer(decoded(encoded, size)), packed),
     }
     return functions, [encoder, captioner]
 

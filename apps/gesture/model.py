@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from kerasmlsp import augment, imagenet, interpret, models, training
+from kerasmlsp.images import decoded, stretched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,28 +124,18 @@ def endpoints(model, kind, classes, size):
         signature = {name: tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=name)}
         return {"serving_default": (lambda **values: answer(model(values[name], training=False)), signature)}, [model]
 
-    def stretched(images):
-        return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
+    def classify(pictures):
+        return answer(model(pictures, training=False))
 
-    def classify(images):
-        return answer(model(stretched(images), training=False))
-
-    def decode(file):
-        return stretched(tf.io.decode_image(file, channels=3, expand_animations=False))
-
-    def classify_bytes(encoded):
-        images = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
-        return answer(model(images, training=False))
-
-    def explain(images):
-        images = stretched(images)
-        return {**answer(model(images, training=False)), "heat": heat(model, images)}
+    def explain(pictures):
+        return {**classify(pictures), "heat": heat(model, pictures)}
 
     pictures = {"images": tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")}
+    packed = {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}
     functions = {
-        "serving_default": (classify, pictures),
-        "serving_bytes": (classify_bytes, {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}),
-        "explain": (explain, pictures),
+        "serving_default": (lambda images: classify(stretched(images, size)), pictures),
+        "serving_bytes": (lambda encoded: classify(decoded(encoded, size)), packed),
+        "explain": (lambda images: explain(stretched(images, size)), pictures),
     }
     return functions, [model]
 
