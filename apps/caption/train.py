@@ -42,7 +42,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     table, values, rows = seen(table, encoder, config)
     captions = [line for i in table.rows("train") for line in table.captions[i]]
     words, rare = data.vocabulary(captions, config.vocabulary_size, config.min_count)
-    start = _start(config, table, words)
+    start = _start(config, table, encoder, words)
     if config.beams > len(words) // 2:
         raise ValueError(f"`beams` must be at most half of the {len(words)} words known. Received: {config.beams}")
     encoded = {split: data.encode(table, split, words, config.max_words, rows) for split in ("train", "validation")}
@@ -81,7 +81,7 @@ def _encoder(config, run):
     return model.build_encoder(config)
 
 
-def _start(config, table, words):
+def _start(config, table, encoder, words):
     """The captioner of the run to go on from, float32; None to train from the beginning."""
     if config.start is None:
         return None
@@ -89,7 +89,6 @@ def _start(config, table, words):
     if stored["fingerprint"] != table.fingerprint():
         raise ValueError(f"The data have changed since the run {config.start} was trained on them.")
     trained = training.load_model(Path(config.start) / training.MODEL)
-    encoder = training.load_model(Path(config.start) / ENCODER)
     return model.for_inference(trained, config, encoder, len(words) + 2)[1]
 
 
