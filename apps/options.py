@@ -5,6 +5,7 @@ Nothing heavy is imported here: every `--help` passes through this file.
 
 import contextlib
 import errno
+import importlib
 import json
 import logging
 import math
@@ -95,6 +96,21 @@ licence_option = click.option(
 version_option = click.option(
     "--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest."
 )
+
+
+def export_options(function):
+    """The options of the command `export`, as `export` takes them."""
+    for option in (json_option, licence_option, data_note_option, models_option, run_option):
+        function = option(function)
+    return function
+
+
+def export(app: str, run: str, models: Path, data_note: str, licence: str, as_json: bool):
+    """Makes a saved model of a run of the application `app`, and prints where it is."""
+    with quiet_imports():
+        module = importlib.import_module(f"kerasmlsp.apps.{app}.export")
+    path = module.export(Path("runs") / app / run, models, licence=licence, data=data_note)
+    print_results({"exported": str(path)}, as_json)
 
 
 def field_option(config, name: str, kind, text: str, none: str = "off"):

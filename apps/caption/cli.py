@@ -164,21 +164,14 @@ def evaluate(run, data, images, dataset, split, beams, as_json):
 
 
 @caption.command()
-@options.run_option
-@options.models_option
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, data_note, licence, as_json):
+@options.export_options
+def export(**values):
     """Make a saved model of a run: picture in, captions out.
 
     \b
     kerasmlsp caption export --run mine
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.caption import export as app
-    path = app.export(RUNS / run, models, licence=licence, data=data_note)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export("caption", **values)
 
 
 @caption.command()

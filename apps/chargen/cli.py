@@ -98,21 +98,14 @@ def evaluate(run, data, as_json):
 
 
 @chargen.command()
-@options.run_option
-@options.models_option
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, data_note, licence, as_json):
+@options.export_options
+def export(**values):
     """Make a saved model of a run: prompt in, text out.
 
     \b
     kerasmlsp chargen export --run plays
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.chargen import export as app
-    path = app.export(RUNS / run, models, licence=licence, data=data_note)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export("chargen", **values)
 
 
 @chargen.command()

@@ -134,21 +134,14 @@ def evaluate(run, seed, samples, as_json):
 
 
 @gan.command()
-@options.run_option
-@options.models_option
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, data_note, licence, as_json):
+@options.export_options
+def export(**values):
     """Make a saved model of a run: seeds in, images out.
 
     \b
     kerasmlsp gan export --run fashion
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.gan import export as app
-    path = app.export(RUNS / run, models, licence=licence, data=data_note)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export("gan", **values)
 
 
 @gan.command()

@@ -138,21 +138,14 @@ def evaluate(run, data, dataset, manual_dir, folds, worst, as_json):
 
 
 @gesture.command()
-@options.run_option
-@options.models_option
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, data_note, licence, as_json):
+@options.export_options
+def export(**values):
     """Make a saved model of a run: picture or numbers in, label out.
 
     \b
     kerasmlsp gesture export --run mine
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.gesture import export as app
-    path = app.export(RUNS / run, models, licence=licence, data=data_note)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export("gesture", **values)
 
 
 @gesture.command()

@@ -133,21 +133,14 @@ def _report(result):
 
 
 @music.command()
-@options.run_option
-@options.models_option
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, data_note, licence, as_json):
+@options.export_options
+def export(**values):
     """Make a saved model of a run: given notes in, all notes out.
 
     \b
     kerasmlsp music export --run bach
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.music import export as app
-    path = app.export(RUNS / run, models, licence=licence, data_note=data_note)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export("music", **values)
 
 
 @music.command()

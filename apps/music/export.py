@@ -5,19 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import exporting, files, training
-from kerasmlsp.apps.music import data, evaluate, model
+from kerasmlsp.apps.music import evaluate, model
+from kerasmlsp.apps.music.data import read
 
 _STEPS = 24
 
 
-def export(run: Path, models: Path, *, licence="not stated", data_note="not stated", title="Chorales in four voices"):
+def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Chorales in four voices"):
     """Exports a run as the next version of the saved model `music`.
 
     Args:
         run: Folder of a finished run.
         models: Folder of saved models.
         licence: Licence of the model, which the data's terms decide.
-        data_note: What the model was trained on, for the model card.
+        data: What the model was trained on, for the model card.
         title: Title of the model card.
 
     Returns:
@@ -30,7 +31,7 @@ def export(run: Path, models: Path, *, licence="not stated", data_note="not stat
     """
     run = Path(run)
     net, config, stored = evaluate.load(run)
-    pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
+    pieces = read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     functions, track = model.endpoints(net)
     picture = run / evaluate.EVALUATION / "sample.png"
     counts = {name: stored[f"{name}_pieces"] for name in ("train", "valid", "test")}
@@ -38,7 +39,7 @@ def export(run: Path, models: Path, *, licence="not stated", data_note="not stat
         "title": title,
         "description": "Writes music for soprano, alto, tenor and bass on a grid of sixteenths: from nothing, on after "
         "a beginning, or below a melody.",
-        "data": data_note,
+        "data": data,
         "licence": licence,
         "split": f"{counts['train']} pieces to train on, {counts['valid']} to select the epoch, {counts['test']} held "
         f"out; pieces of one melody are in one part. Split seed {config.split_seed}, seed {config.seed}.",
