@@ -33,6 +33,7 @@ def tokens(*texts):
         ("", []),
         ("   ", []),
         ("<br />", []),
+        ("< 4 and 5 >, <3", ["<", "4", "and", "5", ">", ",", "<", "3"]),
     ],
 )
 def test_tokenize(written, words):
