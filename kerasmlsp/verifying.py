@@ -23,6 +23,8 @@ def _run_examples(folder, requests, answers):
     import tensorflow as tf
 
     def describe(specs):
+        # By name: TensorFlow gives them in another order each time.
+        specs = dict(sorted(specs.items()))
         return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
 
     def seconds(signature, feed):

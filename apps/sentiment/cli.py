@@ -154,6 +154,8 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
         from kerasmlsp import loading
         from kerasmlsp.apps.sentiment import predict as app
 
+        if file:
+            app.prefer_whole_calls()
         model = loading.load(loading.find("sentiment", version, models))
     if file:
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")

@@ -1,13 +1,29 @@
 """Labels for texts, with nothing but the saved model."""
 
+import contextlib
 import csv
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kerasmlsp.files import write_atomically
 
-# Texts answered in one call; of these, `BATCH` at a time have about the same length.
-CHUNK, BATCH = 4096, 128
+# Rows read at a time; of these, `BATCH` of about the same length are answered in one call.
+CHUNK, BATCH = 4096, 32
+# A recurrent net is one step after the other, so that one call keeps hardly more than one core busy.
+THREADS = min(os.cpu_count() or 1, 8)
+
+
+def prefer_whole_calls():
+    """Has TensorFlow keep each operation on one core, so that calls beside each other do not wait for each other.
+
+    Files are answered about a fifth faster on CPUs, a single text is not. It holds for the whole process, and changes
+    nothing after TensorFlow's first operation.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # the first operation was before
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def predict_texts(model, texts):
@@ -27,12 +43,13 @@ def predict_texts(model, texts):
     texts = list(texts)
     # Neighbours in length share a batch, so that hardly any time goes into padding.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
+    parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     results = [None] * len(texts)
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
-        answers = model(text=[texts[i] for i in part])
-        for place, label, probabilities in zip(part, answers["label"], answers["probabilities"], strict=True):
-            results[place] = _row(texts[place], label.decode(), probabilities.tolist(), classes)
+    with ThreadPoolExecutor(THREADS) as pool:
+        call = pool.map if len(parts) > 1 else map
+        for part, answers in zip(parts, call(lambda part: model(text=[texts[i] for i in part]), parts), strict=True):
+            for place, label, probabilities in zip(part, answers["label"], answers["probabilities"], strict=True):
+                results[place] = _row(texts[place], label.decode(), probabilities.tolist(), classes)
     return results
 
 
