@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes, each with whole files: what a file has built, its other tests use. In their order: the longest are not last.
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+JAX_PYTEST_FLAGS ?= tests/catalogue tests/test_layers.py -m "not slow" -n 2 --dist loadgroup
 
-.PHONY: run test test-slow test-jax lint format clean
+.PHONY: run test test-slow test-jax test-jax-slow lint format clean
 
 run: $(VENV)/.installed
 	mkdir -p results
@@ -23,9 +24,17 @@ test: $(VENV)/.tested
 test-slow: $(VENV)/.tested
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-# The table of cases and the layers with JAX doing the computing.
+# The table of cases and the layers with JAX doing the computing; `make test` has it answer for all files of the table, too.
+test-jax test-jax-slow: export KERAS_BACKEND = jax
+test-jax test-jax-slow: export JAX_PLATFORMS = cpu
+# Each graph runs a few times: to make it fast takes longer than it then saves.
+test-jax test-jax-slow: export XLA_FLAGS = --xla_backend_optimization_level=1
 test-jax: $(VENV)/.tested
-	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m "not slow" tests/catalogue tests/test_layers.py $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "test_layers or names or future or refused"
+
+# With training, a compilation for each model.
+test-jax-slow: $(VENV)/.tested
+	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "not fresh_process and not both_backends"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -18,12 +18,19 @@ from kerasmlsp import models
 HERE = Path(__file__).parent
 FAMILIES = [importlib.import_module(path.stem) for path in sorted(HERE.glob("cases_*.py"))]
 CASES = {name: case for family in FAMILIES for name, case in family.CASES.items()}
-EACH = pytest.mark.parametrize("name", CASES)
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
+def each(names):
+    """The tests of one model belong together (`--dist loadgroup`): it is trained once in a process."""
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
+
+
 def with_(flag):
-    return pytest.mark.parametrize("name", [name for name, case in CASES.items() if getattr(case, flag)])
+    return each(name for name, case in CASES.items() if getattr(case, flag))
+
+
+EACH = each(CASES)
 
 
 def numpy(value):
@@ -37,7 +44,8 @@ def given(inputs):
 
 def answers(model, inputs):
     """The outputs by name, or by number where a model has no names for them."""
-    outputs = model(given(inputs), training=False)
+    # JAX compiles operation by operation, or a whole model at once, which is faster; TensorFlow need not compile.
+    outputs = model(given(inputs), training=False) if TENSORFLOW else model.predict_on_batch(given(inputs))
     if isinstance(outputs, dict):
         return {name: numpy(value) for name, value in outputs.items()}
     names = getattr(model, "output_names", None) or list(range(len(keras.tree.flatten(outputs))))
@@ -191,6 +199,9 @@ def differences(folder, kind, backend):
     """Runs `reload.py` in a fresh process; returns the largest difference or the error of each model."""
     command = [sys.executable, str(HERE / "reload.py"), str(folder), kind]
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    if backend == "jax":
+        # Each graph runs once: making it fast takes twice as long as it then takes.
+        environment["XLA_FLAGS"] = "--xla_backend_optimization_level=1"
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     return {line["model"]: line for line in map(json.loads, result.stdout.splitlines())}
