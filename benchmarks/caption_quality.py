@@ -4,10 +4,10 @@
     python -m benchmarks.caption_quality --part speed --run runs/benchmark/transformer-0
 
 Runs that are there already are taken up where they were stopped, so the command can be killed and repeated. The first
-architecture is trained with every seed, the others with the first seed only, for orientation. The split val selects
-the epoch; the split test is looked at once per run. BLEU is sacrebleu's, CIDEr-D pycocoevalcap's, on all references, in
-lower case without punctuation. `--part speed` compares captions a second of the saved model with a loop that calls the
-net once a word.
+architecture is trained with every seed, and then refined by self-critical training; the others are trained with the
+first seed only, for orientation. The split val selects the epoch; the split test is looked at once per run. BLEU is
+sacrebleu's, CIDEr-D pycocoevalcap's, on all references, in lower case without punctuation. `--part speed` compares
+captions a second of the saved model with a loop that calls the net once a word.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from benchmarks.ratios import compare, in_turns, markdown, seconds, table
 MEASURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words")
 
 
-def run_rows(architecture, seed, options):
-    """The rows of one run and of what self-critical training makes of it, and the evaluation of the run."""
+def run_rows(architecture, seed, options, *, refine):
+    """The rows of one run and, with `refine`, of what self-critical training makes of it; the evaluation of the run."""
     from kerasmlsp.apps.caption.config import SCRATCH, Config, refined
 
     run = options.runs / f"{architecture}-{seed}"
@@ -40,7 +40,7 @@ def run_rows(architecture, seed, options):
         cache=options.cache and str(options.cache),
     )
     rows, result = _measured(architecture, config, run, options)
-    if config.encoder != SCRATCH:
+    if refine and config.encoder != SCRATCH:
         after = run.with_name(f"{run.name}-refined")
         rows += _measured(f"{architecture}, refined", refined(config, run), after, options)[0]
     return rows, result
@@ -88,12 +88,12 @@ def means(rows):
 def quality(options):
     first, *others = options.architectures.split(",")
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    found = [run_rows(first, seed, options) for seed in seeds]
+    found = [run_rows(first, seed, options, refine=True) for seed in seeds]
     rows = [row for each, _ in found for row in each]
     if len(seeds) > 1:
         rows += means(rows)
     for architecture in others:
-        rows += run_rows(architecture, seeds[0], options)[0]
+        rows += run_rows(architecture, seeds[0], options, refine=False)[0]
     result = found[0][1]
     baselines = [
         {"captions": name, "seed": "-", "search": "-", **_values(measures), "minutes": None}
