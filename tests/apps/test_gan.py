@@ -53,6 +53,18 @@ def workshop(tmp_path_factory):
     os.chdir(before)
 
 
+@pytest.fixture(scope="module")
+def flat(workshop):
+    """A run `flat` on grey images in RGB files, without classes."""
+    folder = workshop / "flat"
+    folder.mkdir()
+    for number, pixels in enumerate(images(8)):
+        Image.fromarray(pixels).convert("RGB").save(folder / f"{number}.png")
+    words = ("--data", "flat", "--architecture", "dcgan", "--run", "flat", "--epochs", 1, *TINY[:-2], "--json")
+    command("gan", "train", *words)
+    return workshop / "runs/gan/flat"
+
+
 def test_training_leaves_a_whole_run(workshop):
     run = workshop / "runs/gan/whole"
     config = json.loads((run / "config.json").read_text())
@@ -85,14 +97,8 @@ def test_every_architecture_trains_and_is_measured(workshop, architecture):
     assert ("as asked" in found) == (architecture == "conditional")
 
 
-def test_images_without_classes_use_the_shipped_features(workshop):
-    flat = workshop / "flat"
-    flat.mkdir()
-    for number, pixels in enumerate(images(8)):
-        Image.fromarray(pixels).convert("RGB").save(flat / f"{number}.png")
-    words = ("--data", "flat", "--architecture", "dcgan", "--run", "flat", "--epochs", 1, *TINY[:-2], "--json")
-    command("gan", "train", *words)
-    assert not (workshop / "runs/gan/flat/features").exists()
+def test_images_without_classes_use_the_shipped_features(flat):
+    assert not (flat / "features").exists()
     found = json.loads(command("gan", "evaluate", "--run", "flat", "--samples", 20, "--json").stdout)
     assert "shipped LeNet" in found["features"] and "no FID" in found["features"]
     told = command("gan", "train", "--data", "flat", "--run", "x", *TINY[:-2], code=1).stderr
@@ -168,8 +174,8 @@ def test_interpolate_writes_an_animation_or_a_grid(workshop):
         assert grid.size == (4 * 14 + 2, 3 * 14 + 2)
 
 
-def test_a_run_without_classes_gives_a_model_without_labels(workshop):
-    command("gan", "export", "--run", "dcgan", "--models", "others")
+def test_a_run_without_classes_gives_a_model_without_labels(flat):
+    command("gan", "export", "--run", "flat", "--models", "others")
     saved = loading.load(loading.find("gan", models="others"))
     assert set(saved.endpoints["serving_default"]["inputs"]) == {"seed"}
     assert saved(seed=[1, 2])["image"].shape == (2, 12, 12, 1)
