@@ -79,6 +79,7 @@ CASES = {
         (REGIONS,),
         # The bias of a key adds the same to all scores of a query, which changes no weight.
         unmoved=("key/bias",),
+        steps=130,
         wrong=(({"num_heads": 3}, "`num_heads` must divide the 8 features. Received: num_heads=3"),),
     ),
 }
