@@ -8,8 +8,9 @@ Parts:
            analogies of questions-words
   speed    words per second of the two in turns, each for one epoch on the first `--words` words
 
-Learning rates are gensim's default, and for ours the better of two, since its steps are others: our negatives are shared
-by a row, and the gradient of the mean of a continuous bag is divided by the number of its words, as the formula says.
+Learning rates are gensim's default, and for ours the better of two, since its steps are others: our negatives are
+shared by a row, and the gradient of the mean of a continuous bag is divided by the number of its words, as the formula
+says.
 Same vocabulary, size, window, negatives, frequent-word threshold and epochs for both; gensim uses `--workers` threads.
 Words per second are those of the file, before frequent ones are dropped. Per second of the clock and, since other
 programs may hold the processor, per second of processor time of all threads.
