@@ -17,6 +17,7 @@ the median of the ratios, one for each pair measured one after the other, is on 
 import argparse
 import csv
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
@@ -224,8 +225,8 @@ def measure_file(options):
         with open(source, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["text"], *([each] for each in texts)])
         # As the command does it, in a process of its own.
-        command = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _as_the_command, (options.models,))
-        jobs = {"ours": lambda: command.submit(_answer_file, source, output).result()}
+        command = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        jobs = {"ours": lambda: command.submit(_answer_file, options.models, source, output).result()}
         for size in (32, 128):
             jobs[size] = lambda size=size: seconds(net.predict, ids, batch_size=size, verbose=0)
             # Whole batches and the rest are two shapes: both are compiled here.
@@ -241,20 +242,21 @@ def measure_file(options):
     return rows
 
 
-def _as_the_command(models):
-    global MODEL
+@functools.cache
+def _command_model(models):
     from kerasmlsp import loading
     from kerasmlsp.apps.sentiment import predict
 
     predict.prefer_whole_calls()
-    MODEL = loading.load(loading.find("sentiment", models=models))
-    predict.predict_texts(MODEL, [SENTENCE])
+    model = loading.load(loading.find("sentiment", models=models))
+    predict.predict_texts(model, [SENTENCE])
+    return model
 
 
-def _answer_file(source, output):
+def _answer_file(models, source, output):
     from kerasmlsp.apps.sentiment import predict
 
-    return seconds(predict.predict_file, MODEL, source, output)
+    return seconds(predict.predict_file, _command_model(models), source, output)
 
 
 def measure_shell(options):

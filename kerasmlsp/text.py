@@ -20,7 +20,7 @@ def tokenize(texts):
     import tensorflow as tf
 
     texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, r"</?[A-Za-z!][^<>]{0,200}>", " ")
+    texts = tf.strings.regex_replace(texts, r"</?[a-z!][^<>]{0,200}>", " ")
     texts = tf.strings.regex_replace(texts, r"([^\p{L}\p{M}\p{N}'\s])", r" \1 ")
     return tf.strings.split(texts)
 

@@ -24,8 +24,7 @@ def _run_examples(folder, requests, answers):
 
     def describe(specs):
         # By name: TensorFlow gives them in another order each time.
-        specs = dict(sorted(specs.items()))
-        return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
+        return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in sorted(specs.items())}
 
     def seconds(signature, feed):
         began = time.perf_counter()
