@@ -15,6 +15,7 @@ from kerasmlsp import files, generation, imagenet, losses, models, training
 from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
 from kerasmlsp.apps.caption.data import START, STOP
 from kerasmlsp.images import decoded, stretched
+from kerasmlsp.layers import BatchNormalization
 from kerasmlsp.models import efficientnet
 
 
@@ -121,7 +122,7 @@ def _small_cnn(size):
     maps = layers.Rescaling(1 / 127.5, -1, dtype="float32", name="scaled")(images)
     for number, filters in enumerate((32, 64, 128, 256), start=1):
         maps = layers.Conv2D(filters, 3, 2, padding="same", use_bias=False, name=f"conv_{number}")(maps)
-        maps = layers.BatchNormalization(momentum=0.9, name=f"norm_{number}")(maps)
+        maps = BatchNormalization(momentum=0.9, name=f"norm_{number}")(maps)
         maps = layers.ReLU(name=f"relu_{number}")(maps)
     return keras.Model(images, maps, name="encoder")
 

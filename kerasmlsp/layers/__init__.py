@@ -11,6 +11,7 @@ from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
 from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
+from kerasmlsp.layers.normalization import BatchNormalization
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
 from kerasmlsp.layers.recall import Beside, Recall
 from kerasmlsp.layers.recurrent import LSTM, ResidualRecurrence, Stateful
@@ -24,6 +25,7 @@ __all__ = [
     "RBM",
     "AttentionPooling",
     "AttentionRNN",
+    "BatchNormalization",
     "Beside",
     "ClassToken",
     "ContrastiveFrames",

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasmlsp.layers.normalization import BatchNormalization
+
 # Periodic windows of scipy.signal.get_window: factors of 1, -cos(x), cos(2x) over one turn.
 WINDOWS = {
     "boxcar": (1.0,),
@@ -274,7 +276,7 @@ class SubSpectralNormalization(keras.layers.Layer):
         if not 0 <= momentum < 1:
             raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum}")
         self.sub_bands, self.momentum, self.epsilon = sub_bands, momentum, epsilon
-        self.normalization = keras.layers.BatchNormalization(
+        self.normalization = BatchNormalization(
             momentum=momentum, epsilon=epsilon, dtype=self.dtype_policy, name="normalization"
         )
 

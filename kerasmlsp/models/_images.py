@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from kerasmlsp.layers import BatchNormalization
+
 
 def images(input_shape, least):
     """The input of every image model: `(batch, height, width, channels)`.
@@ -35,5 +37,5 @@ def convolution(maps, filters, size, name, *, strides=1, activation="relu", **no
 
 def normalised(maps, name, activation="relu", *, momentum=0.9, epsilon=1e-5):
     """A batch normalisation and the activation, if any."""
-    maps = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name=f"{name}_norm")(maps)
+    maps = BatchNormalization(momentum=momentum, epsilon=epsilon, name=f"{name}_norm")(maps)
     return maps if activation is None else layers.Activation(activation, name=f"{name}_{activation}")(maps)

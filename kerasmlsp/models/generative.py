@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from kerasmlsp.layers import BatchNormalization
 from kerasmlsp.models._checks import check_rates, check_sizes
 from kerasmlsp.models.gan import GAN, WassersteinGAN
 
@@ -328,7 +329,7 @@ def _image(features, height, width, channels, num_blocks, filters):
     )(features)
     features = layers.Reshape((rows, columns, most), name="maps")(features)
     for block in range(1, num_blocks + 1):
-        features = layers.BatchNormalization(momentum=0.9, name=f"norm_{block}")(features)
+        features = BatchNormalization(momentum=0.9, name=f"norm_{block}")(features)
         features = layers.ReLU(name=f"relu_{block}")(features)
         last = block == num_blocks
         features = layers.Conv2DTranspose(
@@ -359,7 +360,7 @@ def _features(image, num_blocks, filters, batch_norm, power_iterations, dropout)
         )
         features = _spectral(halve, power_iterations)(features)
         if normed:
-            features = layers.BatchNormalization(momentum=0.9, name=f"norm_{block}")(features)
+            features = BatchNormalization(momentum=0.9, name=f"norm_{block}")(features)
         features = layers.LeakyReLU(0.2, name=f"relu_{block}")(features)
         features = layers.Dropout(dropout, name=f"dropout_{block}")(features)
     return layers.Flatten(name="features")(features)

@@ -8,7 +8,14 @@ import math
 import keras
 from keras import layers, ops
 
-from kerasmlsp.layers import ClassToken, ContrastiveFrames, LearnedPosition, MaskedFrames, ProductQuantizer
+from kerasmlsp.layers import (
+    BatchNormalization,
+    ClassToken,
+    ContrastiveFrames,
+    LearnedPosition,
+    MaskedFrames,
+    ProductQuantizer,
+)
 from kerasmlsp.models import _text
 from kerasmlsp.models._checks import check_rates, check_sizes
 from kerasmlsp.models._heads import class_probabilities
@@ -431,7 +438,7 @@ def _convolutional_encoder(image_shape, filters):
     states = images
     for i, size in enumerate(filters, 1):
         states = layers.Conv2D(size, 3, padding="same", use_bias=False, name=f"convolution_{i}")(states)
-        states = layers.BatchNormalization(name=f"norm_{i}")(states)
+        states = BatchNormalization(name=f"norm_{i}")(states)
         states = layers.MaxPooling2D(name=f"pool_{i}")(layers.ReLU(name=f"relu_{i}")(states))
     return keras.Model(images, layers.GlobalAveragePooling2D(name="features")(states), name="encoder")
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from kerasmlsp.layers import SubSpectralNormalization
+from kerasmlsp.layers import BatchNormalization, SubSpectralNormalization
 from kerasmlsp.models._checks import check_rates, check_sizes
 from kerasmlsp.models._heads import class_probabilities
 
@@ -48,7 +48,7 @@ def speech_command_cnn(
         states = layers.Conv2D(factor * num_filters, 3, padding="same", use_bias=False, name=f"convolution_{index}")(
             states
         )
-        states = layers.BatchNormalization(name=f"normalization_{index}")(states)
+        states = BatchNormalization(name=f"normalization_{index}")(states)
         states = layers.Activation("relu", name=f"relu_{index}")(states)
         if index < 3:
             states = layers.MaxPooling2D(3, 2, padding="same", name=f"pooling_{index}")(states)
@@ -120,7 +120,7 @@ def bc_resnet(
 
 def _normalized(states, name):
     # The paper's framework counts a new batch for a tenth; Keras's hundredth is slow where epochs have few steps.
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_normalization")(states)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_normalization")(states)
 
 
 def _broadcast_block(states, channels, dilation, halve, sub_bands, dropout, name):
