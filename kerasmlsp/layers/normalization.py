@@ -6,7 +6,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` that is one operation while training on maps `(batch, rows, columns, channels)`.
+    """`keras.layers.BatchNormalization` that trains by one operation on maps `(batch, height, width, channels)`.
 
     Same equations, weights and arguments. On the TensorFlow backend, Keras computes mean and variance by some ten small
     operations, and as many for the gradient; here TensorFlow's own operation takes their place.
