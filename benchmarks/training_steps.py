@@ -3,9 +3,10 @@
     python -m benchmarks.training_steps
     python -m benchmarks.training_steps --nets lenet5,gpt --rounds 9
 
-Ours is the step that `training.fit` runs: its precision and its choice about XLA, with the precision that the
-applications ask for Transformers on CPUs with fast bfloat16 products. The other policies are float32 without XLA,
-float32 with XLA, and bfloat16 without. Batches are random and lie in memory; compilation is excluded.
+Ours is the step that `training.fit` runs, with its optimizer, its choice about XLA and the precision that
+`training.precision_for` names: bfloat16 on CPUs with fast products of it, float32 for recurrent nets and elsewhere.
+The other policies are float32 without XLA, float32 with XLA, and bfloat16 without. Batches are random and lie in
+memory; compilation is excluded.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def build(name):
     """The net of ours, compiled."""
     import keras
 
-    from kerasmlsp import models
+    from kerasmlsp import models, training
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=name == "gpt")
     if name == "lstm":
@@ -53,7 +54,7 @@ def build(name):
     else:
         _, (_, bands), classes = SPEECH[name]
         net = getattr(models, name)(classes, bands)
-    net.compile(keras.optimizers.Adam(1e-3), loss)
+    net.compile(training.optimizer(1e-3), loss)
     return net
 
 
@@ -263,7 +264,7 @@ def measure(name, options):
 
     from kerasmlsp import training
 
-    precision = "mixed_bfloat16" if name == "gpt" and training.has_fast_bfloat16() else "auto"
+    precision = training.precision_for("auto", products=name != "lstm")
     jobs = {"ours": keras_step(name, precision, "auto", options.steps), "torch": torch_step(name, options.steps)}
     jobs |= {policy: keras_step(name, *settings, options.steps) for policy, settings in POLICIES.items()}
     times = in_turns(jobs, options.rounds)
@@ -279,7 +280,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", default=",".join(NETS), help="with commas between")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10, help="steps of a measurement")
+    parser.add_argument("--steps", type=int, default=30, help="steps of a measurement")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     rows = []

@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasmlsp import optimizers
 from kerasmlsp.files import read_json, write_atomically
 from kerasmlsp.layers.recurrent import unfuse
 
@@ -166,7 +167,7 @@ def optimizer(
             warmup_target=learning_rate if rising else None,
             warmup_steps=rising,
         )
-    return keras.optimizers.AdamW(
+    return optimizers.AdamW(
         rate, weight_decay=weight_decay, global_clipnorm=clip_norm, use_ema=ema is not None, ema_momentum=ema or 0.99
     )
 
@@ -315,8 +316,8 @@ def precision_for(precision, *, products):
 
     Args:
         precision: "auto", "float32" or "mixed_bfloat16".
-        products: Whether products of matrices are most of the net's work, as in Transformers. Recurrent nets gain
-            nothing: their sequence is one operation in float32 only.
+        products: Whether most of the net's work is products of matrices or convolutions, as in Transformers and
+            residual nets. Recurrent nets gain nothing: their sequence is one operation in float32 only.
     """
     return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
 

@@ -1,0 +1,82 @@
+"""Optimizers: the same steps as Keras's own, in fewer operations."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasmlsp import optimizers, training
+
+
+def numpy(value):
+    return keras.ops.convert_to_numpy(value)
+
+
+def trained(kind, **options):
+    """A small net after some steps."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(2)])
+    model.compile(kind(**options), "mse")
+    random = np.random.default_rng(0)
+    data = random.normal(size=(24, 4)), random.normal(size=(24, 2))
+    model.fit(*data, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": 0.05},
+        {"learning_rate": 0.05, "weight_decay": 0.3, "epsilon": 0.01, "beta_1": 0.5, "beta_2": 0.9},
+        {"learning_rate": 0.05, "global_clipnorm": 0.1, "use_ema": True, "ema_momentum": 0.5},
+        {"learning_rate": 0.05, "amsgrad": True},
+        {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 8)},
+    ],
+    ids=["plain", "decay", "clipped and averaged", "amsgrad", "schedule"],
+)
+def test_adamw_is_that_of_keras(options):
+    ours = trained(optimizers.AdamW, **options)
+    theirs = trained(keras.optimizers.AdamW, **{"weight_decay": 0.0, **options})
+    for mine, other in zip(ours.variables, theirs.variables, strict=True):
+        np.testing.assert_allclose(numpy(mine), numpy(other), rtol=1e-4, atol=1e-5)
+    for mine, other in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
+        np.testing.assert_allclose(numpy(mine), numpy(other), rtol=1e-4, atol=1e-5)
+
+
+def test_adamw_is_read_again(tmp_path):
+    model = trained(optimizers.AdamW, learning_rate=0.05, weight_decay=0.3)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert type(again.optimizer) is optimizers.AdamW and again.optimizer.get_config() == model.optimizer.get_config()
+    assert int(numpy(again.optimizer.iterations)) == 12
+
+
+def test_what_a_row_gets_several_times_is_summed_first():
+    """The first step of Adam is the rate times the sign of the gradient, also of a word that occurs twice."""
+    words = keras.Input((3,), dtype="int32")
+    model = keras.Model(words, keras.layers.Embedding(4, 2, embeddings_initializer="zeros")(words))
+    model.compile(training.optimizer(0.05), lambda weights, found: keras.ops.sum(weights * found))
+    model.train_on_batch(np.array([[0, 0, 1]]), np.array([[[1.0, 2.0], [1.0, -3.0], [0.5, 0.5]]], "float32"))
+    expected = [[-0.05, 0.05], [-0.05, -0.05], [0, 0], [0, 0]]
+    np.testing.assert_allclose(numpy(model.weights[0]), expected, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has the operation")
+def test_a_step_is_one_operation_for_each_weight():
+    import tensorflow as tf
+
+    model = trained(training.optimizer, learning_rate=0.05)
+    step = tf.function(lambda: model.train_step((tf.zeros((2, 4)), tf.zeros((2, 2)))))
+    operations = [each.type for each in step.get_concrete_function().graph.get_operations()]
+    assert operations.count("ResourceApplyAdam") == len(model.trainable_variables) == 4
+    assert "Sqrt" not in operations
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has the operation")
+def test_adamw_steps_under_a_strategy():
+    import tensorflow as tf
+
+    plain = trained(optimizers.AdamW, learning_rate=0.05)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mirrored = trained(optimizers.AdamW, learning_rate=0.05)
+    for mine, other in zip(plain.variables, mirrored.variables, strict=True):
+        np.testing.assert_allclose(numpy(mine), numpy(other), rtol=1e-4, atol=1e-5)
