@@ -64,7 +64,8 @@ class UpdateNorms(keras.callbacks.Callback):
         self.rows = [row for row in self.rows if row["epoch"] <= epoch]
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step = batch + 1
+        # Where several steps are one call, Keras counts the last call of an epoch as if it were whole.
+        self.step = min(batch + 1, self.params.get("steps") or batch + 1)
         if self.every and self.step - self.recorded >= self.every:
             self._record()
 

@@ -58,6 +58,20 @@ def test_norms_are_means_over_steps_of_gradient_and_update(tmp_path, every):
     np.testing.assert_allclose(model.get_weights()[0], kernel, atol=1e-5)
 
 
+def test_several_steps_in_one_call_count_one_by_one(tmp_path):
+    found = []
+    for steps in (1, 3):
+        path = tmp_path / f"{steps}.csv"
+        linear(steps_per_execution=steps).fit(
+            *points(20), batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[UpdateNorms(path, every=3)]
+        )
+        found.append(written(path))
+    assert [(row["epoch"], row["step"]) for row in found[1]] == [(1, 3), (1, 5), (2, 3), (2, 5)]
+    for column in ("epoch", "step", "gradient", "update"):
+        one, several = ([row[column] for row in rows] for rows in found)
+        np.testing.assert_allclose(several, one, rtol=1e-5)
+
+
 def test_training_is_the_same_and_the_optimizer_is_left_as_it_was(tmp_path):
     x, t = points(20)
     results = []
