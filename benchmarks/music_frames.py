@@ -63,7 +63,7 @@ NOTTINGHAM = {
     "transformer": Recipe(3e-3, 12, length=256, validation_batch=2, arguments={"input_dropout": 0.1, "dropout": 0.2}),
     "recall_lstm": Recipe(4e-3, 12, length=256, validation_batch=2, arguments=_LIGHT),
     "recall_transformer": Recipe(
-        3e-3, 12, length=256, validation_batch=2, arguments={"input_dropout": 0.1, "dropout": 0.2}
+        3e-3, 30, length=256, validation_batch=2, arguments={"input_dropout": 0.05, "dropout": 0.1}
     ),
 }
 
