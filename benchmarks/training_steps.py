@@ -4,9 +4,9 @@
     python -m benchmarks.training_steps --nets lenet5,gpt --rounds 9
 
 Ours is the step that `training.fit` runs, with its optimizer, its choice about XLA and the precision that
-`training.precision_for` names: bfloat16 on CPUs with fast products of it, float32 for recurrent nets and elsewhere.
-The other policies are float32 without XLA, float32 with XLA, and bfloat16 without. Batches are random and lie in
-memory; compilation is excluded.
+`training.precision_for` names: bfloat16 on CPUs with fast products of it, float32 for the recurrent net and the one of
+depthwise convolutions, and elsewhere. The other policies are float32 without XLA, float32 with XLA, and bfloat16
+without. Batches are random and lie in memory; compilation is excluded.
 """
 
 import argparse
@@ -264,7 +264,7 @@ def measure(name, options):
 
     from kerasmlsp import training
 
-    precision = training.precision_for("auto", products=name != "lstm")
+    precision = training.precision_for("auto", products=name not in ("lstm", "bc_resnet"))
     jobs = {"ours": keras_step(name, precision, "auto", options.steps), "torch": torch_step(name, options.steps)}
     jobs |= {policy: keras_step(name, *settings, options.steps) for policy, settings in POLICIES.items()}
     times = in_turns(jobs, options.rounds)

@@ -317,7 +317,8 @@ def precision_for(precision, *, products):
     Args:
         precision: "auto", "float32" or "mixed_bfloat16".
         products: Whether most of the net's work is products of matrices or convolutions, as in Transformers and
-            residual nets. Recurrent nets gain nothing: their sequence is one operation in float32 only.
+            residual nets. Recurrent nets gain nothing, since their sequence is one operation in float32 only, and
+            depthwise convolutions lose.
     """
     return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
 

@@ -15,8 +15,8 @@ from kerasmlsp import layers
 from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
-    "BatchNormalization": {"momentum": 0.7, "epsilon": 0.01},
     "AttentionPooling": {"units": 3},
+    "BatchNormalization": {"momentum": 0.7, "epsilon": 0.01},
     "GraphConvolutionLSTMCell": {"adjacency": [[0, 1], [1, 0]], "reachability": [[1, 1], [0, 1]], "order": 2},
     "LSTMVariantCell": {"units": 3, "input_gate": False, "peepholes": True, "gate_recurrence": True},
     "LearnedPosition": {"max_length": 7},
