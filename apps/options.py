@@ -105,11 +105,11 @@ def export_options(function):
     return function
 
 
-def export(app: str, run: str, models: Path, data_note: str, licence: str, as_json: bool):
-    """Makes a saved model of a run of the application `app`, and prints where it is."""
+def export(app: str, run: str, models: Path, data_note: str, licence: str, as_json: bool, **settings):
+    """Makes a saved model of a run of the application `app` with its own `settings`, and prints where it is."""
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{app}.export")
-    path = module.export(Path("runs") / app / run, models, licence=licence, data=data_note)
+    path = module.export(Path("runs") / app / run, models, licence=licence, data=data_note, **settings)
     print_results({"exported": str(path)}, as_json)
 
 

@@ -10,7 +10,8 @@ class Filler(tf.Module):
     """`generation.fill` for templates of any shape, to be called, or kept in a saved model.
 
     XLA compiles for one shape. So a template is filled in chunks of a fixed length, each going on where the one before
-    stopped, and the batch is filled up to a power of two.
+    stopped, and the batch is filled up to a power of two. On CPUs its two halves are worked off side by side, since
+    much of what XLA compiles runs on one core.
 
     Args:
         model: A causal model, see `generation.stepwise`.
@@ -40,33 +41,52 @@ class Filler(tf.Module):
         """
         batch, length = tf.unstack(tf.shape(template))
         rows = _power_of_two(batch)
-        chunks = -(-length // self.chunk)
-        template = tf.pad(template, [[0, rows - batch], [0, chunks * self.chunk - length]])
+        # The start token comes first: a step of its own would be a second copy of the net in the graph.
+        template = tf.pad(template, [[0, 0], [1, 0]], constant_values=self.start)
+        chunks = -(-(length + 1) // self.chunk)
+        template = tf.pad(template, [[0, rows - batch], [0, chunks * self.chunk - length - 1]])
         row_wise = [_by_row(value, batch, rows, template.dtype) for value in (seeds, top_k, stop_from)]
         row_wise += [_by_row(value, batch, rows, tf.float32) for value in (temperature, top_p)]
-        carry = keras.tree.flatten(generation.begin(self.decoder, rows, self.start))
+        inputs = template, *row_wise
+
+        def halves():
+            first = self._filled(length + 1, *(each[: rows // 2] for each in inputs))
+            second = self._filled(length + 1, *(each[rows // 2 :] for each in inputs))
+            return tuple(tf.concat(pair, 0) for pair in zip(first, second, strict=True))
+
+        # Not a loop over the halves: the iterations of one that reads variables wait for each other.
+        found = tf.cond(tf.logical_and(_on_cpu(), rows > 1), halves, lambda: self._filled(length + 1, *inputs))
+        return tuple(each[:batch, 1 : length + 1] for each in found)
+
+    @tf.function(reduce_retracing=True)
+    def _filled(self, wanted, template, *row_wise):
+        rows, length = tf.unstack(tf.shape(template))
+        chunks = length // self.chunk
+        carry = keras.tree.flatten(generation.empty_carry(self.decoder, rows))
         tokens = tf.TensorArray(tf.int32, chunks, element_shape=(None, self.chunk))
         scores = tf.TensorArray(tf.float32, chunks, element_shape=(None, self.chunk))
 
         def body(i, tokens, scores, *carry):
             here = template[:, i * self.chunk : (i + 1) * self.chunk]
-            found, score, *carry = self._advance(here, *row_wise, *carry)
+            count = tf.minimum(wanted - i * self.chunk, self.chunk)
+            found, score, *carry = self._advance(here, count, *row_wise, *carry)
             return i + 1, tokens.write(i, found), scores.write(i, score), *carry
 
         _, tokens, scores, *_ = tf.while_loop(lambda i, *_: i < chunks, body, (0, tokens, scores, *carry))
-        return tuple(
-            tf.reshape(tf.transpose(each.stack(), (1, 0, 2)), (rows, chunks * self.chunk))[:batch, :length]
-            for each in (tokens, scores)
-        )
+        return tuple(tf.reshape(tf.transpose(each.stack(), (1, 0, 2)), (rows, length)) for each in (tokens, scores))
 
-    def _fill(self, template, seeds, top_k, stop_from, temperature, top_p, *carry):
+    def _fill(self, template, count, seeds, top_k, stop_from, temperature, top_p, *carry):
         template = tf.ensure_shape(template, (None, self.chunk))
-        nest = keras.tree.pack_sequence_as(generation.begin(self.decoder, 1, self.start), carry)
+        nest = keras.tree.pack_sequence_as(generation.empty_carry(self.decoder, 1), carry)
         settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_from": stop_from}
         tokens, scores, carry = generation.fill(
-            self.decoder, template, seeds=seeds, stop=self.stop, carry=nest, **settings
+            self.decoder, template, seeds=seeds, stop=self.stop, carry=nest, count=count, **settings
         )
         return tokens, scores, *keras.tree.flatten(carry)
+
+
+def _on_cpu():
+    return tf.raw_ops.DeviceIndex(device_names=["CPU"]) == 0
 
 
 def _power_of_two(batch):

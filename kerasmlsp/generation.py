@@ -25,7 +25,8 @@ class Decoder:
     """A causal net taken apart.
 
     Args:
-        initial_state: Maps a batch size to a nest of tensors whose first axis is the batch.
+        initial_state: Maps a batch size to a nest of tensors whose first axis is the batch, or has equally many entries
+            for each row of it.
         step: Maps `(tokens, state, position)`, that is int32 `(batch,)`, the nest and a scalar, to the logits of the
             next token, `(batch, vocabulary_size)`, and the new state.
         vocabulary_size: Number of token ids.
@@ -147,11 +148,17 @@ def template(prompts, lengths, free):
     return ops.where(wanted, FREE, ops.where(places < lengths, given, 0))
 
 
+def empty_carry(decoder, batch):
+    """What `fill` carries before the first token: a template that goes on from it begins with the start token."""
+    logits = ops.zeros((batch, decoder.vocabulary_size))
+    return ops.convert_to_tensor(0, "int32"), ops.zeros((batch,), "int32") > 0, logits, decoder.initial_state(batch)
+
+
 def begin(decoder, batch, start=0):
     """What `fill` carries when nothing is filled yet: the logits after the token `start`, and the state."""
-    tokens = ops.zeros((batch,), "int32") + start
-    logits, state = decoder.step(tokens, decoder.initial_state(batch), ops.convert_to_tensor(0, "int32"))
-    return ops.convert_to_tensor(1, "int32"), ops.zeros((batch,), "int32") > 0, logits, state
+    position, ended, _, state = empty_carry(decoder, batch)
+    logits, state = decoder.step(ops.zeros((batch,), "int32") + start, state, position)
+    return position + 1, ended, logits, state
 
 
 def fill(
@@ -166,6 +173,7 @@ def fill(
     stop_from=0,
     start=0,
     carry=None,
+    count=None,
 ):
     """Fills the free places of a template, each with a token drawn given all before it.
 
@@ -186,6 +194,7 @@ def fill(
         stop_from: Scalar or `(batch,)`; before this place `stop` is not drawn.
         start: Token id that stands before the first place.
         carry: Third value of the call that filled the places before; None at the start of the texts.
+        count: Scalar, places that are worked off from the front, the others get token 0; None for all.
 
     Returns:
         Tokens `(batch, length)`, int32; the log-probability of each under the net itself, float32, 0 behind the end;
@@ -219,7 +228,8 @@ def fill(
 
     empty = ops.zeros_like(template)
     loop = (ops.convert_to_tensor(0, "int32"), *carry, empty, ops.cast(empty, "float32"))
-    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < length, body, loop)
+    count = length if count is None else count
+    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < count, body, loop)
     return tokens, scores, tuple(carry)
 
 
@@ -263,6 +273,22 @@ def _uniform(seeds, position):
     return ops.cast(ops.cast(ops.right_shift(state, uint32(8)), "int32"), "float32")[:, None] * 2.0**-24
 
 
+def take_rows(state, rows, batch):
+    """Picks rows of a batch from the state of a `Decoder`.
+
+    Args:
+        state: Nest of tensors whose first axis has equally many entries for each row.
+        rows: Int `(rows,)`: those that are wanted, in their order, as often as each is wanted.
+        batch: Number of rows that there are.
+    """
+
+    def take(values):
+        entries = ops.shape(values)[0] // batch
+        return ops.take(values, ops.reshape(rows[:, None] * entries + ops.arange(entries), (-1,)), axis=0)
+
+    return keras.tree.map_structure(take, state)
+
+
 def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.6):
     """Finds the sequences that the net holds most likely, by their score per length.
 
@@ -274,8 +300,7 @@ def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.
 
     Args:
         decoder: A `Decoder`.
-        state: Nest of tensors with the batch as first axis: `decoder.initial_state(batch)`, or one that knows of an
-            image or a source sentence.
+        state: What `decoder.initial_state(batch)` gives, or one that knows of an image or a source sentence.
         first: Int32 `(batch,)`: the token before the first.
         beams: Sequences that are followed, at least 1 and at most half of the vocabulary.
         length: Most tokens, static, at least 1.
@@ -321,14 +346,14 @@ def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.
         done, done_tokens = best(ops.concatenate([done, ended], axis=1), both, beams)
         alive, kept = ops.top_k(ops.where(token == stop, -1e30, scores), beams)
         rows = ops.reshape(ops.take_along_axis(rows, kept, axis=1) + beams * ops.arange(batch)[:, None], (-1,))
-        state = keras.tree.map_structure(lambda values: ops.take(values, rows, axis=0), state)
+        state = take_rows(state, rows, batch * beams)
         current, alive_tokens = ops.take_along_axis(token, kept, axis=1), take(tokens, kept)
         return position + 1, current, alive, alive_tokens, done, done_tokens, state
 
     blank = ops.full((batch, beams, length), stop, "int32")
     # Only one of the equal beams is alive at the start.
     alive = ops.where(ops.arange(beams) == 0, 0.0, -1e30) + ops.zeros((batch, 1))
-    state = keras.tree.map_structure(lambda values: ops.repeat(values, beams, axis=0), state)
+    state = take_rows(state, ops.repeat(ops.arange(batch), beams), batch)
     current = ops.repeat(ops.cast(first, "int32")[:, None], beams, axis=1)
     begin = (ops.convert_to_tensor(0, "int32"), current, alive, blank, ops.full((batch, beams), -1e30), blank, state)
 

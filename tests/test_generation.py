@@ -105,6 +105,21 @@ def test_a_row_is_the_same_alone_in_any_batch_and_in_pieces(decoder):
     assert (fill(decoder, template, **options)[0] == together).all()
 
 
+def test_rows_of_a_state_go_on_as_their_texts_do(decoder):
+    texts = np.array([[1, 2, 3], [4, 5, 0], [2, 2, 1]], "int32")
+    kept = np.array([2, 0, 0, 1])
+
+    def after(texts):
+        state = decoder.initial_state(len(texts))
+        for position, tokens in enumerate(texts.T):
+            _, state = decoder.step(tokens, state, position)
+        return state
+
+    following = np.array([3, 1, 4, 2], "int32")
+    picked = decoder.step(following, generation.take_rows(after(texts), kept, 3), 3)[0]
+    np.testing.assert_allclose(numpy(picked), numpy(decoder.step(following, after(texts[kept]), 3)[0]), atol=1e-5)
+
+
 def test_another_seed_writes_another_text(decoder):
     template = np.full((40, 10), FREE, "int32")
     texts = {tuple(row) for row in fill(decoder, template)[0].tolist()}

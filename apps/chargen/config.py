@@ -3,6 +3,8 @@
 import dataclasses
 
 ARCHITECTURES = ("gpt", "lstm", "gru", "simple-rnn")
+WEIGHTS = ("float32", "int8")
+"""How a finished net may keep its weights."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,38 +13,49 @@ from kerasmlsp.apps.chargen.config import Config
 EVALUATION = "evaluation"
 
 
-def load(run: Path):
+def metrics_file(run: Path, weights="float32") -> Path:
+    """Returns where the measures of a run are whose net has such weights."""
+    return Path(run) / EVALUATION / ("metrics.json" if weights == "float32" else f"metrics-{weights}.json")
+
+
+def load(run: Path, weights="float32"):
     """Loads a finished run.
 
+    Args:
+        run: Its folder.
+        weights: One of `config.WEIGHTS`.
+
     Returns:
-        The net in float32, the configuration, and the dict of `config.json`.
+        The net, the configuration, and the dict of `config.json`.
 
     Raises:
         FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
+        ValueError: The run is of another application, a file of it is damaged, or its net cannot have such weights.
     """
     run = Path(run)
     config, stored = training.configuration(run, Config)
     trained = training.load_model(run / training.MODEL)
-    return model.for_inference(trained, config, len(stored["characters"])), config, stored
+    return model.for_inference(trained, config, len(stored["characters"]), weights), config, stored
 
 
-def evaluate(run: Path, path=None):
+def evaluate(run: Path, path=None, weights="float32"):
     """Measures a run on the held-out end of its text, or on another text.
 
     Args:
         run: Folder of a finished run.
         path: Text file or folder; None for the end of the text that the run was trained on.
+        weights: How the net's weights are kept while it is measured, one of `config.WEIGHTS`.
 
     Returns:
         Dict of `metrics`: nats per character and perplexity, each with its 95 % interval, over windows that begin
         without context and with the state carried through the whole text; and of the file written.
 
     Raises:
-        ValueError: The run's own text has changed, or the text has none of the run's characters.
+        ValueError: The run's own text has changed, the text has none of the run's characters, or the net cannot have
+            such weights.
     """
     run = Path(run)
-    net, config, stored = load(run)
+    net, config, stored = load(run, weights)
     known = stored["characters"]
     text = data.read(path) if path else data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     ids = data.encode(text, known)
@@ -61,7 +72,7 @@ def evaluate(run: Path, path=None):
         "fingerprint": datasets.fingerprint([text], [""]),
         "metrics": {**_measured("windows", windows), **_measured("carried", carried)},
     }
-    file = run / EVALUATION / "metrics.json"
+    file = metrics_file(run, weights)
     file.parent.mkdir(exist_ok=True)
     training.write_atomically(file, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
     return {**result, "files": [str(file)]}

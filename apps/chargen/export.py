@@ -8,7 +8,15 @@ from kerasmlsp.apps.chargen import evaluate, model
 PROMPTS = ["", "The ", "What is the matter?\n"]
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Text, character by character"):
+def export(
+    run: Path,
+    models: Path,
+    *,
+    licence="not stated",
+    data="not stated",
+    title="Text, character by character",
+    weights="float32",
+):
     """Exports a run as the next version of the saved model `chargen`.
 
     Args:
@@ -17,16 +25,18 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         licence: Licence of the model, which the data's terms decide.
         data: What the model was trained on, for the model card.
         title: Title of the model card.
+        weights: How the net's weights are kept, one of `config.WEIGHTS`.
 
     Returns:
         Folder of the new version.
 
     Raises:
         FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+        ValueError: The run is of another application, its net cannot have such weights, or the saved model does not
+            answer as the net does.
     """
     run = Path(run)
-    net, config, stored = evaluate.load(run)
+    net, config, stored = evaluate.load(run, weights)
     functions, track = model.endpoints(net, stored["characters"])
     kept, chosen = config.held_out_share, config.validation_share
     card = {
@@ -39,8 +49,11 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         f"held out, and the rest was trained on. Seed {config.seed}.",
         "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
         "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it.",
-        "training": {key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},
-        **_measured(run),
+        "training": {
+            **{key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},
+            "weights": weights,
+        },
+        **_measured(run, weights),
     }
     rows = len(PROMPTS)
     settings = {name: [value] * rows for name, value in model.DEFAULTS.items()}
@@ -48,17 +61,21 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "serving_default": {"prompt": PROMPTS},
         "generate": {"prompt": PROMPTS, **settings, "length": [40, 0, 7], "top_p": [0.9, 1.0, 1.0]},
     }
-    return exporting.export(models, "chargen", functions, track=track, examples=examples, card=card)
+    # Where a number is rounded to 8 bits may depend on the last bit of a float, which may depend on the batch.
+    tolerance = 1e-4 if weights == "float32" else 1e-2
+    return exporting.export(
+        models, "chargen", functions, track=track, examples=examples, card=card, tolerance=tolerance
+    )
 
 
-def _measured(run):
+def _measured(run, weights):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
-    path = run / evaluate.EVALUATION / "metrics.json"
+    path = evaluate.metrics_file(run, weights)
     if path.exists():
         result = files.read_json(path)
         evaluated = f"{result['characters']} characters, fingerprint {result['fingerprint']}"
         return {"metrics": result["metrics"], "evaluated": evaluated}
     return {
         "metrics": {"nats per character where the epoch was selected": training.best_row(run)["val_loss"]},
-        "evaluated": "where the epoch was selected only: run evaluate first",
+        "evaluated": "where the epoch was selected only, with float32 weights: run evaluate first, for these weights",
     }

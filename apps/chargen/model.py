@@ -73,12 +73,31 @@ def compiled(config, vocabulary_size, steps):
     return model
 
 
-def for_inference(trained, config, vocabulary_size):
-    """Returns a float32 copy without the states that training carries."""
+def for_inference(trained, config, vocabulary_size, weights="float32"):
+    """Returns a copy without the states that training carries.
+
+    Its weights are float32, or with `weights` "int8" those of `quantize`.
+
+    Raises:
+        ValueError: `weights` is "int8" and the net is recurrent.
+    """
+    if weights == "int8" and config.architecture != "gpt":
+        raise ValueError(f"`weights` in int8 are for the architecture gpt only. Received: {config.architecture}")
     model = build(config, vocabulary_size)
     for weight, value in zip(model.trainable_variables, trained.trainable_variables, strict=True):
         weight.assign(keras.ops.cast(value, "float32"))
+    if weights == "int8":
+        quantize(model)
     return model
+
+
+def quantize(model):
+    """Makes the matrices of GPT's blocks 8-bit integers with a scale for each column, in place.
+
+    The vectors that they are multiplied with are rounded to 8 bits, too, each with a scale of its own.
+    """
+    # The last layer is small, and its errors are those of the logits.
+    model.quantize("int8", filters=lambda layer: isinstance(layer, keras.layers.Dense) and layer.name != "logits")
 
 
 def start_of(known):

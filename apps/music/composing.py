@@ -97,8 +97,12 @@ class Composer(tf.Module):
             batch = tf.shape(weights)[0]
             chosen = tf.where(uneven[:, None], self._drawn(i, seed, weights, particles), tf.range(particles))
             rows = tf.reshape(chosen + particles * tf.range(batch)[:, None], (-1,))
-            # The number of the place, which all rows share, is a scalar.
-            after = [tf.gather(each, rows) if each.shape.rank else each for each in carry]
+
+            def picked(each):
+                # The number of the place, which all rows share, is a scalar.
+                return generation.take_rows(each, rows, batch * particles) if each.shape.rank else each
+
+            after = [picked(each) for each in carry]
             level = tf.where(uneven, _mean(weights), 0.0)
             left = tf.where(uneven[:, None], 0.0, weights)
             return tf.gather(tokens, rows), left, total + level, *after
@@ -118,7 +122,7 @@ class Composer(tf.Module):
 
     def _fill(self, template, seeds, temperature, top_p, *carry):
         template = tf.ensure_shape(template, (None, _CHUNK))
-        nest = keras.tree.pack_sequence_as(generation.begin(self.decoder, 1, START), carry)
+        nest = keras.tree.pack_sequence_as(generation.empty_carry(self.decoder, 1), carry)
         settings = {"temperature": temperature, "top_p": top_p}
         # The end is where the template has it.
         tokens, scores, carry = generation.fill(

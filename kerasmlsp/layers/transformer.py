@@ -84,11 +84,10 @@ class DecoderBlock(keras.layers.Layer):
         return states + self.drop(self._feed_forward(states), training=training)
 
     def initial_state(self, batch_size):
-        """Empty keys `(batch, heads, features of a head, window)` and values `(batch, heads, window, features)`."""
-        # Products of a vector and a matrix are fast on CPUs along the rows of the matrix: each its own order.
-        shape = (batch_size, self.num_heads)
-        keys = ops.zeros((*shape, self.head_dim, self.window), self.compute_dtype)
-        return [keys, ops.zeros((*shape, self.window, self.head_dim), self.compute_dtype)]
+        """Empty keys and values, `(batch * heads, window, features of a head)` each."""
+        # Batch and heads are one axis: XLA drops a batch of 1 from the products, and then copies what it goes on with.
+        shape = (batch_size * self.num_heads, self.window, self.head_dim)
+        return [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
 
     def step(self, inputs, state, position):
         """Works off one token of every row.
@@ -101,16 +100,17 @@ class DecoderBlock(keras.layers.Layer):
         Returns:
             `(batch, features)` and the new state.
         """
-        query, key, value = (ops.expand_dims(part, 2) for part in self._heads(self.attention_norm(inputs)))
-        angles = self._angles(position)
-        place = ops.mod(position, self.window)
-        keys = ops.slice_update(state[0], (0, 0, 0, place), ops.transpose(_rotated(key, angles), (0, 1, 3, 2)))
-        values = ops.slice_update(state[1], (0, 0, place, 0), value)
-        scores = ops.matmul(_rotated(query, angles), keys) / self.head_dim**0.5
+        parts = ops.split(_product(self.projection, self.attention_norm(inputs)), 3, axis=-1)
+        query, key, value = (ops.reshape(part, (-1, 1, self.head_dim)) for part in parts)
+        angles, place = self._angles(position), (0, ops.mod(position, self.window), 0)
+        keys = ops.slice_update(state[0], place, _rotated(key, angles))
+        values = ops.slice_update(state[1], place, value)
+        scores = ops.matmul(_rotated(query, angles), ops.swapaxes(keys, 1, 2)) / self.head_dim**0.5
         scores = ops.where(ops.arange(self.window) <= position, ops.cast(scores, "float32"), -1e30)
         found = ops.matmul(ops.cast(ops.softmax(scores), values.dtype), values)
-        states = inputs + self.output_projection(ops.reshape(found, ops.shape(inputs)))
-        return states + self._feed_forward(states), [keys, values]
+        states = inputs + _product(self.output_projection, ops.reshape(found, ops.shape(inputs)))
+        widened = _product(self.widen, self.norm(states))
+        return states + _product(self.narrow, ops.square(widened)), [keys, values]
 
     def _heads(self, inputs):
         shape = (*ops.shape(inputs)[:-1], self.num_heads, self.head_dim)
@@ -135,6 +135,28 @@ class DecoderBlock(keras.layers.Layer):
             "expansion": self.expansion,
             "dropout": self.dropout,
         }
+
+
+def _product(dense, vectors):
+    """A bias-free `Dense` of vectors `(batch, features)`, whose features are even, on all cores also for a batch of 1.
+
+    XLA multiplies one vector and a matrix on one core of a CPU, but two vectors, or each half of one, on two.
+    """
+    batch = ops.shape(vectors)[0]
+
+    def single():
+        if dense.quantization_mode:
+            found = dense(ops.repeat(vectors[:1], 2, axis=0))[:1]
+        else:
+            kernel = ops.cast(dense.kernel, dense.compute_dtype)
+            halves = ops.reshape(ops.cast(vectors[:1], dense.compute_dtype), (2, 1, kernel.shape[0] // 2))
+            pairs = ops.reshape(kernel, (2, kernel.shape[0] // 2, dense.units))
+            found = dense.activation(ops.sum(ops.matmul(halves, pairs), axis=0))
+        return ops.broadcast_to(found, (batch, dense.units))
+
+    if isinstance(batch, int):
+        return single() if batch == 1 else dense(vectors)
+    return ops.cond(batch == 1, single, lambda: dense(vectors))
 
 
 def _rotated(heads, angles):

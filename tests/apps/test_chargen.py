@@ -109,6 +109,36 @@ def test_generate_writes_on(workshop):
     assert rows[0]["text"].startswith(" purrs.\n") and rows[1]["text"].startswith("ird sings.\n")
 
 
+def test_weights_of_8_bits_are_measured_and_exported(workshop):
+    words = ("--data", "text.txt", "--run", "small", "--epochs", 4, *TINY, "--learning-rate", 0.01)
+    command("chargen", "train", *words)
+    nats = []
+    for weights in ("float32", "int8"):
+        words = ("--run", "small", "--weights", weights)
+        result = json.loads(command("chargen", "evaluate", *words, "--json").stdout)
+        nats.append(result["metrics"]["nats per character, carried"]["value"])
+        command("chargen", "export", *words, "--models", weights)
+    assert nats[0] != nats[1] and nats[1] == pytest.approx(nats[0], abs=0.02)
+    small = loading.load(loading.find("chargen", None, "int8"))
+    sizes = [
+        sum(each.stat().st_size for each in Path(weights).rglob("variables.data*")) for weights in ("int8", "float32")
+    ]
+    assert small.card["training"]["weights"] == "int8" and sizes[0] < sizes[1] / 2
+    assert small.card["metrics"]["nats per character, carried"]["value"] == nats[1]
+    one, three = ({"prompt": ["the cat"] * n, "length": [40] * n, "seed": [1] * n} for n in (1, 3))
+    rest = {"temperature": 0.8, "top_k": 0, "top_p": 1.0}
+    texts = [
+        small.call("generate", **rows, **{name: [value] * len(rows["seed"]) for name, value in rest.items()})["text"]
+        for rows in (one, three)
+    ]
+    assert len({*texts[0].tolist(), *texts[1].tolist()}) == 1
+
+
+def test_weights_of_8_bits_are_for_gpt_only(workshop):
+    done = command("chargen", "export", "--run", "whole", "--weights", "int8", code=1)
+    assert "gpt" in done.stderr and "lstm" in done.stderr
+
+
 def test_streams_write_what_one_call_writes(workshop, monkeypatch):
     monkeypatch.setattr(generate, "PIECE", 7)
     words = (
