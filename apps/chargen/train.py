@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from pathlib import Path
 
 from kerasmlsp import datasets, training
@@ -54,7 +55,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     )
     return {
         "run": str(run),
-        "parameters": sum(weight.shape.num_elements() for weight in trained.trainable_variables),
+        "parameters": sum(math.prod(weight.shape) for weight in trained.trainable_variables),
         "characters": {"trained on": len(chosen), "selected on": len(validation), "held out": len(held_out)},
         "best epoch": training.best_row(run),
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from pathlib import Path
 
 from kerasmlsp import training
@@ -69,7 +70,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     return {
         "run": str(run),
         "parameters": {
-            name: sum(weight.shape.num_elements() for weight in getattr(trained, name).trainable_variables)
+            name: sum(math.prod(weight.shape) for weight in getattr(trained, name).trainable_variables)
             for name in ("generator", "discriminator")
         },
         "images": facts["images"],

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -246,3 +248,18 @@ def test_what_is_held_out_follows_what_is_trained_on():
 def test_killed_training_is_resumed_by_the_command_it_names(workshop):
     words = ["--data", "text.txt", "--architecture", "lstm", "--epochs", "8", *TINY]
     stop_and_resume("chargen", words, "history.csv")
+
+
+@pytest.mark.slow
+def test_what_jax_trained_is_exported_here(workshop):
+    words = ("chargen", "train", "--data", "text.txt", "--run", "jax", "--epochs", "1", *map(str, TINY), "--json")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasmlsp.apps.cli", *words], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parameters"] > 1000
+    command("chargen", "evaluate", "--run", "jax")
+    command("chargen", "export", "--run", "jax", "--models", "from-jax")
+    [row] = json.loads(command("chargen", "generate", "--models", "from-jax", "--length", 20, "--json").stdout)
+    assert len(row["text"]) == 20
