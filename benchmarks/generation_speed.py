@@ -260,9 +260,9 @@ def _gpt_rows(size, batch, rounds):
         ]
         rows.append(compare(f"{name}, first call, s", [firsts[kind]], target="<= 2"))
     if batch == 1:
-        size = 4 * parameters
-        roof = bandwidth(size)
-        shares = [size * each / roof for each in ours["float32"]]
+        read = 4 * parameters
+        roof = bandwidth(read)
+        shares = [read * each / roof for each in ours["float32"]]
         rows.append(
             compare(f"{parameters / 1e6:.1f}M, share of {roof / 1e9:.1f} GB/s that float32 weights take", shares)
         )

@@ -43,20 +43,20 @@ class Filler(tf.Module):
         rows = _power_of_two(batch)
         # The start token comes first: a step of its own would be a second copy of the net in the graph.
         template = tf.pad(template, [[0, 0], [1, 0]], constant_values=self.start)
-        chunks = -(-(length + 1) // self.chunk)
-        template = tf.pad(template, [[0, rows - batch], [0, chunks * self.chunk - length - 1]])
+        wanted = length + 1
+        template = tf.pad(template, [[0, rows - batch], [0, -wanted % self.chunk]])
         row_wise = [_by_row(value, batch, rows, template.dtype) for value in (seeds, top_k, stop_from)]
         row_wise += [_by_row(value, batch, rows, tf.float32) for value in (temperature, top_p)]
         inputs = template, *row_wise
 
         def halves():
-            first = self._filled(length + 1, *(each[: rows // 2] for each in inputs))
-            second = self._filled(length + 1, *(each[rows // 2 :] for each in inputs))
+            first = self._filled(wanted, *(each[: rows // 2] for each in inputs))
+            second = self._filled(wanted, *(each[rows // 2 :] for each in inputs))
             return tuple(tf.concat(pair, 0) for pair in zip(first, second, strict=True))
 
         # Not a loop over the halves: the iterations of one that reads variables wait for each other.
-        found = tf.cond(tf.logical_and(_on_cpu(), rows > 1), halves, lambda: self._filled(length + 1, *inputs))
-        return tuple(each[:batch, 1 : length + 1] for each in found)
+        found = tf.cond(tf.logical_and(_on_cpu(), rows > 1), halves, lambda: self._filled(wanted, *inputs))
+        return tuple(each[:batch, 1:wanted] for each in found)
 
     @tf.function(reduce_retracing=True)
     def _filled(self, wanted, template, *row_wise):

@@ -100,7 +100,7 @@ class DecoderBlock(keras.layers.Layer):
         Returns:
             `(batch, features)` and the new state.
         """
-        parts = ops.split(_product(self.projection, self.attention_norm(inputs)), 3, axis=-1)
+        parts = self._heads(self.attention_norm(inputs))
         query, key, value = (ops.reshape(part, (-1, 1, self.head_dim)) for part in parts)
         angles, place = self._angles(position), (0, ops.mod(position, self.window), 0)
         keys = ops.slice_update(state[0], place, _rotated(key, angles))
@@ -109,16 +109,15 @@ class DecoderBlock(keras.layers.Layer):
         scores = ops.where(ops.arange(self.window) <= position, ops.cast(scores, "float32"), -1e30)
         found = ops.matmul(ops.cast(ops.softmax(scores), values.dtype), values)
         states = inputs + _product(self.output_projection, ops.reshape(found, ops.shape(inputs)))
-        widened = _product(self.widen, self.norm(states))
-        return states + _product(self.narrow, ops.square(widened)), [keys, values]
+        return states + self._feed_forward(states), [keys, values]
 
     def _heads(self, inputs):
         shape = (*ops.shape(inputs)[:-1], self.num_heads, self.head_dim)
         # Not slices of one tensor: the gradient of a slice fills a whole tensor with zeros.
-        return [ops.reshape(part, shape) for part in ops.split(self.projection(inputs), 3, axis=-1)]
+        return [ops.reshape(part, shape) for part in ops.split(_product(self.projection, inputs), 3, axis=-1)]
 
     def _feed_forward(self, states):
-        return self.narrow(ops.square(self.widen(self.norm(states))))
+        return _product(self.narrow, ops.square(_product(self.widen, self.norm(states))))
 
     def _angles(self, position):
         rates = 10_000.0 ** (-ops.arange(0, self.head_dim, 2, dtype="float32") / self.head_dim)
@@ -138,10 +137,12 @@ class DecoderBlock(keras.layers.Layer):
 
 
 def _product(dense, vectors):
-    """A bias-free `Dense` of vectors `(batch, features)`, whose features are even, on all cores also for a batch of 1.
+    """A bias-free `Dense`; one vector, `(1, features)` with an even number of them, is worked off on two cores.
 
     XLA multiplies one vector and a matrix on one core of a CPU, but two vectors, or each half of one, on two.
     """
+    if len(vectors.shape) > 2:
+        return dense(vectors)
     batch = ops.shape(vectors)[0]
 
     def single():
