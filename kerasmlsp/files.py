@@ -1,10 +1,18 @@
-"""Files that must be there, and files that are never half written."""
+"""Files that must be there, files that are never half written, and files that one process at a time may write."""
 
 import contextlib
 import errno
 import json
 import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -35,8 +43,11 @@ def read_json(path):
         raise ValueError(f"{path} is damaged: {advice} ({error}).") from error
 
 
-def write_atomically(path, write):
+def write_atomically(path, write: Callable):
     """Calls `write` with a temporary name beside `path`, then renames: readers see the old file or the new one.
+
+    The new file is on the disk before it gets its name, so that not even a power failure leaves half of it. Where
+    several processes or threads write the same file, one of their files stays whole; `locked` lets in one at a time.
 
     Args:
         path: The file to make, `str` or `Path`. Its ending is kept by the temporary name.
@@ -55,10 +66,15 @@ def write_atomically(path, write):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # Not of the process alone, since two of its threads may write the file.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         result = write(temporary)
+        _to_disk(temporary, os.O_RDWR)
         os.replace(temporary, path)
+        # Not on Windows, and not on some network file systems.
+        with contextlib.suppress(OSError):
+            _to_disk(path.parent, os.O_RDONLY)
         return result
     except OSError as error:
         if error.filename == str(temporary) or (error.filename is None and error.errno in _NO_SPACE):
@@ -68,3 +84,80 @@ def write_atomically(path, write):
         # On a read-only file system even a file that is not there cannot be deleted.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(*paths):
+    """Deletes the temporary files of `write_atomically` that killed processes left beside these files.
+
+    Those of a living process look the same: call it where no other may write the files, as within `locked`.
+    """
+    for path in map(Path, paths):
+        # Up to version 0.1.0 the name held the number of the process only.
+        name = re.compile(rf"\.{re.escape(path.stem)}\.\d+(-[0-9a-f]+)?{re.escape(path.suffix)}")
+        for each in path.parent.iterdir():
+            if name.fullmatch(each.name):
+                each.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path, refusal: str | None = None) -> Iterator[None]:
+    """Lets one process, and one of its threads, at a time into a `with` block about a file or folder.
+
+    The lock is a file beside `path`, `.<name>.lock`, which is deleted at the end. The operating system releases it
+    when the process ends, however it ends, so that a killed one locks nobody out. It binds only those that ask for
+    it. Within the block the same lock cannot be taken again. A network file system without locks gives none.
+
+    Args:
+        path: What only one may work on. It need not be there; its folder must be.
+        refusal: What to say where another holds the lock; None to wait until it is released.
+
+    Raises:
+        ValueError: Another holds the lock, and there is a `refusal`, which is the message.
+        OSError: The folder is not there, or may not be written.
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name}.lock")
+    with _held(lock, refusal):
+        try:
+            yield
+        finally:
+            # Before it is released, since the next may already wait for it. Windows deletes no open file.
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+def _held(lock, refusal):
+    """Opens a file and locks it: closing it releases it."""
+    while True:
+        with contextlib.ExitStack() as opened:
+            file = opened.enter_context(open(lock, "ab"))
+            _lock(file.fileno(), refusal)
+            # Whoever held it before may have deleted it, and another made it anew.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
+                    opened.pop_all()
+                    return file
+
+
+def _lock(descriptor, refusal):
+    try:
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        else:
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK if refusal else msvcrt.LK_LOCK, 1)
+    except (BlockingIOError, PermissionError) as error:
+        raise ValueError(refusal) from error
+    except OSError as error:
+        # Some network file systems have no locks: then there is none, as there was none before.
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
+
+
+def _to_disk(path, flags):
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
