@@ -1,9 +1,10 @@
-"""What README shows is run as it stands."""
+"""What README and the pages of the applications show is run as it stands."""
 
 import csv
 import re
 import shlex
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,18 @@ from kerasmlsp.apps import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-SHIPPED = ROOT / "saved_models/sentiment/1"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language, text=README):
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+def commands():
+    """Commands in blocks of the language sh; what takes long or needs data stands indented, without a block."""
+    lines = [line for page in PAGES for block in blocks("sh", page.read_text()) for line in block.splitlines()]
+    return list(dict.fromkeys(line for line in lines if line.startswith("kerasmlsp ")))
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +60,8 @@ def write_pictures(path):
 
 def test_commands(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kerasmlsp ")]
-    assert len(lines) >= 6
-    for line in lines:
+    assert len(commands()) >= 6
+    for line in commands():
         result = CliRunner().invoke(cli.root, shlex.split(line)[1:])
         assert result.exit_code == 0, f"{line}\n{result.output}"
         assert result.stdout.strip()
@@ -73,8 +80,16 @@ def test_python(folder, monkeypatch, capsys, code):
     assert capsys.readouterr().out.strip()
 
 
-def test_links():
-    links = re.findall(r"\]\(([\w./-]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links(page):
+    for link, anchor in re.findall(r"\]\(([\w./-]+)(?:#([\w-]+))?\)", page.read_text()):
+        target = page.parent / link
+        assert target.exists(), link
+        if anchor:
+            assert re.search(rf"^#+ {anchor.replace('-', ' ')}$", target.read_text(), re.MULTILINE | re.IGNORECASE), (
+                anchor
+            )
+
+
+def test_readme_is_a_front_page():
+    assert len(README.splitlines()) <= 150
