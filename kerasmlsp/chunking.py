@@ -90,8 +90,12 @@ def _on_cpu():
 
 
 def _power_of_two(batch):
-    bits = tf.math.ceil(tf.math.log(tf.cast(tf.maximum(batch, 1), tf.float32)) / tf.math.log(2.0) - 1e-4)
-    return tf.cast(tf.round(2.0**bits), tf.int32)
+    """The smallest power of two that is at least `batch`, an int32 up to 2**30."""
+    # Every bit below the highest one set is set as well, and one is added.
+    bits = tf.maximum(batch, 1) - 1
+    for shift in (1, 2, 4, 8, 16):
+        bits = tf.bitwise.bitwise_or(bits, tf.bitwise.right_shift(bits, shift))
+    return bits + 1
 
 
 def _by_row(value, batch, rows, dtype):

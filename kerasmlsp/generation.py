@@ -18,6 +18,7 @@ from kerasmlsp.layers.hashing import mix, uint32
 from kerasmlsp.layers.recurrent import cell_state, cell_step
 
 FREE = -1
+_COLDEST = 1e-30  # below it a temperature cannot be told from 0 where small floats are flushed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,10 +187,11 @@ def fill(
     Args:
         decoder: A `Decoder`.
         template: Int32 `(batch, length)`: token ids, and `FREE` (-1) where a token is wanted.
-        seeds: Int `(batch,)`.
+        seeds: Int `(batch,)`, any integers; those that are equal modulo 2**32 are the same.
         temperature: Scalar or `(batch,)`; the logits are divided by it. 0 or less takes the likeliest token.
         top_k: Scalar or `(batch,)`; draws among that many likeliest tokens only; 0 for all.
-        top_p: Scalar or `(batch,)`; draws among the fewest likeliest tokens whose probabilities sum to it.
+        top_p: Scalar or `(batch,)`; draws among the fewest likeliest tokens whose probabilities sum to it. Of equally
+            likely tokens the lower id comes first, here and for `top_k`.
         stop: Token id that ends a row: the free places after it get it too. None for none.
         stop_from: Scalar or `(batch,)`; before this place `stop` is not drawn.
         start: Token id that stands before the first place.
@@ -239,30 +241,41 @@ def draw(logits, uniform, temperature, top_k, top_p):
     Args:
         logits: `(batch, vocabulary_size)`.
         uniform: `(batch, 1)` in `[0, 1)`: the randomness.
-        temperature: `(batch, 1)`; 0 or less takes the likeliest token.
-        top_k: Int `(batch, 1)`; 0 for all.
-        top_p: `(batch, 1)`; 1 for all.
+        temperature: `(batch, 1)`; 0 or less, or below 1e-30, takes the likeliest token.
+        top_k: Int `(batch, 1)`: draws among exactly so many likeliest tokens; 0 or less for all.
+        top_p: `(batch, 1)`: draws among the fewest likeliest tokens whose shares, after the temperature and before
+            `top_k`, sum to it (within 1e-6), at least one; 1 for all. With both, the smaller set holds.
 
     Returns:
-        Int32 `(batch,)`.
+        Int32 `(batch,)`. Of equally likely tokens the one with the lower id counts as likelier.
     """
-    shares = ops.softmax(logits / ops.where(temperature > 0, temperature, 1.0))
-
-    def filtered():
-        falling = -ops.sort(-shares, axis=1)
-        size = shares.shape[1]
-        last = ops.where(ops.logical_and(top_k > 0, top_k < size), top_k, size) - 1
-        # A token is needed while those before it do not reach `top_p`; the likeliest always is.
-        needed = ops.sum(ops.cast(ops.cumsum(falling, axis=1) - falling < top_p, "int32"), axis=1, keepdims=True)
-        least = ops.take_along_axis(falling, ops.clip(ops.minimum(last, needed - 1), 0, size - 1), axis=1)
-        return ops.where(shares >= least, shares, 0.0)
-
+    warm = temperature > _COLDEST
+    # Less the largest before the division: a low temperature would make infinities of them.
+    scaled = (logits - ops.max(logits, axis=1, keepdims=True)) / ops.where(warm, temperature, 1.0)
+    shares = ops.softmax(scaled)
     # Sorting would cost as much as a small net's whole step.
-    shares = ops.cond(ops.any(ops.logical_or(top_k > 0, top_p < 1)), filtered, lambda: shares)
+    cut = ops.any(ops.logical_or(top_k > 0, top_p < 1))
+    shares = ops.cond(cut, lambda: _likeliest(shares, top_k, top_p), lambda: shares)
     cumulative = ops.cumsum(shares, axis=1)
     drawn = ops.argmax(ops.cast(cumulative > uniform * cumulative[:, -1:], "float32"), axis=1)
-    drawn = ops.where(temperature[:, 0] > 0, drawn, ops.argmax(logits, axis=1))
+    drawn = ops.where(warm[:, 0], drawn, ops.argmax(logits, axis=1))
     return ops.cast(drawn, "int32")
+
+
+def _likeliest(shares, top_k, top_p):
+    """Shares `(batch, vocabulary_size)`, 0 but for the `top_k` likeliest, and the fewest that sum to `top_p`."""
+    size = shares.shape[1]
+    falling = -ops.sort(-shares, axis=1)
+    # A token is needed while those before it do not reach `top_p`.
+    short = ops.cumsum(falling, axis=1) - falling < top_p - 1e-6
+    needed = ops.sum(ops.cast(ops.logical_or(short, top_p >= 1), "int32"), axis=1, keepdims=True)
+    count = ops.clip(ops.minimum(ops.where(top_k > 0, top_k, size), needed), 1, size)
+    least = ops.take_along_axis(falling, count - 1, axis=1)
+    # Of equal ones only as many as are left, from the front: a sort of their places would cost more.
+    above, equal = ops.cast(shares > least, "int32"), ops.cast(shares == least, "int32")
+    left = count - ops.sum(above, axis=1, keepdims=True)
+    kept = ops.logical_or(above > 0, ops.logical_and(equal > 0, ops.cumsum(equal, axis=1) <= left))
+    return ops.where(kept, shares, 0.0)
 
 
 def _uniform(seeds, position):

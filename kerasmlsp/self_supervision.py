@@ -19,21 +19,24 @@ def mask_tokens(ids, vocabulary_size, mask_id, *, rate=0.15, seed=0):
     Bidirectional Transformers for Language Understanding".
 
     Args:
-        ids: `(texts, length)`, 0 for padding, which is never chosen.
+        ids: Integers `(texts, length)`, 0 for padding, which is never chosen.
         vocabulary_size: Random words are drawn from the ids from 2 to `vocabulary_size - 1`.
         mask_id: The id that stands for a hidden word; best one that no word has.
         rate: In `(0, 1]`.
         seed: Seed of all that is drawn.
 
     Returns:
-        Ids to predict from, and targets: the id where a token was chosen, else -1, which
-        `keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)` leaves out.
+        Ids to predict from, and targets: the id where a token was chosen, else -1, which `keras.losses.
+        SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)` leaves out. Both are int32 if `ids` are, else
+        int64.
 
     Raises:
         ValueError: `rate` is out of range.
     """
     _check_share("rate", rate)
     ids, random = np.asarray(ids), np.random.default_rng(seed)
+    if ids.dtype != np.int32:
+        ids = ids.astype(np.int64)  # a small or unsigned type has no -1, and perhaps no `mask_id`
     chosen = (random.random(ids.shape) < rate) & (ids != PADDING)
     fate = random.random(ids.shape)
     words = random.integers(UNKNOWN + 1, vocabulary_size, ids.shape, dtype=ids.dtype)

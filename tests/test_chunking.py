@@ -36,6 +36,6 @@ def test_chunks_are_the_whole(model, rows, length, jit):
 
 
 def test_batches_are_compiled_for_powers_of_two():
-    assert [int(chunking._power_of_two(n)) for n in (1, 2, 3, 4, 5, 31, 32, 33, 1000, 4096)] == [
-        1, 2, 4, 4, 8, 32, 32, 64, 1024, 4096,
-    ]  # fmt: skip
+    sizes = [0, *range(1, 70), *(2**n + more for n in range(7, 30) for more in (-1, 0, 1)), 2**30]
+    expected = [1 if size < 2 else 1 << (size - 1).bit_length() for size in sizes]
+    assert [int(chunking._power_of_two(size)) for size in sizes] == expected

@@ -176,6 +176,67 @@ def test_top_k_and_top_p_keep_the_likeliest(top_k, top_p, kept):
     np.testing.assert_allclose([np.mean(drawn == token) for token in sorted(kept)], shares, atol=2e-3)
 
 
+def kept(logits, temperature=1.0, top_k=0, top_p=1.0, count=2000):
+    """The tokens that are drawn, each with its share, with the random numbers spread evenly."""
+    places = ((np.arange(count) + 0.5) / count).astype("float32")[:, None]
+    logits = np.tile(np.asarray(logits, "float32"), (count, 1))
+    settings = ((temperature, "float32"), (top_k, "int32"), (top_p, "float32"))
+    columns = [np.full((count, 1), value, dtype) for value, dtype in settings]
+    drawn = numpy(generation.draw(logits, places, *columns))
+    return {int(token): float(np.mean(drawn == token)) for token in np.unique(drawn)}
+
+
+@pytest.mark.parametrize(
+    ("logits", "options", "tokens"),
+    [
+        (np.ones(50), {"top_k": 1}, [0]),
+        (np.ones(50), {"top_k": 7}, range(7)),
+        (np.ones(50), {"top_p": 0.5}, range(25)),
+        (np.zeros(10), {"top_p": 0.3}, range(3)),
+        (np.zeros(8), {"top_p": 0.51}, range(5)),
+        ([0, 2, 1, 2, 1, 1], {"top_k": 2}, [1, 3]),
+        ([0, 2, 1, 2, 1, 1], {"top_k": 4}, [1, 2, 3, 4]),
+        ([0, 2, 1, 2, 1, 1], {"top_k": 1}, [1]),
+        ([0, 0, 0, 9, 9, 9], {"top_p": 0.6}, [3, 4]),
+        (np.zeros(8), {"top_k": 3, "top_p": 0.9}, range(3)),
+        (np.zeros(8), {"top_k": 5, "top_p": 0.25}, range(2)),
+        (np.zeros(8), {"top_k": -2}, range(8)),
+        (np.zeros(8), {"top_k": 99}, range(8)),
+        ([-np.inf, 1, 1, -np.inf], {"top_k": 3, "top_p": 0.9}, [1, 2]),
+    ],
+)
+def test_of_equally_likely_tokens_exactly_as_many_are_kept(logits, options, tokens):
+    shares = kept(logits, **options)
+    expected = np.exp(np.asarray(logits, float)[list(tokens)])
+    assert list(shares) == list(tokens)
+    np.testing.assert_allclose(list(shares.values()), expected / expected.sum(), atol=2e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-3, 1e-20, 1e-37, 2e-39, 1e-42, np.nan])
+def test_a_temperature_of_nearly_nothing_is_greedy(temperature):
+    logits = [2.0, 1.0, -np.inf, 3.0, -3.0]
+    assert kept(logits, temperature, count=50) == {3: 1.0}
+    assert kept(logits, temperature, top_k=3, top_p=0.9, count=50) == {3: 1.0}
+
+
+def test_filters_of_other_rows_change_nothing(decoder):
+    # A row that keeps all tokens is worked off with the filters as soon as another one has them.
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 6, (500, 300)).astype("float32")
+    places = np.linspace(0.999, 1, 501, dtype="float32")[:-1, None]
+    ones, none = np.ones((500, 1), "float32"), np.zeros((500, 1), "int32")
+    alone = numpy(generation.draw(logits, places, ones, none, ones))
+    filtered = none.copy()
+    filtered[0] = 3
+    assert (numpy(generation.draw(logits, places, ones, filtered, ones))[1:] == alone[1:]).all()
+
+
+def test_seeds_are_taken_modulo_two_to_the_32():
+    for seed, same in ((-1, 2**32 - 1), (-(2**31), 2**31), (2**40 + 5, 5)):
+        found = [numpy(generation._uniform(np.array([each]), 3)) for each in (seed, same)]
+        assert found[0] == found[1] and 0 <= found[0] < 1
+
+
 def test_every_row_may_have_settings_of_its_own(decoder):
     template = np.full((3, 8), FREE, "int32")
     seeds = np.zeros(3, "int32")

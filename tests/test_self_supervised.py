@@ -37,6 +37,16 @@ def test_tokens_are_hidden_in_the_published_shares():
         self_supervision.mask_tokens(ids, 1000, 1000, rate=0)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint32", "uint64", "int64"])
+def test_tokens_of_every_integer_type_are_masked_alike(dtype):
+    ids = np.random.default_rng(1).integers(2, 100, (20, 30))
+    expected = self_supervision.mask_tokens(ids.astype("int64"), 100, mask_id=300)
+    for found, right in zip(self_supervision.mask_tokens(ids.astype(dtype), 100, mask_id=300), expected, strict=True):
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(found, right)
+    assert expected[1].min() == -1 and expected[0].max() == 300
+
+
 def test_patches_are_squares_row_by_row():
     pixels = np.arange(2 * 4 * 6).reshape(2, 4, 6, 1)
     found = self_supervision.patches(pixels, 2)

@@ -104,3 +104,16 @@ def test_answers_follow_from_the_labels_of_the_neighbours():
     # What the n-gram model counted is what its labels say, before any training.
     model, ids = make("naive_bayes_ngrams"), texts()["token_ids"]
     assert (answers(model, ids).argmax(1) == labels()).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_ngrams_may_be_longer_than_the_texts(length):
+    model = models.naive_bayes_ngrams(2, num_buckets=64, order=4, skips=3)
+    ids = np.arange(2, 2 + 2 * length).reshape(2, length)
+    hashes = keras.ops.convert_to_numpy(model.get_layer("hashing")(ids))
+    # A text of n tokens has n - k + 1 n-grams of order k, and n - 1 - s pairs that leave out s.
+    count = sum(length - k for k in range(min(length, 4))) + sum(max(0, length - 1 - s) for s in (1, 2, 3))
+    assert ((hashes != 0).sum(1) == count).all()
+    padded = keras.ops.convert_to_numpy(model.get_layer("hashing")(np.pad(ids, ((0, 0), (0, 5)))))
+    assert [set(row) - {0} for row in hashes.tolist()] == [set(row) - {0} for row in padded.tolist()]
+    np.testing.assert_allclose(answers(model, ids).sum(1), 1, atol=1e-6)

@@ -72,7 +72,8 @@ class HashedNgrams(keras.layers.Layer):
 
 def _extended(state, valid, ids, distance, salt):
     """Hashes the token at a distance into the state at every place; shifting in zeros marks what leaves the text."""
-    reached = ops.pad(ids[:, distance:], ((0, 0), (0, distance))) if distance else ids
+    # Padded first: a text may be shorter than the distance.
+    reached = ops.pad(ids, ((0, 0), (0, distance)))[:, distance:] if distance else ids
     valid = ops.logical_and(valid, ops.not_equal(reached, uint32(PADDING)))
     return mix(ops.bitwise_xor(ops.multiply(state, uint32(0x01000193)), ops.add(reached, uint32(salt)))), valid
 
