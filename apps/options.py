@@ -24,6 +24,8 @@ _EXTRAS = {
     "ai_edge_litert": "kerasmlsp[litert]",
     "sacrebleu": "kerasmlsp[caption]",
     "pycocoevalcap": "kerasmlsp[caption]",
+    "openpyxl": "kerasmlsp[excel]",
+    "pillow_heif": "kerasmlsp[heic]",
 }
 
 

@@ -1,36 +1,47 @@
-"""Tables from files: CSV, TSV, JSON Lines and Parquet, whole or in pieces.
+"""Tables from files: CSV, TSV, JSON Lines, Parquet and Excel, whole or in pieces.
 
-pandas and pyarrow are imported where they are used, so that importing this module costs nothing.
+pandas, pyarrow and openpyxl are imported where they are used, so that importing this module costs nothing.
 """
 
 import bz2
 import codecs
 import contextlib
+import csv
 import gzip
 import io
 import itertools
 import json
+import logging
 import lzma
-import re
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from kerasmlsp.files import existing
 
-_ENDINGS = ".csv, .tsv, .jsonl (or .json, .ndjson), each also with .gz, .bz2, .xz, .zip or .zst after it, or .parquet"
+_log = logging.getLogger("kerasmlsp")
+
+_ENDINGS = (
+    ".csv, .tsv, .jsonl (or .json, .ndjson), each also with .gz, .bz2, .xz, .zip or .zst after it, .parquet or .xlsx"
+)
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+# Characters of which the separator is told.
+_SAMPLE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 def read_table(path, *, chunk_size: int | None = None):
-    """Reads a table: CSV, TSV, JSON Lines or Parquet, the text formats also compressed.
+    """Reads a table: CSV, TSV, JSON Lines, Parquet or the first sheet of an Excel file, text also compressed.
 
     CSV and TSV carry no types, so every column is text: "NA", "null" and "001" stay as written, and only an empty cell
-    is missing. JSON and Parquet values keep their own types. Text must be UTF-8, with or without a byte-order mark.
+    is missing. Values of the other formats keep their own types. Text must be UTF-8, with or without a byte-order mark.
+    The cells of CSV and TSV may stand between commas, semicolons or tabs, with or without a space behind: what fits the
+    first rows best is taken, and logged where it is not what the ending says.
 
     Args:
-        path: File, its format told by its ending: .csv, .tsv, .jsonl (.json, .ndjson), .parquet.
+        path: File, its format told by its ending: .csv, .tsv, .jsonl (.json, .ndjson), .parquet, .xlsx.
         chunk_size: Rows per chunk, at least 1; None for the whole table at once.
 
     Returns:
@@ -38,8 +49,9 @@ def read_table(path, *, chunk_size: int | None = None):
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: `path` is a folder, has an unknown ending, is damaged, empty or not UTF-8, or its rows do not fit
-            its header; while iterating where `chunk_size` is given.
+        ModuleNotFoundError: openpyxl, the extra `excel`, is not installed, and `path` is an Excel file.
+        ValueError: `path` is a folder, has an unknown ending, is damaged, empty or not UTF-8, or a row has more or
+            fewer cells than its header; while iterating where `chunk_size` is given.
     """
     if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
         raise ValueError(f"`chunk_size` must be a positive integer or None. Received: {chunk_size!r}")
@@ -51,6 +63,24 @@ def read_table(path, *, chunk_size: int | None = None):
         return chunks
     [table] = chunks
     return table
+
+
+def read_rows(path) -> tuple[list[list[str]], str]:
+    """Reads a CSV or TSV that may be without a header, plain or compressed.
+
+    Returns:
+        The cells of all rows that are not blank, and the separator, found as by `read_table`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is a folder, damaged or not UTF-8.
+    """
+    path = existing(path)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a file of rows, not a folder. Received: {path}")
+    with _explained(path), _open_text(path) as text:
+        separator, rows = _separated(path, text)
+        return [row for _, row in rows], separator
 
 
 def read_text(path) -> str:
@@ -69,11 +99,13 @@ def read_text(path) -> str:
 def _chunks(path: Path, chunk_size: int | None):
     ending = _endings(path)[0]
     if ending in (".csv", ".tsv"):
-        return _delimited_chunks(path, chunk_size, "," if ending == ".csv" else "\t")
+        return _delimited_chunks(path, chunk_size)
     if ending in (".json", ".jsonl", ".ndjson"):
         return _json_chunks(path, chunk_size)
     if ending == ".parquet" and path.suffix.lower() == ".parquet":
         return _parquet_chunks(path, chunk_size)
+    if ending == ".xlsx" and path.suffix.lower() == ".xlsx":
+        return _excel_chunks(path, chunk_size)
     raise ValueError(f"`path` must end in {_ENDINGS}. Received: {path}")
 
 
@@ -98,34 +130,17 @@ def _checked(path: Path, chunks):
 
 @contextlib.contextmanager
 def _explained(path: Path):
-    import pandas as pd
-
     damaged = f"`path` must be a whole file of the kind its ending says: fetch or pack it again. Received: {path}"
     try:
         yield
     except UnicodeDecodeError as error:
         raise ValueError(_not_utf8(path)) from error
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"`path` must hold a header and rows. Received: {path}, which is empty") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"{_ragged(error)}: quote cells that hold the separator. Received: {path}") from error
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (csv.Error, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{damaged} ({error})") from error
     except OSError as error:  # damaged gzip and bzip2 have no error number, full disks and permissions have
         if error.errno is not None:
             raise
         raise ValueError(f"{damaged} ({error})") from error
-
-
-def _ragged(error: Exception) -> str:
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-    if found:
-        expected, row, saw = found.groups()
-        return f"`path` must have {expected} cells in every row, but row {row} (the header is row 1) has {saw}"
-    if "inside string" in str(error):
-        row = re.search(r"row (\d+)", str(error))
-        return f"`path` must close every quote, but one opened in row {int(row[1]) + 1 if row else '?'} stays open"
-    return "`path` must have as many cells in every row as in its header"
 
 
 def _not_utf8(path: Path) -> str:
@@ -190,23 +205,104 @@ def _is_binary(start: bytes) -> bool:
     return start.count(0) > 1 + len(start) // 100
 
 
-def _delimited_chunks(path: Path, chunk_size: int | None, separator: str):
+def _delimited_chunks(path: Path, chunk_size: int | None):
+    with _open_text(path) as text:
+        rows = _separated(path, text)[1]
+        head = next(rows, None)
+        if head is None:
+            raise _empty(path)
+        names, cells = _names(head[1]), _fitting(path, rows, len(head[1]))
+        yield from _tables(names, cells, chunk_size)
+
+
+def _empty(path: Path):
+    return ValueError(f"`path` must hold a header and rows. Received: {path}, which is empty")
+
+
+def _names(head) -> list[str]:
+    """Names of columns, each its own, as pandas makes them where some are empty or equal."""
+    names: list[str] = []
+    for place, cell in enumerate(head):
+        name = str("" if cell is None else cell).strip() or f"Unnamed: {place}"
+        copies = (f"{name}.{number}" for number in itertools.count(1))
+        names.append(name if name not in names else next(copy for copy in copies if copy not in names))
+    return names
+
+
+def _fitting(path: Path, rows, width: int):
+    for line, row in rows:
+        if len(row) != width:
+            advice = "quote cells that hold the separator" if len(row) > width else "fill in what it lacks"
+            raise ValueError(
+                f"`path` must have {width} cells in every row as in its header, but line {line} has {len(row)}: "
+                f"{advice}. Received: {path}"
+            )
+        yield [cell or None for cell in row]
+
+
+def _tables(names, rows, chunk_size: int | None):
     import pandas as pd
 
-    with _open_text(path) as text:
-        # index_col=False: otherwise rows one cell longer than the header would silently become an index.
-        options = {"dtype": str, "keep_default_na": False, "na_values": [""], "index_col": False}
-        reader = pd.read_csv(text, sep=separator, iterator=True, **options)
-        while True:
-            with warnings.catch_warnings():  # a first row longer than the header is a warning in pandas, and loses data
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                try:
-                    chunk = reader.read(chunk_size)
-                except StopIteration:
-                    return
-            yield chunk
-            if chunk_size is None:
-                return
+    while part := list(itertools.islice(rows, chunk_size)):
+        yield pd.DataFrame(part, columns=names, dtype=object)
+
+
+def _separated(path: Path, text) -> tuple[str, Iterator]:
+    """Returns the separator of delimited text, and an iterator of the line and the cells of every row."""
+    # Reviews may be longer than what Python takes for a cell at most.
+    csv.field_size_limit(2**31 - 1)
+    sample, length = [], 0
+    for line in text:
+        sample.append(line)
+        length += len(line)
+        if length > _SAMPLE:
+            break
+    own = "\t" if _endings(path)[0] == ".tsv" else ","
+    separator, spaced = _separator(sample, own, whole=length <= _SAMPLE)
+    if separator != own or spaced:
+        _log.info("Took %s%s for the separator of %s.", _SEPARATORS[separator], " and a space" * spaced, path)
+    return separator, _rows(path, itertools.chain(sample, text), separator, spaced)
+
+
+def _separator(sample, own: str, *, whole: bool) -> tuple[str, bool]:
+    """Tells the separator, and whether spaces follow it: with which most of the rows have as many cells as the first.
+
+    A space in front of names of the header counts against a separator without, and one column against any.
+    """
+    best, found = (0.5, False), (own, False)
+    for separator in (own, *(each for each in _SEPARATORS if each != own)):
+        for spaced in (False, True):
+            rows = [row for row in csv.reader(sample, delimiter=separator, skipinitialspace=spaced) if row]
+            # What stands last may be cut.
+            rows = rows if whole else rows[:-1] or rows
+            if not rows or len(rows[0]) < 2:
+                continue
+            fit = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+            score = fit, not any(cell.startswith(" ") for cell in rows[0][1:])
+            if score > best:
+                best, found = score, (separator, spaced)
+    return found
+
+
+def _rows(path: Path, lines, separator: str, spaced: bool):
+    """Line and cells of every row that is not blank."""
+    ended = False
+
+    def counted():
+        nonlocal ended
+        yield from lines
+        ended = True
+
+    reader, begin = csv.reader(counted(), delimiter=separator, skipinitialspace=spaced), 1
+    for row in reader:
+        # More was asked for in the middle of a row.
+        if ended:
+            raise ValueError(
+                f"`path` must close every quote, but one opened in line {begin} stays open. Received: {path}"
+            )
+        if len(row) > 1 or (row and row[0].strip()):
+            yield begin, row
+        begin = reader.line_num + 1
 
 
 def _json_chunks(path: Path, chunk_size: int | None):
@@ -248,3 +344,41 @@ def _parquet_chunks(path: Path, chunk_size: int | None):
                 yield part.to_pandas(integer_object_nulls=True)
     except pa.ArrowInvalid as error:
         raise ValueError(f"`path` must be a whole Parquet file: fetch it again. Received: {path} ({error})") from error
+
+
+def _excel_chunks(path: Path, chunk_size: int | None):
+    import openpyxl
+
+    with contextlib.closing(_workbook(openpyxl, path)) as book:
+        sheet, *others = book.worksheets
+        if others:
+            _log.info("Took the first of %d sheets of %s: %s.", 1 + len(others), path, sheet.title)
+        rows = (row for row in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in row[1]))
+        head = next(rows, None)
+        if head is None:
+            raise _empty(path)
+        width = max(place for place, cell in enumerate(head[1], 1) if cell is not None)
+        yield from _tables(_names(head[1][:width]), _within(path, rows, width), chunk_size)
+
+
+def _workbook(openpyxl, path: Path):
+    with warnings.catch_warnings():  # of styles and other things that are no cells
+        warnings.simplefilter("ignore")
+        try:
+            return openpyxl.load_workbook(path, read_only=True, data_only=True)
+        except (KeyError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"`path` must be a whole Excel file without a password: save it again as .xlsx or .csv ({error}). "
+                f"Received: {path}"
+            ) from error
+
+
+def _within(path: Path, rows, width: int):
+    """Rows of a sheet, which has no empty cells behind the last that is filled."""
+    for line, row in rows:
+        if any(cell is not None for cell in row[width:]):
+            raise ValueError(
+                f"`path` must have {width} cells in every row as in its header, but row {line} has more. "
+                f"Received: {path}"
+            )
+        yield [*row[:width], *[None] * (width - len(row))]

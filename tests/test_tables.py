@@ -5,12 +5,14 @@ import gzip
 import json
 import lzma
 import random
+import sys
 import zipfile
 
 import pandas as pd
 import pytest
 
 from kerasmlsp import tables
+from kerasmlsp.apps import options
 
 NOISE = random.Random(0).randbytes(9999).hex().encode()
 CSV = 'text,label\nNA,001\n"two\nlines, quoted",1.0\nnull,None\n,2\n'
@@ -113,9 +115,11 @@ def test_chunks_join_to_the_whole(tmp_path, ending, chunk_size):
         ("a.csv", "", "is empty"),
         ("a.csv", "\n\n", "is empty"),
         ("a.csv", "text,label\n", "which holds none"),
-        ("a.csv", "text,label\na,b\na,b,c\n", "2 cells in every row, but row 3 (the header is row 1) has 3"),
-        ("a.csv", "text,label\na,b,c\n", "as many cells in every row as in its header"),
-        ("a.csv", 'text,label\n"a,b\n', "row 2 stays open"),
+        ("a.csv", "text,label\na,b\na,b,c\n", "2 cells in every row as in its header, but line 3 has 3: quote cells"),
+        ("a.csv", "text,label\na,b,c\n", "2 cells in every row as in its header, but line 2 has 3"),
+        ("a.csv", 'text,label\n"a\n\nb",1\nc\nd,2\n', "line 5 has 1: fill in what it lacks"),
+        ("a.csv", "text;label\na;b\nc\n", "line 3 has 1"),
+        ("a.csv", 'text,label\n"a,b\n', "line 2 stays open"),
         ("a.csv", "text,label\nok,1\ncaf\xe9,2\n".encode("latin1"), "line 3 has the byte 0xe9 at position 4"),
         ("a.csv", "text,label\na,b\n".encode("utf-16"), "iconv -f utf-16"),
         ("a.csv", bytes(range(256)), "binary data"),
@@ -147,6 +151,81 @@ def test_a_bad_file_is_one_sentence(tmp_path, name, content, words, chunk_size):
         list(table)
     message = str(caught.value)
     assert words in message and str(path) in message and "\n" not in message
+
+
+SEPARATED = {
+    "semicolons": ("text;label\ngood, bad;1,5\n;2\n", [["good, bad", "1,5"], [None, "2"]]),
+    "tabs": ("text\tlabel\ngood, bad\t1\n", [["good, bad", "1"]]),
+    "commas and a space": ('text, label\n"good, bad", 1\n', [["good, bad", "1"]]),
+    "commas and a space, in rows only": ('text,label\na, "1, 2"\n', [["a", "1, 2"]]),
+    "a semicolon in a name": ("text,label;class\na;b,1\n", [["a;b", "1"]]),
+    "semicolons in texts": ("text,label\na;b,1\nc;d,2\n", [["a;b", "1"], ["c;d", "2"]]),
+    "one column": ("text\nHello; world\nGood\tbad\n", [["Hello; world"], ["Good\tbad"]]),
+    "a long text": (f"text;label\n{'a, b ' * 50_000};1\n", [["a, b " * 50_000, "1"]]),
+}
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1])
+@pytest.mark.parametrize("name", SEPARATED)
+def test_the_separator_is_found(tmp_path, caplog, name, chunk_size):
+    content, expected = SEPARATED[name]
+    path = write(tmp_path / "a.csv", content)
+    with caplog.at_level("INFO", "kerasmlsp"):
+        table = tables.read_table(path, chunk_size=chunk_size)
+        table = table if chunk_size is None else pd.concat(table)
+    assert table.astype(object).where(table.notna(), None).values.tolist() == expected
+    taken = name.split(",")[0] if name.split()[0] in ("semicolons", "tabs", "commas") and "texts" not in name else ""
+    taken = "semicolons" if name == "a long text" else taken
+    assert [record.message for record in caplog.records] == (
+        [f"Took {taken} for the separator of {path}."] * bool(taken)
+    )
+    if name == "semicolons":
+        assert list(table.columns) == ["text", "label"]
+        assert tables.read_rows(path) == ([["text", "label"], ["good, bad", "1,5"], ["", "2"]], ";")
+
+
+def test_columns_without_a_name_of_their_own_get_one(tmp_path):
+    table = tables.read_table(write(tmp_path / "a.csv", ",a,a,a.1\n0,1,2,3\n"))
+    assert list(table.columns) == ["Unnamed: 0", "a", "a.1", "a.1.1"]
+
+
+def excel(path, *sheets):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(index=number)
+        for row in rows:
+            sheet.append(row)
+    book.remove(book.worksheets[-1])
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2])
+def test_excel_files(tmp_path, caplog, chunk_size):
+    rows = [["text", "label"], ["NA", 1], [], ["é; a, b\nc", None], ["001", 2]]
+    path = excel(tmp_path / "a.xlsx", rows, [["other"]])
+    with caplog.at_level("INFO", "kerasmlsp"):
+        table = tables.read_table(path, chunk_size=chunk_size)
+        chunks = [table] if chunk_size is None else list(table)
+    assert max(map(len, chunks)) == min(chunk_size or 3, 3)
+    assert cells(pd.concat(chunks).text) == ["NA", "é; a, b\nc", "001"]
+    assert cells(pd.concat(chunks).label) == [1, None, 2] and "the first of 2 sheets" in caplog.text
+
+
+def test_bad_excel_files_are_one_sentence(tmp_path, monkeypatch):
+    for content in (b"", b"text,label\na,b\n", zipped(b"text")):
+        with pytest.raises(ValueError, match="whole Excel file without a password"):
+            tables.read_table(write(tmp_path / "a.xlsx", content))
+    with pytest.raises(ValueError, match="row 2 has more"):
+        tables.read_table(excel(tmp_path / "wide.xlsx", [["text"], ["a", "b"]]))
+    for rows in ([], [["text", "label"]]):
+        with pytest.raises(ValueError, match="is empty|which holds none"):
+            tables.read_table(excel(tmp_path / "none.xlsx", rows))
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ImportError) as caught:
+        tables.read_table(tmp_path / "wide.xlsx")
+    assert "kerasmlsp[excel]" in options.sentence(caught.value)
 
 
 def test_a_stray_nul_is_text(tmp_path):

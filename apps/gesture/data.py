@@ -1,6 +1,5 @@
 """Pictures of hands, landmarks and paths from files or TensorFlow Datasets, as arrays and batches."""
 
-import csv
 import dataclasses
 import logging
 import re
@@ -118,9 +117,13 @@ def _holds_numbers(path, kind):
         return False
     if kind is not None:
         return kind in SHAPES
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
-    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in rows)
+    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in _rows(path)[:2])
+
+
+def _rows(path):
+    """Cells of each row; where semicolons stand between them, a comma is a decimal point, as in half of the world."""
+    rows, separator = tables.read_rows(path)
+    return [[cell.replace(",", ".") for cell in row] for row in rows] if separator == ";" else rows
 
 
 def _is_number(cell):
@@ -157,7 +160,7 @@ def read_numbers(path, kind=None, *, labelled=True):
     Raises:
         ValueError: A row has another number of cells, or one that is no number.
     """
-    rows = [row for row in csv.reader(tables.read_text(path).splitlines()) if row]
+    rows = _rows(path)
     if rows and not all(map(_is_number, rows[0][1:])):
         rows = rows[1:]
     if not rows:
