@@ -52,9 +52,7 @@ def baseline_row(path, config):
     from kerasmlsp.apps.chargen import data
 
     text = data.read(path)
-    train, validation, test = (
-        "".join(part) for part in data.split(list(text), config.held_out_share, config.validation_share)
-    )
+    train, validation, test = data.split(text, config.held_out_share, config.validation_share)
     started = time.perf_counter()
     order = min(range(3, 9), key=lambda n: ngram_nats(train, validation, n))
     carried = ngram_nats(train, test, order)

@@ -111,7 +111,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the first architecture")
     options = parser.parse_args()
 
-    from kerasmlsp import datasets
+    from kerasmlsp import splits
     from kerasmlsp.apps.sentiment import data
 
     with open(SENTENCES, newline="") as file:
@@ -119,7 +119,7 @@ def main():
     sentences = [row["text"] for row in pairs], [row["label"] for row in pairs]
     test = data.read(options.test)
     texts, labels = data.read(options.train)
-    kept = datasets.without(texts, test[0])
+    kept = splits.without(splits.text_keys(texts), splits.text_keys(test[0]))
     train = [texts[i] for i in kept], [labels[i] for i in kept]
     first, *others = options.architectures.split(",")
     jobs = [(first, seed) for seed in range(options.seeds)] + [(each, 0) for each in others]

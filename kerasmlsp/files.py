@@ -14,6 +14,10 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+# Thumbnails and bins of Windows, archives of macOS, and network drives of Synology and QNAP.
+_HIDDEN = frozenset(
+    ("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "__macosx", "@eadir", ".@__thumb")
+)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -27,6 +31,35 @@ def existing(path, argument: str = "path") -> Path:
     if not path.exists():
         raise FileNotFoundError(f"`{argument}` must be there already: check its spelling. Received: {path}")
     return path
+
+
+def visible_files(folder, endings: tuple[str, ...] | None = None) -> list[Path]:
+    """Returns the files in a folder and below it in the order of their paths, without those that systems hide in it.
+
+    Hidden are names that begin with a dot, and what Windows, macOS and network drives keep beside the data, as
+    `Thumbs.db` and `__MACOSX`, each with all that is below.
+
+    Args:
+        folder: `str` or `Path`.
+        endings: Endings to take, in lower case, as `(".txt",)`; None for all.
+    """
+    folder = Path(folder)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if (endings is None or path.suffix.lower() in endings)
+        and not any(map(_hidden, path.relative_to(folder).parts))
+        and path.is_file()
+    )
+
+
+def visible_folders(folder) -> list[Path]:
+    """Returns the folders in a folder in the order of their names, without those that systems hide in it."""
+    return sorted(path for path in Path(folder).iterdir() if path.is_dir() and not _hidden(path.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _HIDDEN
 
 
 def read_json(path):

@@ -11,6 +11,8 @@ from kerasmlsp.files import existing
 
 # The third byte of a file names the type of its numbers; all are big-endian.
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+# How much longer than itself a gzip file can become at most (zlib's technical notes).
+_MOST_INFLATED = 1032
 _NAMES = {"train": "train", "test": "t10k"}
 
 
@@ -28,19 +30,29 @@ def read_idx(path) -> np.ndarray:
         ValueError: It is damaged, or of another format.
     """
     path = existing(path)
+    with open(path, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+        with (gzip.open if packed else open)(path, "rb") as stream:
+            return _array(stream, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"`path` must be a whole gzip file: fetch it again ({error}). Received: {path}") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+
+
+def _array(stream, path):
+    """Reads the head first, so that nothing longer than what it says is taken into memory."""
+    start = stream.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         raise ValueError(f"`path` must be a file in the IDX format. Received: {path}")
-    kind, begin = np.dtype(_TYPES[content[2]]), 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:begin], ">u4").tolist()
-    if len(shape) != content[3] or len(content) != begin + kind.itemsize * math.prod(shape):
+    kind, sizes = np.dtype(_TYPES[start[2]]), stream.read(4 * start[3])
+    shape = np.frombuffer(sizes[: len(sizes) // 4 * 4], ">u4").tolist()
+    length = kind.itemsize * math.prod(shape)
+    whole = len(shape) == start[3] and length <= _MOST_INFLATED * path.stat().st_size
+    # One byte more than there should be, which tells a longer file.
+    content = stream.read(length + 1) if whole else b""
+    if not whole or len(content) != length:
         raise ValueError(f"`path` must be as long as it says in its head: fetch it again. Received: {path}")
-    return np.frombuffer(content, kind, offset=begin).reshape(shape)
+    return np.frombuffer(content, kind).reshape(shape)
 
 
 def holds_idx(folder, split="train") -> bool:

@@ -1,6 +1,6 @@
-"""Pictures from files: JPEG, PNG, GIF, BMP and WebP, decoded to arrays or refused in one sentence.
+"""Pictures from files: JPEG, PNG, GIF, BMP, WebP and HEIC, decoded to arrays or refused in one sentence.
 
-Pillow is imported where it is used, so that importing this module costs nothing.
+Pillow and pillow-heif are imported where they are used, so that importing this module costs nothing.
 """
 
 import concurrent.futures
@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import tables
-from kerasmlsp.files import existing
+from kerasmlsp import datasets, tables
+from kerasmlsp.files import existing, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
 """Endings of the files that are taken for pictures in a folder, in either case."""
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "HEIF")
+# The kinds of HEIF files that phones write.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 MOST_PIXELS = 64_000_000
 
 
@@ -60,6 +62,7 @@ def read_image(source, *, size: int | None = None, most_pixels: int = MOST_PIXEL
 
     Raises:
         FileNotFoundError: There is no such file.
+        ModuleNotFoundError: pillow-heif, the extra `heic`, is not installed, and it is such a picture.
         ValueError: It is a folder, empty, damaged, too large, or of another format.
     """
     if size is not None and size < 1:
@@ -131,11 +134,7 @@ def list_images(folder) -> list[Path]:
         ValueError: It holds no picture.
     """
     folder = existing(folder)
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
-    )
+    found = visible_files(folder, ENDINGS)
     if not found:
         raise ValueError(f"`path` must hold pictures ({', '.join(ENDINGS)}). Received: {folder}, which holds none")
     return found
@@ -177,7 +176,7 @@ def read_labelled_images(
     if unreadable:
         _log.warning("Left out %d of %d pictures of %s: %s", len(unreadable), len(rows), path, unreadable[0][1])
     labels = [rows[i][1] for i in good]
-    _check_classes(path, {label for _, label in rows}, labels)
+    _check_pictures(path, {label for _, label in rows}, labels)
     return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
 
 
@@ -195,7 +194,7 @@ def _explained(name):
     """Turns whatever Pillow raises on damaged data into one sentence; what it raises depends on where the damage is."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, ImportError):
         raise
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("`path`"):
@@ -212,6 +211,10 @@ def _opened(data, name, most_pixels):
 
     if not data:
         raise ValueError(f"`path` must be a picture. Received: {name}, which is empty")
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     with warnings.catch_warnings():
         # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
         warnings.simplefilter("ignore")
@@ -220,7 +223,7 @@ def _opened(data, name, most_pixels):
         except (UnidentifiedImageError, Image.DecompressionBombError) as error:
             if isinstance(error, Image.DecompressionBombError):
                 raise _too_large(name, most_pixels) from error
-            raise ValueError(f"`path` must be a JPEG, PNG, GIF, BMP or WebP picture. Received: {name}") from error
+            raise ValueError(f"`path` must be a JPEG, PNG, GIF, BMP, WebP or HEIC picture. Received: {name}") from error
         with picture:
             if picture.width * picture.height > most_pixels:
                 raise _too_large(name, most_pixels)
@@ -254,7 +257,7 @@ def _bilinear():
 
 
 def _folder_rows(folder):
-    classes = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith((".", "_")))
+    classes = [each for each in visible_folders(folder) if not each.name.startswith("_")]
     names = {each.name for each in classes}
     if {"train", "test"} <= names:
         raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
@@ -276,8 +279,7 @@ def _table_rows(path, path_column, label_column):
     return list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
 
 
-def _check_classes(path, classes, labels):
-    if len(classes) < 2:
-        raise ValueError(f"`path` must hold at least two classes. Received: {path}, which has {len(classes)}")
+def _check_pictures(path, classes, labels):
+    datasets.check_classes(path, classes)
     if bare := sorted(classes - set(labels)):
         raise ValueError(f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}")

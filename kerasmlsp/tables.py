@@ -13,6 +13,7 @@ import itertools
 import json
 import logging
 import lzma
+import re
 import warnings
 import zipfile
 import zlib
@@ -27,6 +28,7 @@ _ENDINGS = (
     ".csv, .tsv, .jsonl (or .json, .ndjson), each also with .gz, .bz2, .xz, .zip or .zst after it, .parquet or .xlsx"
 )
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 # Characters of which the separator is told.
 _SAMPLE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
@@ -267,9 +269,10 @@ def _separated(path: Path, text) -> tuple[str, Iterator]:
 def _separator(sample, own: str, *, whole: bool) -> tuple[str, bool]:
     """Tells the separator, and whether spaces follow it: with which most of the rows have as many cells as the first.
 
-    A space in front of names of the header counts against a separator without, and one column against any.
+    One column counts against any. Of equally good ones that is taken with which no name of the header begins with a
+    space, and then that with more numbers, as rows of 0,5 may have as many commas as semicolons.
     """
-    best, found = (0.5, False), (own, False)
+    best, found = (0.5, False, 0), (own, False)
     for separator in (own, *(each for each in _SEPARATORS if each != own)):
         for spaced in (False, True):
             rows = [row for row in csv.reader(sample, delimiter=separator, skipinitialspace=spaced) if row]
@@ -278,7 +281,8 @@ def _separator(sample, own: str, *, whole: bool) -> tuple[str, bool]:
             if not rows or len(rows[0]) < 2:
                 continue
             fit = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-            score = fit, not any(cell.startswith(" ") for cell in rows[0][1:])
+            numbers = sum(bool(_NUMBER.fullmatch(cell)) for row in rows for cell in row)
+            score = fit, not any(cell.startswith(" ") for cell in rows[0][1:]), numbers
             if score > best:
                 best, found = score, (separator, spaced)
     return found

@@ -1,4 +1,4 @@
-"""Labelled texts, fingerprints and splits."""
+"""Labelled texts and fingerprints."""
 
 import os
 import re
@@ -41,6 +41,27 @@ def test_labelled_texts_of_a_table(tmp_path, caplog):
     texts, labels = datasets.read_labelled_texts(path, text_column="Review", label_column="Score")
     assert (texts, labels) == (["NA", "good"], ["001", "1.0"])
     assert "Left out 2 of 4 rows" in caplog.text
+
+
+def test_labels_that_are_a_quantity_are_refused(tmp_path):
+    values = [f"{value / 7:.3f}" for value in range(300)]
+    path = write(tmp_path / "a.csv", "text,label\n" + "".join(f"t{i},{v}\n" for i, v in enumerate(values)))
+    with pytest.raises(ValueError, match=r"300 different numbers from 0 to 42\.714, .*regression") as caught:
+        datasets.read_labelled_texts(path)
+    assert len(str(caught.value)) < 500
+    # Stars, and many classes by number, are classes.
+    datasets.check_classes("", [f"{value / 2}" for value in range(1, 11)])
+    datasets.check_classes("", [str(value) for value in range(100)])
+    datasets.check_classes("", [*values, "unknown"])
+
+
+def test_hidden_files_and_folders_are_no_texts(tmp_path):
+    names = ("a/1.txt", "b/1.txt", "a/._1.txt", ".thumbnails/x.txt", "__MACOSX/x.txt", "@eaDir/x.txt", "_notes/x.txt")
+    folder = make_folder(tmp_path, *names)
+    assert datasets.read_labelled_texts(folder) == (["text of a/1.txt", "text of b/1.txt"], ["a", "b"])
+    before = datasets.fingerprint(folder / "a")
+    make_folder(folder / "a", "Thumbs.db", ".DS_Store")
+    assert datasets.fingerprint(folder / "a") == before
 
 
 def test_integer_labels_of_parquet_become_text(tmp_path):
@@ -111,7 +132,7 @@ def test_real_reviews():
     assert len(texts) == len(labels) == 12_522 and set(labels) == {"neg", "pos"}
 
 
-# fingerprint, split_indices, without
+# fingerprint
 
 
 def test_fingerprints_tell_contents_apart(tmp_path):
@@ -127,82 +148,3 @@ def test_fingerprints_tell_contents_apart(tmp_path):
     assert datasets.fingerprint(["a", "b"]) == datasets.fingerprint(np.array(["a", "b"], dtype=object))
     with pytest.raises(FileNotFoundError):
         datasets.fingerprint(tmp_path / "no")
-
-
-def test_splits_are_stratified_disjoint_sorted_and_repeatable():
-    labels = ["neg"] * 60 + ["pos"] * 30 + ["rare"] * 2
-    train, validation = datasets.split_indices(labels, 0.1, seed=1)
-    assert sorted([*train, *validation]) == list(range(92))
-    assert (np.diff(train) > 0).all() and (np.diff(validation) > 0).all()
-    assert [labels[index] for index in validation] == ["neg"] * 6 + ["pos"] * 3 + ["rare"]
-    assert np.array_equal(datasets.split_indices(labels, 0.1, seed=1)[1], validation)
-    assert not np.array_equal(datasets.split_indices(labels, 0.1, seed=2)[1], validation)
-
-
-def test_bad_splits():
-    with pytest.raises(ValueError, match=r"`labels` must hold at least two examples.*too few of b, c"):
-        datasets.split_indices(["a", "a", "b", "c"], 0.5, seed=0)
-    with pytest.raises(ValueError, match="no labels"):
-        datasets.split_indices([], 0.5, seed=0)
-    for fraction in (0, 1, -0.1):
-        with pytest.raises(ValueError, match="`fraction` must be between 0 and 1"):
-            datasets.split_indices(["a", "a"], fraction, seed=0)
-
-
-def test_without_leaves_out_repeats_and_texts_of_the_other_split():
-    assert datasets.without(["A b", "c", "a  B\n", "d"], ["C"]).tolist() == [0, 3]
-    assert datasets.without([]).dtype == np.int64
-
-
-def test_split_indices_in_blocks_keeps_neighbours_together():
-    labels = np.array(["a"] * 200 + ["b"] * 100)
-    train, held_out = datasets.split_indices(labels, 0.1, seed=1, blocks=4)
-    assert len(held_out) == 30 and not set(train) & set(held_out) and len(train) + len(held_out) == 300
-    assert np.sum(labels[held_out] == "a") == 20
-    assert 2 <= np.sum(np.diff(held_out) > 1) + 1 <= 8
-    assert not np.array_equal(held_out, datasets.split_indices(labels, 0.1, seed=2, blocks=4)[1])
-
-
-def test_rounds_begin_where_the_class_goes_back_or_numbers_are_missing():
-    names = ["b/IMG_12.jpg", "a/IMG_11.jpg", "c/IMG_13.jpg", "b/IMG_15.jpg", "c/x9_IMG_16.jpg", "c/IMG_40.jpg"]
-    labels = ["b", "a", "c", "b", "c", "c"]
-    assert datasets.rounds(names, labels).tolist() == [0, 0, 0, 1, 1, 2]
-    # Not the class alone: somebody may have left classes out before another did.
-    assert datasets.rounds(["1", "9"], ["a", "b"]).tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("names", "told"), [(["a/one.jpg", "b/2.jpg"], "'a/one.jpg'"), (["a/1.jpg", "b/01.jpg"], "twice")]
-)
-def test_rounds_need_a_number_of_each_file(names, told):
-    with pytest.raises(ValueError, match=told):
-        datasets.rounds(names, ["a", "b"])
-
-
-def test_folds_keep_groups_whole_and_are_of_one_size():
-    groups = np.repeat(np.arange(50), np.random.default_rng(0).integers(1, 11, 50))
-    found = datasets.folds(groups, 5, seed=0)
-    assert all(len(set(found[groups == group])) == 1 for group in range(50))
-    sizes = np.bincount(found)
-    assert len(sizes) == 5 and sizes.max() - sizes.min() <= 10
-    assert np.array_equal(found, datasets.folds(groups, 5, seed=0))
-    assert not np.array_equal(found, datasets.folds(groups, 5, seed=1))
-    assert np.bincount(datasets.folds(range(10), 3, seed=0)).tolist() == [4, 3, 3]
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_there_are_at_least_two_folds_and_as_many_groups(count):
-    with pytest.raises(ValueError, match=f"from 2 to the 3 groups of the data. Received: {count}"):
-        datasets.folds(["a", "a", "b", "c"], count, seed=0)
-
-
-def test_split_groups_holds_out_whole_groups():
-    groups = np.repeat(np.arange(40), 5)
-    labels = np.tile(np.arange(5), 40)
-    train, held_out = datasets.split_groups(labels, groups, 0.2, seed=3)
-    assert len(held_out) == 40 and sorted([*train, *held_out]) == list(range(200))
-    assert not set(groups[train]) & set(groups[held_out])
-    with pytest.raises(ValueError, match="must leave every class to train on"):
-        datasets.split_groups(["a", "b"], [0, 1], 0.5, seed=0)
-    with pytest.raises(ValueError, match="`fraction` must be between 0 and 1"):
-        datasets.split_groups(labels, groups, 1.0, seed=0)

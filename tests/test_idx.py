@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -55,6 +56,27 @@ def test_damaged_files_are_refused(tmp_path, content, message):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         idx.read_idx(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"no idx" * 10, "IDX format"),
+        (struct.pack(">BBBBI", 0, 0, 8, 1, 5), "as long as it says"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**31] * 3), "as long as it says"),
+    ],
+)
+def test_a_file_is_not_inflated_beyond_what_its_head_says(tmp_path, head, message):
+    with gzip.open(tmp_path / "a.gz", "wb", compresslevel=1) as file:
+        file.write(head)
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=message):
+        idx.read_idx(tmp_path / "a.gz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 def test_missing_files_are_named(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import logging
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from kerasmlsp import images
+from kerasmlsp.apps import options
 
 RED, BLUE = (220, 30, 40), (20, 60, 230)
 
@@ -91,6 +93,29 @@ def test_resizing_is_tensorflows_with_antialiasing():
     assert images.resize(pixels[..., :1], 16).shape == (16, 16, 3)
 
 
+def heic(picture):
+    heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    heif.from_pillow(picture).save(stream, quality=90)
+    return stream.getvalue()
+
+
+def test_photographs_of_phones(tmp_path, monkeypatch):
+    data = heic(two_halves(size=(64, 48)))
+    pixels = images.read_image(data)
+    assert pixels.shape == (48, 64, 3) and close(pixels[24, 10], RED, 12) and close(pixels[24, 54], BLUE, 12)
+    with pytest.raises(ValueError, match=r"at most 0\.001 million pixels"):
+        images.read_image(data, most_pixels=1000)
+    with pytest.raises(ValueError, match="must be a"):
+        images.read_image(data[: len(data) // 2])
+    (tmp_path / "a.HEIC").write_bytes(data)
+    assert images.list_images(tmp_path) == [tmp_path / "a.HEIC"]
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImportError) as caught:
+        images.read_image(data)
+    assert "kerasmlsp[heic]" in options.sentence(caught.value)
+
+
 def bomb(width, height):
     """A PNG of a hundred bytes that says it is huge."""
 
@@ -111,7 +136,7 @@ def test_huge_pictures_are_refused_before_they_are_decoded(sides):
     ("data", "told"),
     [
         (b"", "which is empty"),
-        (b"not a picture at all", "must be a JPEG, PNG, GIF, BMP or WebP"),
+        (b"not a picture at all", "must be a JPEG, PNG, GIF, BMP, WebP or HEIC"),
         (b"%PDF-1.4", "must be a JPEG"),
         (encoded(two_halves(), "TIFF"), "must be a JPEG"),
         (encoded(two_halves(size=(200, 200)), "JPEG")[:700], "must be a whole picture"),
@@ -152,6 +177,23 @@ def test_folders_have_a_subfolder_per_class(folder):
     assert found.pixels.shape == (6, 4, 4, 3) and found.labels == ["blue"] * 3 + ["red"] * 3
     assert found.names[:3] == ["blue/1.png", "blue/2.PNG", "blue/more/3.png"] and not found.unreadable
     assert close(found.pixels[0, 0, 0], BLUE) and close(found.pixels[-1, 0, 0], RED)
+
+
+def test_what_systems_hide_in_folders_is_no_picture(folder):
+    for name in (".thumbnails/1.png", "red/.thumbnails/1.png", "__MACOSX/red/1.png", "red/@eaDir/1.png", "red/._1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 7)).save(folder / name)
+    assert images.read_labelled_images(folder, 4).labels == ["blue"] * 3 + ["red"] * 3
+    assert len(images.list_images(folder)) == 6
+    # What the folder is called that holds the data makes no difference.
+    assert len(images.list_images(folder.rename(folder.with_name(".data")))) == 6
+
+
+def test_labels_of_a_table_that_are_a_quantity_are_refused(folder):
+    rows = [f"red/1.png,{value / 7:.3f}" for value in range(50)]
+    (folder / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    with pytest.raises(ValueError, match="50 different numbers from 0 to 7, which looks like"):
+        images.read_labelled_images(folder / "list.csv", 4)
 
 
 def test_unreadable_files_are_counted_not_fatal(folder, caplog):

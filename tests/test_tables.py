@@ -220,7 +220,7 @@ def test_bad_excel_files_are_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="row 2 has more"):
         tables.read_table(excel(tmp_path / "wide.xlsx", [["text"], ["a", "b"]]))
     for rows in ([], [["text", "label"]]):
-        with pytest.raises(ValueError, match="is empty|which holds none"):
+        with pytest.raises(ValueError, match=r"is empty|which holds none"):
             tables.read_table(excel(tmp_path / "none.xlsx", rows))
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ImportError) as caught:

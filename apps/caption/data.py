@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, files, images, tables, text, tfds
+from kerasmlsp import batching, datasets, files, images, splits, tables, text, tfds
 
 log = logging.getLogger("kerasmlsp")
 
@@ -198,16 +198,16 @@ def _grouped(rows, digests, config, problems, only):
         captions[name].append(caption)
         found[name].add(SPLITS[split] if split else None)
     if any(None in kinds for kinds in found.values()):
-        splits = dict.fromkeys(captions, only) if only else _drawn(list(captions), digests, config)
+        chosen = dict.fromkeys(captions, only) if only else _drawn(list(captions), digests, config)
     else:
-        splits = _told_apart(found, digests, problems)
-    names = [name for name in captions if name in splits]
+        chosen = _told_apart(found, digests, problems)
+    names = [name for name in captions if name in chosen]
     copies = collections.Counter(digests[name] for name in names)
     problems["pictures that occur under several names"] = sum(count - 1 for count in copies.values())
     return Captioned(
         names,
         [captions[name] for name in names],
-        [splits[name] for name in names],
+        [chosen[name] for name in names],
         [digests[name] for name in names],
         None,
         {what: count for what, count in problems.items() if count},
@@ -237,21 +237,19 @@ def _drawn(names, digests, config):
     test = max(1, round(config.test_share * len(contents)))
     validation = test + max(1, round(config.validation_share * len(contents)))
     parts = {"test": order[:test], "validation": order[test:validation], "train": order[validation:]}
-    splits = {contents[i]: split for split, part in parts.items() for i in part}
-    return {name: splits[digests[name]] for name in names}
+    chosen = {contents[i]: split for split, part in parts.items() for i in part}
+    return {name: chosen[digests[name]] for name in names}
 
 
 def _told_apart(found, digests, problems):
     """One split for each picture, by name and by contents, so that nothing of the test is trained on."""
     rank = ("test", "validation", "train")
-    splits = {name: min(kinds, key=rank.index) for name, kinds in found.items()}
+    chosen = {name: min(kinds, key=rank.index) for name, kinds in found.items()}
     problems["pictures named in several splits"] = sum(len(kinds) > 1 for kinds in found.values())
-    first = {}
-    for name in sorted(splits, key=lambda name: rank.index(splits[name])):
-        first.setdefault(digests[name], splits[name])
-    kept = {name: split for name, split in splits.items() if first[digests[name]] == split}
-    problems["copies of pictures of another split"] = len(splits) - len(kept)
-    return kept
+    names = list(chosen)
+    kept = splits.apart([digests[name] for name in names], list(chosen.values()), rank)
+    problems["copies of pictures of another split"] = len(names) - len(kept)
+    return {names[i]: chosen[names[i]] for i in kept}
 
 
 def without(table, rows):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import batching, tables, tfds
-from kerasmlsp.files import existing
+from kerasmlsp.files import existing, visible_files
 
 log = logging.getLogger("kerasmlsp")
 
@@ -33,7 +33,7 @@ def read(path=None, *, dataset=None, manual_dir=None):
 
 
 def _files(path: Path):
-    paths = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
     if not paths:
         raise ValueError(f"There is no .txt file in {path} or below.")
     return (tables.read_text(each).strip("\n") if path.is_dir() else tables.read_text(each) for each in paths)
@@ -54,7 +54,7 @@ def characters(text, limit):
     counts = collections.Counter(text)
     kept = sorted(counts, key=lambda character: (-counts[character], character))[:limit]
     if lost := sum(counts.values()) - sum(counts[character] for character in kept):
-        log.info("Left out %d characters of kinds beyond the %d most frequent.", lost, limit)
+        log.info("Left out %d characters to train on of kinds beyond the %d most frequent.", lost, limit)
     return "".join(sorted(kept))
 
 
@@ -66,7 +66,7 @@ def encode(text, known):
     return places[codes[places] == points].astype(np.int32)
 
 
-def split(ids, held_out_share, validation_share):
+def split(text, held_out_share, validation_share):
     """Cuts a text into its beginning, to select on, the main part, to train on, and its end, which is held out.
 
     What is held out follows what is trained on, as elsewhere with tiny Shakespeare: the names of the play in between
@@ -74,16 +74,26 @@ def split(ids, held_out_share, validation_share):
 
     Returns:
         The parts to train on, to select on, and held out.
+    """
+    last, first = int(len(text) * (1 - held_out_share)), int(len(text) * validation_share)
+    return text[first:last], text[:first], text[last:]
+
+
+def encoded(text, known, config):
+    """Returns the parts of `split` as the places of their characters among the known ones; others are left out.
 
     Raises:
-        ValueError: A part has less than two characters.
+        ValueError: A part has less than two known characters.
     """
-    last, first = int(len(ids) * (1 - held_out_share)), int(len(ids) * validation_share)
-    parts = ids[first:last], ids[:first], ids[last:]
+    whole = split(text, config.held_out_share, config.validation_share)
+    parts = [encode(part, known) for part in whole]
     if min(map(len, parts)) < 2:
         raise ValueError(
-            f"`data` must be a longer text: none of its parts may be empty. Received: {len(ids)} characters"
+            f"`data` must be a longer text: none of its parts may be empty. Received: {len(text)} characters"
         )
+    for ids, part, name in zip(parts[1:], whole[1:], ("to select on", "held out"), strict=True):
+        if lost := len(part) - len(ids):
+            log.info("Left out %d characters of the part %s that are unknown from the part to train on.", lost, name)
     return parts
 
 

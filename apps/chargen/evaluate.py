@@ -58,17 +58,18 @@ def evaluate(run: Path, path=None, weights="float32"):
     net, config, stored = load(run, weights)
     known = stored["characters"]
     text = data.read(path) if path else data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
-    ids = data.encode(text, known)
+    part = text
     if not path:
         if datasets.fingerprint([text], [""]) != stored["fingerprint"]:
             raise ValueError(f"The text {config.data or config.dataset} has changed since the run was trained on it.")
-        ids = data.split(ids, config.held_out_share, config.validation_share)[2]
+        part = data.split(text, config.held_out_share, config.validation_share)[2]
+    ids = data.encode(part, known)
     if len(ids) < 2:
         raise ValueError(f"`data` must hold at least two characters that the run knows. Received: {len(ids)}")
     windows, carried = model.nats(net, ids, config.window, known)
     result = {
         "characters": len(ids),
-        "left out": len(text) - len(ids) if path else 0,
+        "left out": len(part) - len(ids),
         "fingerprint": datasets.fingerprint([text], [""]),
         "metrics": {**_measured("windows", windows), **_measured("carried", carried)},
     }

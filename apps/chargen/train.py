@@ -31,13 +31,13 @@ def train(config: Config, run: Path, *, resume: bool = False):
     run = Path(run)
     training.refuse_other(run, resume)
     text = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
-    known = data.characters(text, config.max_characters)
-    ids = data.encode(text, known)
-    chosen, validation, held_out = data.split(ids, config.held_out_share, config.validation_share)
+    known = data.characters(data.split(text, config.held_out_share, config.validation_share)[0], config.max_characters)
+    parts = data.encoded(text, known, config)
+    chosen, validation, held_out = parts
     batches = data.training_batches(chosen, config, model.option(config, "batch_size"))
-    facts = {"characters": known, "fingerprint": datasets.fingerprint([text], [""]), "text": len(ids)}
+    facts = {"characters": known, "fingerprint": datasets.fingerprint([text], [""]), "text": sum(map(len, parts))}
     training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
-    log.info("%d characters of %d kinds: %d to train on.", len(ids), len(known), len(chosen))
+    log.info("%d characters of %d kinds: %d to train on.", facts["text"], len(known), len(chosen))
     epochs = model.option(config, "epochs")
     steps = epochs * len(batches.order(0))
     trained = training.fit(

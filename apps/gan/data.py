@@ -2,12 +2,11 @@
 
 import dataclasses
 import logging
-from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, idx, images, tfds
-from kerasmlsp.files import existing
+from kerasmlsp import batching, datasets, idx, images, splits, tfds
+from kerasmlsp.files import existing, visible_folders
 
 log = logging.getLogger("kerasmlsp")
 
@@ -62,7 +61,7 @@ def read(config) -> Data:
     """Reads the images that a configuration names.
 
     A folder may hold `train` and `test`, subfolders of classes, or images alone. Where there is no test part, a share
-    of every class is held out.
+    of every class is held out. Of equal images the first is kept, and none of the test is trained on.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -75,6 +74,7 @@ def read(config) -> Data:
     else:
         parts, classes = _folder(existing(config.data, "data"), config)
     split = "the data's own test part"
+    parts = _without_copies(parts, config)
     if len(parts) == 1:
         parts, split = _held_out(parts[0], config), f"a share of {config.held_out_share:g} held out, seed {config.seed}"
     if min(map(len, parts)) < 2:
@@ -86,8 +86,8 @@ def read(config) -> Data:
 
 def _folder(folder, config):
     if idx.holds_idx(folder):
-        splits = [split for split in ("train", "test") if idx.holds_idx(folder, split)]
-        parts = [idx.read_labelled_idx(folder, split) for split in splits]
+        there = [split for split in ("train", "test") if idx.holds_idx(folder, split)]
+        parts = [idx.read_labelled_idx(folder, split) for split in there]
         fashion = datasets.fingerprint(parts[0][1]) == _FASHION_LABELS
         names = list(FASHION) if fashion else [str(number) for number in range(int(parts[0][1].max()) + 1)]
         size = config.size or 28
@@ -95,12 +95,8 @@ def _folder(folder, config):
     size, places = config.size or 32, [folder]
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         places = [folder / "train", folder / "test"]
-    classes = sorted({each.name for place in places for each in place.iterdir() if _is_class(each)})
+    classes = sorted({each.name for place in places for each in visible_folders(place) if each.name[0] != "_"})
     return [_pictures(place, classes, size) for place in places], classes
-
-
-def _is_class(path: Path):
-    return path.is_dir() and not path.name.startswith((".", "_"))
 
 
 def _pictures(folder, classes, size):
@@ -167,8 +163,19 @@ def _square(pixels, size):
 
 
 def _held_out(part, config):
-    chosen, others = datasets.split_indices(part.labels, config.held_out_share, config.seed)
+    chosen, others = splits.split_indices(part.labels, config.held_out_share, config.seed)
     return part[chosen], part[others]
+
+
+def _without_copies(parts, config):
+    """Parts without images that occur twice, or in the part that comes after, which is the test."""
+    keys, kept, seen = [splits.array_keys(part.pixels) for part in parts], [], ()
+    for own in reversed(keys):
+        kept.insert(0, splits.without(own, seen))
+        seen = own
+    if lost := sum(map(len, parts)) - sum(map(len, kept)):
+        log.warning("Left out %d images of %s: copies of others.", lost, config.data or config.dataset)
+    return [part[rows] for part, rows in zip(parts, kept, strict=True)]
 
 
 def _channels(pixels, colour):

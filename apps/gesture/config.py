@@ -26,7 +26,7 @@ class Config:
         input: One of `INPUTS`, or "auto" to tell by the data.
         architecture: One of those of the input in `ARCHITECTURES`; None for its first.
         image_size: Height and width of the pictures that the net sees; None for the architecture's own.
-        rounds: Whether persons are told apart by the numbers of the files, see `kerasmlsp.datasets.rounds`.
+        rounds: Whether persons are told apart by the numbers of the files, see `kerasmlsp.splits.rounds`.
         group_pattern: Regular expression whose first group in a file's path names the person; None for not.
         seed: Decides every random choice.
         epochs: Epochs; None for the architecture's own.

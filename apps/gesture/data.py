@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, images, tables, tfds
+from kerasmlsp import batching, datasets, images, splits, tables, tfds
 from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
@@ -44,7 +44,7 @@ class Examples:
 
 
 def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kind=None):
-    """Reads labelled examples.
+    """Reads labelled examples. Of equal pictures the first is kept, so that none is both trained on and held out.
 
     Args:
         config: The run's configuration, which says how to read.
@@ -70,8 +70,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         raise ValueError(
             f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
         )
-    if len(set(found.labels)) < 2:
-        raise ValueError(f"The data must hold at least two classes. Received: {path or dataset}, which has one")
+    datasets.check_classes(path or dataset, found.labels)
     return found
 
 
@@ -79,12 +78,20 @@ def _pictures(path, config):
     found = images.read_labelled_images(
         path, config.size, path_column=config.path_column, label_column=config.label_column
     )
-    groups = None
+    kept = _first_of_kind(found.pixels, path)
+    names, labels, groups = [found.names[i] for i in kept], [found.labels[i] for i in kept], None
     if config.rounds:
-        groups = datasets.rounds(found.names, found.labels)
+        groups = splits.rounds(names, labels)
     elif config.group_pattern:
-        groups = _groups(found.names, config.group_pattern)
-    return Examples("images", found.pixels, found.labels, groups, len(found.unreadable))
+        groups = _groups(names, config.group_pattern)
+    return Examples("images", found.pixels[kept], labels, groups, len(found.unreadable))
+
+
+def _first_of_kind(pixels, source):
+    kept = splits.without(splits.array_keys(pixels))
+    if len(kept) < len(pixels):
+        log.warning("Left out %d of %d pictures of %s: copies of others.", len(pixels) - len(kept), len(pixels), source)
+    return kept
 
 
 def _groups(names, pattern):
@@ -108,7 +115,9 @@ def _from_tfds(dataset, split, manual_dir, config):
         (images.resize(row["image"], config.size), row[config.label_column]) for row in examples.as_numpy_iterator()
     ]
     name = label.int2str if hasattr(label, "int2str") else str
-    return Examples("images", np.stack([pixels for pixels, _ in rows]), [name(number) for _, number in rows])
+    pixels = np.stack([pixels for pixels, _ in rows])
+    kept = _first_of_kind(pixels, dataset)
+    return Examples("images", pixels[kept], [name(rows[i][1]) for i in kept])
 
 
 def _holds_numbers(path, kind):
@@ -184,8 +193,8 @@ def split(examples, config):
     if not config.validation_share:
         return np.arange(len(examples.labels)), np.arange(0)
     if examples.groups is not None:
-        return datasets.split_groups(examples.labels, examples.groups, config.validation_share, config.seed)
-    return datasets.split_indices(examples.labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
+        return splits.split_groups(examples.labels, examples.groups, config.validation_share, config.seed)
+    return splits.split_indices(examples.labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
 
 
 def folds(examples, count, config):
@@ -195,7 +204,7 @@ def folds(examples, count, config):
         Number of the fold of each example.
     """
     if examples.groups is not None:
-        return datasets.folds(examples.groups, count, config.seed)
+        return splits.folds(examples.groups, count, config.seed)
     groups = np.arange(len(examples.labels))
     if config.holdout_blocks:
         codes = np.unique(examples.labels, return_inverse=True)[1]
@@ -204,7 +213,7 @@ def folds(examples, count, config):
             parts = np.array_split(here, config.holdout_blocks * count)
             for part in parts:
                 groups[part] = part[0] if len(part) else 0
-    return datasets.folds(groups, count, config.seed)
+    return splits.folds(groups, count, config.seed)
 
 
 def training_batches(examples, targets, config, *, drop_remainder=False):

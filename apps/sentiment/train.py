@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import datasets, text, training
+from kerasmlsp import datasets, splits, text, training
 from kerasmlsp.apps.sentiment import data, model
 from kerasmlsp.apps.sentiment.config import Config
 
@@ -38,9 +38,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
     texts, labels = _read(config)
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
-    chosen, held_out = datasets.split_indices(
-        labels, config.validation_share, config.seed, blocks=config.holdout_blocks
-    )
+    chosen, held_out = splits.split_indices(labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
     facts = {
         "classes": classes,
         "texts": len(texts),
@@ -82,7 +80,7 @@ def _read(config):
     columns = {"text_column": config.text_column, "label_column": config.label_column}
     texts, labels = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir, **columns)
     others = data.read(config.exclude, **columns)[0] if config.exclude else ()
-    kept = datasets.without(texts, others)
+    kept = splits.without(splits.text_keys(texts), splits.text_keys(others))
     if len(kept) < len(texts):
         log.info("Left out %d texts that occur twice or are in --exclude.", len(texts) - len(kept))
     texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]

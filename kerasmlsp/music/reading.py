@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp.files import existing, read_json
+from kerasmlsp.files import existing, read_json, visible_files
 from kerasmlsp.music.grid import length, roll_of, skyline
 from kerasmlsp.music.pieces import KEYS, LOWEST, Melody, Tune
 from kerasmlsp.music.scores import ABC, MIDI, MUSICXML, read_scores, warned
@@ -69,8 +69,7 @@ def from_each_file(path, read, *, recursive: bool = True) -> list:
     path = existing(path)
     if path.is_file():
         return read(path)
-    files = sorted(path.rglob("*") if recursive else path.iterdir())
-    files = [file for file in files if file.suffix.lower() in _KINDS and file.is_file()]
+    files = [file for file in visible_files(path, _KINDS) if recursive or file.parent == path]
     pieces = []
     for file in files:
         try:

@@ -12,7 +12,7 @@ import pytest
 from commands import command, stop_and_resume
 
 from kerasmlsp import loading
-from kerasmlsp.apps.chargen import data, generate, model
+from kerasmlsp.apps.chargen import data, generate, model, train
 from kerasmlsp.apps.chargen.config import ARCHITECTURES, Config
 
 TINY = ("--units", 32, "--num-layers", 1, "--window", 16, "--batch-size", 8)
@@ -242,6 +242,30 @@ def test_characters_are_kept_by_frequency_and_others_left_out():
 def test_what_is_held_out_follows_what_is_trained_on():
     parts = data.split(np.arange(1000), 0.1, 0.05)
     assert [(part[0], part[-1]) for part in parts] == [(50, 899), (0, 49), (900, 999)]
+
+
+def test_the_alphabet_is_that_of_what_is_trained_on(tmp_path, monkeypatch, caplog):
+    # As the first and as the last letter of the text, which nobody sees while training.
+    (tmp_path / "text.txt").write_text("é" + "abc" * 400 + "ж")
+    config, seen = Config(data=str(tmp_path / "text.txt"), window=8, batch_size=4), {}
+    monkeypatch.setattr(train.training, "fit", lambda build, *_, **__: seen.update(net=build()) or stop())
+    with caplog.at_level("INFO", "kerasmlsp"), pytest.raises(KeyboardInterrupt):
+        train.train(config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["characters"] == "abc"
+    assert seen["net"].output_shape[-1] == 3
+    for part in ("to select on", "held out"):
+        assert f"Left out 1 characters of the part {part}" in caplog.text
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def test_hidden_files_are_no_texts(tmp_path):
+    for name in ("a.txt", "._a.txt", "__MACOSX/a.txt", ".cache/a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert data.read(tmp_path) == "a.txt"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import keras
@@ -330,6 +331,21 @@ def test_folders_may_have_their_own_test_part(tmp_path):
     found = data.read(Config(data=str(tmp_path), size=12))
     assert (len(found.train), len(found.test), found.classes) == (12, 6, ["bar", "disc"])
     assert found.train.labels.tolist() == [0] * 6 + [1] * 6 and "own test part" in found.split
+
+
+def test_copies_are_neither_twice_nor_on_both_sides(tmp_path, caplog):
+    folder = write_folder(tmp_path / "train", 10)
+    for file in sorted((folder / "disc").iterdir())[:4]:
+        shutil.copy(file, folder / "disc" / f"copy-{file.name}")
+    found = data.read(Config(data=str(folder), size=12))
+    assert len(found.train) + len(found.test) == 20 and "Left out 4 images" in caplog.text
+    pixels = [{each.tobytes() for each in part.pixels} for part in (found.train, found.test)]
+    assert not pixels[0] & pixels[1]
+    # Of those of the data's own test part, the copies to train on go.
+    shutil.copytree(folder / "bar", tmp_path / "test" / "bar")
+    write_folder(tmp_path / "test" / ".thumbnails", 2, seed=1)
+    found = data.read(Config(data=str(tmp_path), size=12))
+    assert (len(found.train), len(found.test), found.classes) == (10, 10, ["bar", "disc"])
 
 
 @pytest.mark.parametrize("names", [["disc", "bar"], None])

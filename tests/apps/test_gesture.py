@@ -1,6 +1,7 @@
 """The gesture application through its command line, on pictures and numbers that the tests write."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -181,6 +182,35 @@ def test_a_table_of_paths_is_as_good_as_a_folder(workshop):
     table, folder = data.read(config, "list.csv"), data.read(Config(image_size=32, rounds=True), "photos")
     assert table.fingerprint() == folder.fingerprint() and len(np.unique(folder.groups)) == 24
     assert table.unreadable == 1 and len(np.unique(table.groups)) == 1
+
+
+def test_copies_of_pictures_are_left_out(tmp_path, caplog):
+    random = np.random.default_rng(0)
+    for place, kind in enumerate(("disc", "ring")):
+        (tmp_path / kind).mkdir()
+        for number in range(place, 12, 2):
+            picture(kind, random).save(tmp_path / kind / f"{number}.png")
+        shutil.copy(tmp_path / kind / f"{place}.png", tmp_path / kind / f"copy of {place}.png")
+    shutil.copytree(tmp_path / "ring", tmp_path / "__MACOSX" / "ring")
+    shutil.copytree(tmp_path / "ring", tmp_path / "ring" / ".thumbnails")
+    config = Config(image_size=32, rounds=True, validation_share=0.5)
+    with caplog.at_level("WARNING", "kerasmlsp"):
+        found = data.read(config, tmp_path)
+    assert found.labels == ["disc"] * 6 + ["ring"] * 6 and len(found.groups) == 12
+    assert "Left out 2 of 14 pictures" in caplog.text
+    chosen, held_out = data.split(found, dataclasses.replace(config, rounds=False))
+    pixels = [{found.inputs[i].tobytes() for i in part} for part in (chosen, held_out)]
+    assert len(pixels[0]) + len(pixels[1]) == 12 and not pixels[0] & pixels[1]
+
+
+def test_numbers_of_other_countries_are_read(tmp_path, caplog):
+    values = np.round(np.random.default_rng(0).normal(0, 0.3, (4, 32)), 3)
+    rows = ["a;" + ";".join(map(str, row)).replace(".", ",") for row in values]
+    (tmp_path / "paths.csv").write_text("\n".join([*rows[:2], *(row.replace("a", "b", 1) for row in rows[2:])]) + "\n")
+    with caplog.at_level("INFO", "kerasmlsp"):
+        found = data.read(Config(), tmp_path / "paths.csv")
+    assert found.kind == "history" and found.labels == ["a", "a", "b", "b"]
+    assert found.inputs.reshape(4, 32) == pytest.approx(values, abs=1e-6) and "Took semicolons" in caplog.text
 
 
 def test_an_image_data_set_of_tfds_is_read(workshop, monkeypatch):

@@ -1,0 +1,186 @@
+"""Which examples are trained on and which are held out, and which are copies of others.
+
+Everything here takes and returns plain Python or NumPy values.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def text_keys(texts: Iterable[str]) -> list[bytes]:
+    """Returns what tells the kind of each text: texts that differ in case or white space only are one kind."""
+    # Digests instead of texts: the reviews need not be held a second time.
+    return [_digest(" ".join(text.split()).casefold().encode("utf-8", "surrogatepass")) for text in texts]
+
+
+def array_keys(arrays: Iterable[np.ndarray]) -> list[bytes]:
+    """Returns what tells the kind of each array, such as a picture: those of equal values and shape are one kind."""
+    arrays = map(np.ascontiguousarray, arrays)
+    return [_digest(f"{each.dtype.str}{each.shape}".encode() + each.tobytes()) for each in arrays]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def without(keys: Iterable, other_keys: Iterable = ()) -> np.ndarray:
+    """Returns the indices of examples that are first of their kind and of no kind of the others.
+
+    So duplicates within a part and across parts go.
+
+    Args:
+        keys: Kind of each example to choose from, as of `text_keys` or `array_keys`.
+        other_keys: Kinds that must not be among the chosen, such as those of the test set.
+    """
+    seen, kept = set(other_keys), []
+    for index, key in enumerate(keys):
+        if key not in seen:
+            seen.add(key)
+            kept.append(index)
+    return np.array(kept, dtype=np.int64)
+
+
+def apart(keys: Sequence, parts: Sequence, order: Sequence) -> np.ndarray:
+    """Returns the indices of examples of which there is no copy in another part that comes first.
+
+    Args:
+        keys: Kind of each example.
+        parts: Name of the part of each, such as "train".
+        order: Names of the parts, those first whose examples stay, such as "test".
+    """
+    first = {}
+    for part in order:
+        first |= {key: part for key, own in zip(keys, parts, strict=True) if own == part and key not in first}
+    return np.array([i for i, key in enumerate(keys) if first[key] == parts[i]], dtype=np.int64)
+
+
+def split_indices(labels, fraction: float, seed: int, *, blocks: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out a part of every class.
+
+    Where neighbours belong together, such as reviews of one film or windows of one recording, examples drawn one by one
+    have their siblings in training and flatter what was learned by heart. Blocks keep them together.
+
+    Args:
+        labels: Label of each example, `(examples,)`.
+        fraction: Part of every class that is held out, between 0 and 1, rounded to at least one example on either side.
+        seed: Decides which examples; the same seed and labels give the same split on every machine.
+        blocks: Runs of neighbours of which the held-out part of a class is made; 0 to draw examples one by one.
+
+    Returns:
+        Indices to train on and indices to validate on, each sorted.
+
+    Raises:
+        ValueError: `fraction` is out of range, or a class has fewer than two examples.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"`fraction` must be between 0 and 1, both excluded. Received: {fraction!r}")
+    classes, codes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    if len(classes) == 0 or counts.min() < 2:
+        rare = [str(name) for name in classes[counts < 2]]
+        rare = ", ".join(rare[:5]) + f" and {len(rare) - 5} more" * (len(rare) > 5) or "no labels at all"
+        raise ValueError(
+            f"`labels` must hold at least two examples of every class: add some, or leave the class out. "
+            f"Received: too few of {rare}"
+        )
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(codes), bool)
+    for code, count in enumerate(counts):
+        size = min(max(round(fraction * count), 1), count - 1)
+        held_out[np.flatnonzero(codes == code)[_chosen(count, size, blocks, generator)]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _chosen(count: int, size: int, blocks: int, generator) -> np.ndarray:
+    """Draws `size` of `count` places: one by one, or as `blocks` runs of neighbours that do not overlap."""
+    if not blocks:
+        return generator.permutation(count)[:size]
+    lengths = np.diff(np.linspace(0, size, min(blocks, size) + 1).round().astype(int))
+    # Starts are drawn among the places that stay, and moved on by the blocks before them.
+    starts = np.sort(generator.integers(0, count - size + 1, len(lengths))) + np.cumsum(lengths) - lengths
+    return np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+
+
+def rounds(names, labels) -> np.ndarray:
+    """Tells apart persons of whom each showed the classes in turn, by the numbers in the names of the files.
+
+    In the order of the numbers a new round begins where the class goes back in the order of class names, or where more
+    numbers are missing than there are classes. Somebody who showed everything twice is then two.
+
+    Args:
+        names: Name of each file, with a number in it; the last counts.
+        labels: Class of each.
+
+    Returns:
+        Number of the round of each example, from 0.
+
+    Raises:
+        ValueError: A name has no number, or two files have the same.
+    """
+    numbers = [re.findall(r"\d+", Path(name).stem)[-1:] for name in names]
+    if bare := next((name for name, found in zip(names, numbers, strict=True) if not found), None):
+        raise ValueError(f"`names` must have a number each to tell rounds. Received: {bare!r}")
+    numbers = np.array([int(found[0]) for found in numbers])
+    if len(np.unique(numbers)) < len(numbers):
+        raise ValueError("`names` must have a number of its own each to tell rounds. Received: the same number twice")
+    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    order = np.argsort(numbers)
+    begins = (np.diff(codes[order]) <= 0) | (np.diff(numbers[order]) > len(classes))
+    found = np.empty(len(order), np.int64)
+    found[order] = np.cumsum(np.concatenate([[0], begins]))
+    return found
+
+
+def folds(groups, count: int, seed: int) -> np.ndarray:
+    """Deals groups of examples that belong together, such as those of one person, into folds of about one size.
+
+    Args:
+        groups: Group of each example; `range(examples)` to deal them one by one.
+        count: Folds, at least 2.
+        seed: Decides which; the same seed and groups give the same folds on every machine.
+
+    Returns:
+        Number of the fold of each example, from 0.
+
+    Raises:
+        ValueError: There are fewer groups than folds.
+    """
+    _, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if count < 2 or len(sizes) < count:
+        raise ValueError(f"`count` (--folds) must be from 2 to the {len(sizes)} groups of the data. Received: {count}")
+    place, filled = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        place[group] = np.argmin(filled)
+        filled[place[group]] += sizes[group]
+    return place[codes]
+
+
+def split_groups(labels, groups, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out whole groups of examples that belong together, about `fraction` of the examples.
+
+    Args:
+        labels: Label of each example.
+        groups: Group of each example.
+        fraction: Part that is held out, between 0 and 1.
+        seed: Decides which groups.
+
+    Returns:
+        Indices to train on and indices to validate on, each sorted.
+
+    Raises:
+        ValueError: `fraction` is out of range, or too few groups are left to train on every class.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"`fraction` must be between 0 and 1, both excluded. Received: {fraction!r}")
+    labels, codes = np.asarray(labels), np.unique(np.asarray(groups), return_inverse=True)[1]
+    sizes = np.bincount(codes)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    # At least one group, and then as long as the next brings the share nearer.
+    taken = max(1, int(np.sum(np.cumsum(sizes[order]) - sizes[order] / 2 < fraction * len(codes))))
+    held_out = np.isin(codes, order[:taken])
+    if gone := sorted(set(labels.tolist()) - set(labels[~held_out].tolist())):
+        raise ValueError(f"`groups` must leave every class to train on: hold out less. Received: none of {gone[0]!r}")
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
