@@ -5,20 +5,18 @@ TensorFlow and Keras are imported inside the functions, so that looking for a sa
 
 import contextlib
 import errno
-import importlib
 import logging
-import os
 import pathlib
 import platform
 import re
 import shutil
 import uuid
-import warnings
 
 import numpy as np
 
 import kerasmlsp
 from kerasmlsp import model_cards, verifying
+from kerasmlsp.converting import convert
 from kerasmlsp.loading import SavedModel, find, load, reason, to_array, versions
 
 __all__ = ["SavedModel", "convert", "export", "find", "load", "with_half_weights"]
@@ -283,136 +281,3 @@ def _card_facts(folder, app, facts, warmed):
         "warmup_requests": warmed,
         **({} if warmed else {"warmup_note": _NO_WARMUP}),
     }
-
-
-def convert(model, path, format: str, *, examples, tolerance: float = 1e-4) -> pathlib.Path:
-    """Converts a model with numeric inputs to an ONNX or LiteRT file, once the file is shown to answer as the model.
-
-    Inputs and outputs keep their names. An ONNX file keeps dynamic axes. A LiteRT file takes one example at a time,
-    of any length, and has only built-in operations: with a dynamic batch, recurrent layers would need TensorFlow's own
-    operations, which the LiteRT runtime lacks. The file is run on `examples` and on the first example alone, cut to
-    three quarters along its dynamic axes.
-
-    Args:
-        model: A functional or sequential `keras.Model`. Its `kerasmlsp.layers.LSTM` are no longer fused afterwards.
-        path: File to write; an existing one is replaced.
-        format: "onnx" or "litert".
-        examples: Array of several rows, or for a model with several inputs a dict of arrays by input name.
-        tolerance: Largest difference allowed between floats, absolute below 1, relative above.
-
-    Returns:
-        `path`.
-
-    Raises:
-        ValueError: If a package is missing, the model cannot be converted, or the file answers differently.
-        OSError: If the file cannot be written.
-    """
-    if format not in _CONVERTERS:
-        raise ValueError(f'`format` must be "onnx" or "litert". Received: {format!r}')
-    suffix, packages, open_file = _CONVERTERS[format]
-    _check_packages(format, packages)
-    named, path = _with_names(model), pathlib.Path(path)
-    feeds = _feeds(named, examples, one_by_one=format == "litert")
-    expected = [{name: value.numpy() for name, value in named(feed).items()} for feed in feeds]
-    file = path.with_name(f".{uuid.uuid4().hex}{suffix}")
-    from kerasmlsp.layers.recurrent import unfuse
-
-    unfuse(named)
-    try:
-        _convert(named, file, format)
-        for answer, here in zip(_run(open_file, file, feeds), expected, strict=True):
-            for name, value in here.items():
-                verifying.check_equal(f"Output `{name}` of the {format} file", value, answer[name], tolerance)
-        os.replace(file, path)
-    finally:
-        file.unlink(missing_ok=True)
-    return path
-
-
-def _check_packages(format, packages):
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise ValueError(
-                f'`format` "{format}" needs the package {package}: pip install "kerasmlsp[{format}]". Received: {error}'
-            ) from error
-
-
-def _with_names(model):
-    # Keras keeps the names of a dict in the file and makes up the names of single outputs.
-    import keras
-
-    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
-        raise ValueError(f"`model` must be a functional or a built sequential `keras.Model`. Received: {model}")
-    inputs = {tensor.name: tensor for tensor in model.inputs}
-    if not hasattr(model, "output_names"):  # a sequential model
-        outputs = {model.layers[-1].name: model.outputs[0]}
-    elif isinstance(model.output, dict):
-        outputs = model.output
-    else:
-        outputs = dict(zip(model.output_names, model.outputs, strict=True))
-    return keras.Model(inputs, outputs, name=model.name)
-
-
-def _feeds(model, examples, one_by_one):
-    examples = examples if isinstance(examples, dict) else {model.inputs[0].name: examples}
-    if examples.keys() != {tensor.name for tensor in model.inputs}:
-        names = sorted(tensor.name for tensor in model.inputs)
-        raise ValueError(f"`examples` must have the inputs {names}. Received: {sorted(examples)}")
-    batch = {tensor.name: np.asarray(examples[tensor.name], tensor.dtype) for tensor in model.inputs}
-    first = {tensor.name: _shortened(batch[tensor.name][:1], tensor.shape) for tensor in model.inputs}
-    if not one_by_one:
-        return [batch, first]
-    rows = range(len(next(iter(batch.values()))))
-    return [*({name: array[row : row + 1] for name, array in batch.items()} for row in rows), first]
-
-
-def _shortened(row, shape):
-    return row[tuple(slice(None if size else -(-3 * now // 4)) for size, now in zip(shape, row.shape, strict=True))]
-
-
-def _convert(model, file, format):
-    import tensorflow as tf
-
-    builtins = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
-    batch, options = (None, {}) if format == "onnx" else (1, builtins)
-    specs = {each.name: tf.TensorSpec((batch, *each.shape[1:]), each.dtype, name=each.name) for each in model.inputs}
-    try:
-        with warnings.catch_warnings():
-            # Keras's patch for tf2onnx looks up `np.object`, which NumPy 2 warns about.
-            warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-            model.export(str(file), format=format, verbose=False, input_signature=[specs], **options)
-    except OSError:
-        raise
-    except Exception as error:  # the converters have no common error
-        raise ValueError(f"`model` cannot be converted to {format}: {reason(error)}") from error
-
-
-def _run(open_file, file, feeds):
-    try:
-        run = open_file(file)
-        return [run(feed) for feed in feeds]
-    except Exception as error:  # neither have the runtimes
-        raise ValueError(f"`model` was converted, but the file does not run: {reason(error)}") from error
-
-
-def _open_onnx(file):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return lambda feed: dict(zip(names, session.run(names, feed), strict=True))
-
-
-def _open_litert(file):
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(str(file)).get_signature_runner("serving_default")
-    return lambda feed: runner(**feed)
-
-
-_CONVERTERS = {
-    "onnx": (".onnx", ("tf2onnx", "onnxruntime"), _open_onnx),
-    "litert": (".tflite", ("ai_edge_litert",), _open_litert),
-}
