@@ -54,7 +54,7 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
     """
     from kerasmlsp import files, images
 
-    picture = images.read_image(image)
+    picture = images.read_image(image, longest=images.SHOWN)
     with options.quiet_imports():
         import keras
         import numpy as np

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import click
 
+# Of TensorFlow's types of numbers; 4 of those that are not named.
+_BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXTRAS = {
     "tensorflow_serving": "kerasmlsp[serving]",
@@ -73,6 +75,12 @@ text_column_option = click.option(
 )
 label_column_option = click.option(
     "--label-column", default="label", show_default=True, metavar="NAME", help="Column of --data that holds the label."
+)
+trained_text_column_option = click.option(
+    "--text-column", metavar="NAME", help="Column that holds the text; default the one that was trained on."
+)
+trained_label_column_option = click.option(
+    "--label-column", metavar="NAME", help="Column that holds the label; default the one that was trained on."
 )
 
 
@@ -177,6 +185,12 @@ def print_results(results: dict | list, as_json: bool = False):
         click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(results)))
+
+
+def interval(measure: dict, digits: int = 4) -> str:
+    """A measure with its interval, if there is one, as text."""
+    value, low, high = (measure[name] for name in ("value", "low", "high"))
+    return f"{value:.{digits}f}" + ("" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})")
 
 
 def _json_value(value):
@@ -327,7 +341,27 @@ def _first_paragraph(error: Exception) -> str:
 
 
 def _memory_sentence(text: str) -> str:
-    return f"Out of memory: use a smaller batch, shorter inputs or less data ({text or 'no details given'})."
+    tensor = re.search(r"tensor with shape\[([\d,]*)\] and type (\w+)", text)
+    told = re.search(r"llocate ([\d.]+ ?[KMGTPE]?i?(?:B|bytes))\b(?: for an array with shape \(([^)]*)\))?", text)
+    if tensor:
+        sizes = [int(size) for size in tensor[1].split(",") if size]
+        asked = f"{_bytes(math.prod(sizes) * _BYTES.get(tensor[2], 4))} for {' x '.join(map(str, sizes))} numbers"
+    elif told:
+        asked = told[1] + (f" for {told[2].strip(',').replace(', ', ' x ')} numbers" if told[2] else "")
+    else:
+        asked = text or "how much was asked for is not told"
+    return (
+        f"Out of memory ({asked}): take a smaller `--batch-size`, shorter texts (`--max-tokens`, `--window`), smaller "
+        "pictures (`--image-size`) or a smaller net, as far as the command has these, or give it fewer data at once."
+    )
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} PB"
 
 
 def _no_space_sentence(path) -> str:
@@ -364,8 +398,9 @@ def _import_sentence(error: ImportError) -> str:
 
 
 def _tensorflow_sentence(error: Exception) -> str:
-    text = " ".join(str(getattr(error, "message", error)).split("\n")[0].split())[:400]
-    text = re.sub(r"^\{\{function_node.*?\}\} ", "", text)
+    from kerasmlsp.loading import reason
+
+    text = " ".join(reason(error).split())[:400]
     path = re.search(r"(\S+); ", text)
     if "No space left" in text:
         return _no_space_sentence(path[1] if path else Path.cwd())

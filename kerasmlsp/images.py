@@ -25,6 +25,8 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "HEIF")
 # The kinds of HEIF files that phones write.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 MOST_PIXELS = 64_000_000
+SHOWN = 1024
+"""Longest side of a picture that is drawn into a figure, which needs up to a hundred bytes a pixel."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,9 @@ class LabelledImages:
     unreadable: list
 
 
-def read_image(source, *, size: int | None = None, most_pixels: int = MOST_PIXELS) -> np.ndarray:
+def read_image(
+    source, *, size: int | None = None, longest: int | None = None, most_pixels: int = MOST_PIXELS
+) -> np.ndarray:
     """Decodes a picture to RGB.
 
     The picture is turned as its EXIF data says. Grey and palette pictures become RGB, CMYK is converted without a
@@ -55,6 +59,7 @@ def read_image(source, *, size: int | None = None, most_pixels: int = MOST_PIXEL
         source: Path of a file, or the bytes of one.
         size: Height and width to which the picture is stretched, at least 1, each output pixel the weighted mean of
             those that it covers; None for its own size.
+        longest: Longest side; a larger picture is shrunk in proportion, as to be shown. None for any.
         most_pixels: Pictures with more pixels are refused before they are decoded: a small file may hold a huge one.
 
     Returns:
@@ -74,6 +79,8 @@ def read_image(source, *, size: int | None = None, most_pixels: int = MOST_PIXEL
         picture = _as_rgb(ImageOps.exif_transpose(picture))
         if size is not None:
             picture = picture.resize((size, size), _bilinear())
+        if longest is not None:
+            picture.thumbnail((longest, longest))
         return np.asarray(picture)
 
 

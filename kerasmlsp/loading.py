@@ -175,8 +175,17 @@ def _number_array(name, values, dtype):
     if array.dtype.kind == "f" and np.isnan(array).any():
         row = _row(array, np.flatnonzero(np.isnan(array))[0])
         raise ValueError(f"`{name}` must be a number in every row; row {row} is missing. Received: NaN")
-    with np.errstate(invalid="ignore"):
+    if array.dtype.kind not in "biuf":
+        # Not with a warning, as NumPy drops imaginary parts.
+        raise TypeError(f"{array.dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
         converted = array.astype(dtype.as_numpy_dtype, copy=False)
+    if dtype.is_floating and (beyond := np.isfinite(array) & ~np.isfinite(converted)).any():
+        place = np.flatnonzero(beyond)[0]
+        raise ValueError(
+            f"`{name}` must be numbers of at most {dtype.max:.3g} ({dtype.name}); row {_row(array, place)} is beyond. "
+            f"Received: {array.flat[place]}"
+        )
     if not dtype.is_floating and converted is not array and not np.array_equal(converted, array):
         raise TypeError(f"values from {array.min()} to {array.max()}, some not whole or out of range")
     return converted

@@ -1,6 +1,12 @@
 """Measures of classifiers with their uncertainty, and of rankings, in NumPy."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
+
+FEWEST = 20
+"""Examples that an interval of a bootstrap needs."""
 
 
 def accuracy(labels, probabilities):
@@ -80,8 +86,12 @@ def calibration_error(labels, probabilities, bins=15):
     return float(np.sum(np.abs(sure - right) * counts) / max(counts.sum(), 1))
 
 
-def with_interval(measure, labels, probabilities, *, samples=1000, seed=0):
-    """Measures, with the 95 % interval of a bootstrap over examples.
+def with_interval(
+    measure: Callable, labels, probabilities, *, samples: int = 1000, seed: int = 0
+) -> dict[str, float | None]:
+    """Measures, with a 95 % interval.
+
+    That of `accuracy` is Wilson's, which is honest for a single example, too; that of other measures is of `bootstrap`.
 
     Args:
         measure: Function of labels and probabilities.
@@ -91,12 +101,67 @@ def with_interval(measure, labels, probabilities, *, samples=1000, seed=0):
         seed: Seed of the resampling.
 
     Returns:
-        Dict of `value`, `low` and `high`.
-
-    Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap".
+        Dict of `value`, `low` and `high`, the last two None where there is no interval.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    value = measure(labels, probabilities)
+    if measure is accuracy:
+        low, high = share_interval(value, len(labels))
+    else:
+        low, high = bootstrap(lambda rows: measure(labels[rows], probabilities[rows]), len(labels), samples, seed)
+    return {"value": value, "low": low, "high": high}
+
+
+def measured(measures: dict[str, Callable], labels, probabilities) -> tuple[dict, dict[str, str]]:
+    """Measures by name, as of `with_interval`, and by name why others could not be measured.
+
+    A measure that is NaN is left out: neither JSON nor a reader of a model card has a use for it.
+    """
+    found = {name: with_interval(each, labels, probabilities) for name, each in measures.items()}
+    count = len(np.unique(labels))
+    reason = f"not defined for {len(labels)} examples of {count} {'class' if count == 1 else 'classes'}"
+    lacking = {name: reason for name, each in found.items() if not math.isfinite(each["value"])}
+    return {name: each for name, each in found.items() if name not in lacking}, lacking
+
+
+def share_interval(share: float, examples: int) -> tuple[float, float]:
+    """Returns Wilson's 95 % interval of a share of so many examples.
+
+    Reference: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    z = 1.96
+    middle = (share + z**2 / (2 * examples)) / (1 + z**2 / examples)
+    reach = z / (1 + z**2 / examples) * math.sqrt(share * (1 - share) / examples + z**2 / (4 * examples**2))
+    # Rounding would put a share of 1 a little outside.
+    return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
+
+
+def bootstrap(
+    measure: Callable, examples: int, samples: int = 1000, seed: int = 0
+) -> tuple[float, float] | tuple[None, None]:
+    """Returns the 95 % percentile interval of a bootstrap over examples.
+
+    There is none of fewer than `FEWEST` examples, where it is much too narrow, nor where all resamples agree, as where
+    nothing is wrong, since they say nothing then of what else might have been drawn.
+
+    Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap"; Hesterberg 2015, "What Teachers Should
+    Know About the Bootstrap" (few examples).
+
+    Args:
+        measure: Function of the rows drawn, int64 `(examples,)`, to a number; resamples where it is NaN are left out.
+        examples: Number of examples.
+        samples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        Low and high, or twice None.
+    """
+    if examples < FEWEST:
+        return None, None
     random = np.random.default_rng(seed)
-    draws = (random.integers(0, len(labels), len(labels)) for _ in range(samples))
-    low, high = np.nanpercentile([measure(labels[d], probabilities[d]) for d in draws], [2.5, 97.5])
-    return {"value": measure(labels, probabilities), "low": float(low), "high": float(high)}
+    values = np.array([measure(random.integers(0, examples, examples)) for _ in range(samples)], float)
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() == values.max():
+        return None, None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

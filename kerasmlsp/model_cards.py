@@ -8,6 +8,7 @@ Reference: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
 import json
+import math
 import numbers
 import pathlib
 import re
@@ -22,7 +23,8 @@ def check(card: dict) -> None:
 
     Args:
         card: The card. `metrics` maps a metric's name to a number or to `{"value", "low", "high"}`, where `low` and
-            `high` bound the 95 % confidence interval. `figures` maps a figure's name to an image file.
+            `high` bound the 95 % confidence interval, both None where there is none. `figures` maps a figure's name to
+            an image file.
 
     Raises:
         ValueError: If a required key is missing or empty, a metric or a figure is unusable, or a value cannot be
@@ -76,11 +78,15 @@ def render(card: dict) -> str:
 
 
 def _check_metric(name, metric):
-    values = metric.values() if isinstance(metric, dict) else [metric]
-    if isinstance(metric, dict) and set(metric) != {"value", "low", "high"}:
+    if not isinstance(metric, dict):
+        values = [metric]
+    elif set(metric) == {"value", "low", "high"}:
+        without_interval = metric["low"] is None and metric["high"] is None
+        values = [metric["value"]] if without_interval else list(metric.values())
+    else:
         raise ValueError(f"Metric `{name}` must be a number or have value, low and high. Received: {metric}")
-    if not all(isinstance(value, numbers.Real) for value in values):
-        raise ValueError(f"Metric `{name}` must hold numbers only. Received: {metric}")
+    if not all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values):
+        raise ValueError(f"Metric `{name}` must hold finite numbers only: evaluate again. Received: {metric}")
 
 
 def _dump(card):
@@ -104,7 +110,8 @@ def _table(header, rows):
 def _metric_row(name, metric):
     if not isinstance(metric, dict):
         return name, f"{metric:.4g}", ""
-    return name, f"{metric['value']:.4g}", f"{metric['low']:.4g} to {metric['high']:.4g}"
+    interval = "" if metric["low"] is None else f"{metric['low']:.4g} to {metric['high']:.4g}"
+    return name, f"{metric['value']:.4g}", interval
 
 
 def _text(value):

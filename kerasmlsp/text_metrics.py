@@ -12,6 +12,8 @@ import math
 
 import numpy as np
 
+from kerasmlsp import metrics
+
 ORDERS = (1, 2, 3, 4)
 
 
@@ -120,7 +122,7 @@ def _ngrams(words):
 
 
 def measure(sentences, references, *, samples=1000, seed=0):
-    """Measures sentences, each value with the 95 % interval of a bootstrap over them.
+    """Measures sentences, each value with the 95 % interval of a bootstrap over them (see `metrics.bootstrap`).
 
     Args:
         sentences: List of strings.
@@ -130,7 +132,7 @@ def measure(sentences, references, *, samples=1000, seed=0):
 
     Returns:
         Dict of "BLEU-1" to "BLEU-4" (0 to 100), "CIDEr-D" and "words" (of a sentence) to dicts of `value`, `low` and
-        `high`.
+        `high`, the last two None for few sentences.
 
     Raises:
         ValueError: There is no sentence.
@@ -141,10 +143,9 @@ def measure(sentences, references, *, samples=1000, seed=0):
     words = np.array([len(sentence.split()) for sentence in sentences])
     measures = {f"BLEU-{order}": (functools.partial(corpus_bleu, order=order), counts) for order in ORDERS}
     measures |= {"CIDEr-D": (np.mean, scores), "words": (np.mean, words)}
-    random = np.random.default_rng(seed)
-    draws = [random.integers(0, len(counts), len(counts)) for _ in range(samples)]
     result = {}
     for name, (function, values) in measures.items():
-        low, high = np.percentile([function(values[draw]) for draw in draws], [2.5, 97.5])
-        result[name] = {"value": float(function(values)), "low": float(low), "high": float(high)}
+        # The same draws for all measures, since the seed is the same.
+        low, high = metrics.bootstrap(lambda rows, f=function, v=values: f(v[rows]), len(counts), samples, seed)
+        result[name] = {"value": float(function(values)), "low": low, "high": high}
     return result

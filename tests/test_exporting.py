@@ -237,6 +237,8 @@ def test_arguments_that_do_not_fit(parts, tmp_path):
     refused("`app` must be", app="../tiny")
     refused("`card` must say .*; licence is missing", card={**CARD, "licence": ""})
     refused("Metric `accuracy` must", card={**CARD, "metrics": {"accuracy": {"value": 1}}})
+    nothing = {"value": float("nan"), "low": None, "high": None}
+    refused("Metric `auc` must hold finite numbers only: evaluate again", card={**CARD, "metrics": {"auc": nothing}})
     refused("`card` must hold what JSON can", card={**CARD, "training": {"loss": float("nan")}})
     refused("Figure `f` of `card`", card={**CARD, "figures": {"f": tmp_path / "none.png"}})
     refused("two or more rows", examples={"serving_default": {"text": TEXTS[:1]}})
@@ -324,6 +326,15 @@ def test_calls_that_do_not_fit(model):
     refused("row 1 is missing", "score", tokens=[[1], [None]], temperature=1)
     refused("row 2 is missing", "score", tokens=[[1, 2], [3, 4], [5, pandas.NA]], temperature=1)
     refused("`tokens` must be int32.*out of range", "score", tokens=[[float("inf")]], temperature=1)
+    refused(
+        r"must be numbers of at most 3\.4e\+38 \(float32\); row 0 is beyond\. Received: 1e\+300",
+        "score",
+        tokens=[[1]],
+        temperature=1e300,
+    )
+    refused(
+        "`temperature` must be float32 in every row. Received: complex128", "score", tokens=[[1]], temperature=1 + 2j
+    )
     refused("row 0 is missing", "score", tokens=[[1]], temperature=float("nan"))
     refused("`tokens` must be int32.*text", "score", tokens=pandas.DataFrame({"a": ["1"]}), temperature=1)
     refused("row 0 is missing or no text. Received: 3", text=3)

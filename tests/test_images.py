@@ -132,6 +132,13 @@ def test_huge_pictures_are_refused_before_they_are_decoded(sides):
         images.read_image(bomb(*sides))
 
 
+def test_pictures_to_show_are_shrunk_in_proportion():
+    data = encoded(two_halves(size=(600, 400)), "PNG")
+    pixels = images.read_image(data, longest=60)
+    assert pixels.shape == (40, 60, 3) and close(pixels[20, 10], RED) and close(pixels[20, 50], BLUE)
+    assert images.read_image(data, longest=600).shape == images.read_image(data, longest=9000).shape == (400, 600, 3)
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
@@ -177,6 +184,25 @@ def test_folders_have_a_subfolder_per_class(folder):
     assert found.pixels.shape == (6, 4, 4, 3) and found.labels == ["blue"] * 3 + ["red"] * 3
     assert found.names[:3] == ["blue/1.png", "blue/2.PNG", "blue/more/3.png"] and not found.unreadable
     assert close(found.pixels[0, 0, 0], BLUE) and close(found.pixels[-1, 0, 0], RED)
+
+
+def test_the_preview_of_augmentation_takes_a_picture_of_any_size_up_to_the_limit(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from kerasmlsp import augment
+    from kerasmlsp.apps import cli
+
+    seen, output = [], tmp_path / "sheet.png"
+    monkeypatch.setattr(augment, "ImageAugmentation", lambda **_: lambda batch, **_: seen.append(batch.shape) or batch)
+    Image.new("RGB", (4000, 3000)).save(tmp_path / "large.png")
+    words = ("augment", "preview", str(tmp_path / "large.png"), "--output", str(output), "--count", "2")
+    assert CliRunner().invoke(cli.root, words).exit_code == 0
+    assert seen == [(2, 768, 1024, 3)] and output.stat().st_size > 1000
+    before = output.read_bytes()
+    (tmp_path / "large.png").write_bytes(bomb(9_000, 9_000))
+    result = CliRunner().invoke(cli.root, words)
+    assert result.exit_code == 1 and "at most 64 million pixels" in result.stderr
+    assert output.read_bytes() == before and len(seen) == 1
 
 
 def test_what_systems_hide_in_folders_is_no_picture(folder):

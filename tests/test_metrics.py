@@ -109,7 +109,7 @@ def test_the_interval_repeats_with_its_seed():
 
 
 def test_the_interval_bears_resamples_that_lack_a_class():
-    labels, scores = np.array([0, 0, 0, 0, 1]), random_case(5, 2)[1]
+    labels, scores = np.array([0] * 29 + [1]), random_case(30, 2)[1]
     found = metrics.with_interval(metrics.auc, labels, scores, samples=100)
     assert all(math.isfinite(value) for value in found.values())
 
@@ -117,3 +117,33 @@ def test_the_interval_bears_resamples_that_lack_a_class():
 def test_lists_are_taken_too():
     found = metrics.with_interval(metrics.accuracy, LABELS.tolist(), PROBABILITIES.tolist(), samples=10)
     assert found["value"] == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize(
+    ("right", "examples", "low", "high"),
+    # Worked out by Wilson's formula; the second is n / (n + z^2) = 2 / 5.8416.
+    [(0, 1, 0.0, 0.79346), (2, 2, 0.34237, 1.0), (9, 10, 0.59585, 0.98212), (50, 100, 0.40383, 0.59617)],
+)
+def test_the_interval_of_a_share_is_wilsons(right, examples, low, high):
+    labels = np.zeros(examples, int)
+    scores = np.eye(2)[(np.arange(examples) >= right).astype(int)]
+    found = metrics.with_interval(metrics.accuracy, labels, scores)
+    assert found["value"] == right / examples
+    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-5)
+    assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_few_examples_and_resamples_that_agree_have_no_interval():
+    labels, scores = random_case(metrics.FEWEST, 2)
+    assert metrics.with_interval(metrics.macro_f1, labels, scores)["low"] is not None
+    assert metrics.with_interval(metrics.macro_f1, labels[1:], scores[1:])["low"] is None
+    perfect = metrics.with_interval(metrics.macro_f1, labels, np.eye(2)[labels])
+    assert perfect == {"value": 1.0, "low": None, "high": None}
+
+
+def test_measures_that_are_not_defined_are_left_out_with_their_reason():
+    measures = {"accuracy": metrics.accuracy, "auc": metrics.auc}
+    found, lacking = metrics.measured(measures, np.ones(5, int), random_case(5, 2)[1])
+    assert list(found) == ["accuracy"] and lacking == {"auc": "not defined for 5 examples of 1 class"}
+    found, lacking = metrics.measured(measures, LABELS, PROBABILITIES)
+    assert list(found) == ["accuracy", "auc"] and not lacking

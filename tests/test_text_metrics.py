@@ -56,12 +56,14 @@ def test_a_scorer_that_counts_references_once_scores_alike():
 
 
 def test_each_measure_lies_within_its_interval():
-    result = text_metrics.measure(SENTENCES, REFERENCES, samples=50)
+    result = text_metrics.measure(SENTENCES * 8, REFERENCES * 8, samples=50)
     assert list(result) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words"]
     assert result["words"]["value"] == pytest.approx(11 / 3)
     assert result["words"]["low"] < 11 / 3 < result["words"]["high"]
-    assert result["CIDEr-D"]["value"] == pytest.approx(np.mean(text_metrics.cider(SENTENCES, REFERENCES)))
-    assert result == text_metrics.measure(SENTENCES, REFERENCES, samples=50)
+    assert result["CIDEr-D"]["value"] == pytest.approx(np.mean(text_metrics.cider(SENTENCES * 8, REFERENCES * 8)))
+    assert result == text_metrics.measure(SENTENCES * 8, REFERENCES * 8, samples=50)
+    few = text_metrics.measure(SENTENCES, REFERENCES, samples=50)
+    assert all(each["low"] is None is each["high"] for each in few.values())
 
 
 def test_an_empty_sentence_scores_nothing():

@@ -236,7 +236,7 @@ def _report(result):
         row = {"captions": name}
         for measure, each in measures.items():
             digits = 3 if measure == "CIDEr-D" else 1
-            row[measure] = f"{each['value']:.{digits}f} ({each['low']:.{digits}f} to {each['high']:.{digits}f})"
+            row[measure] = options.interval(each, digits)
         rows.append(row)
     share = result["words of the references that are unknown"]
     return {

@@ -1,10 +1,12 @@
 """What an encoder sees in pictures: computed once, and kept on disk."""
 
+import contextlib
 import dataclasses
 import io
 import itertools
 import json
 import logging
+import math
 import os
 from pathlib import Path
 
@@ -37,7 +39,8 @@ def cached(table, encoder, size, folder=None, *, mirrored=False):
     """Returns the features of pictures, computed where they are not on disk yet.
 
     The file is named by a fingerprint of the contents of all pictures, of the encoder with its weights, and of the
-    size. A computation that was stopped is gone on with.
+    size. A computation that was stopped is gone on with; while another process is at it, this one waits. A file that
+    is not as long as it should be is computed again.
 
     Args:
         table: `data.Captioned`.
@@ -52,13 +55,19 @@ def cached(table, encoder, size, folder=None, *, mirrored=False):
 
     Raises:
         OSError: The folder cannot be written to.
+        ValueError: The pictures have changed while they were read.
     """
     folder = Path(folder or FOLDER).expanduser()
     path = folder / f"{fingerprint(table.digests, encoder, size)}{'-mirrored' * mirrored}.npy"
     notes = path.with_suffix(".json")
-    if not path.exists():
+    shape, dtype = ((size, size, 3), np.uint8) if encoder is None else (encoder.output_shape[1:], np.float16)
+    rows = _Rows((len(table.names), *shape), np.dtype(dtype))
+    if not _whole(path, notes, rows):
         folder.mkdir(parents=True, exist_ok=True)
-        _compute(table, encoder, size, path, notes, mirrored)
+        with _alone(path):
+            # Another process may have computed them in the meantime.
+            if not _whole(path, notes, rows):
+                _compute(table, encoder, size, path, notes, mirrored, rows)
     unreadable = {int(row): reason for row, reason in files.read_json(notes).items()}
     return Features(np.load(path, mmap_mode="r"), unreadable, path)
 
@@ -71,21 +80,65 @@ def fingerprint(digests, encoder, size):
     return datasets.fingerprint(digests, [encoder.name, size], *parts)
 
 
-def _compute(table, encoder, size, path, notes, mirrored):
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """What a file holds: an array of this shape, whose rows follow each other behind a header."""
+
+    shape: tuple
+    dtype: np.dtype
+
+    @property
+    def header(self):
+        stream = io.BytesIO()
+        facts = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_2_0(stream, facts)
+        return stream.getvalue()
+
+    @property
+    def row_bytes(self):
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    @property
+    def bytes(self):
+        return len(self.header) + self.shape[0] * self.row_bytes
+
+
+def _whole(path, notes, rows):
+    """Whether features are there as they should be."""
+    if not path.exists():
+        return False
+    with open(path, "rb") as file:
+        whole = notes.exists() and file.read(len(rows.header)) == rows.header and path.stat().st_size == rows.bytes
+    if not whole:
+        log.warning("The features in %s are damaged: they are computed again.", path)
+    return whole
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Waits while another process computes the same features."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(files.locked(path, "taken"))
+        except ValueError:
+            log.info("Another process computes the features in %s: waiting for it.", path)
+            stack.enter_context(files.locked(path))
+        yield
+
+
+def _compute(table, encoder, size, path, notes, mirrored, rows):
     """Appends rows to a file beside `path`, whose length tells how far an earlier process came."""
-    shape, dtype = ((size, size, 3), np.uint8) if encoder is None else (encoder.output_shape[1:], np.float16)
     run, count = _forward(encoder), len(table.names)
     partial = path.with_name(f".{path.name}")
-    row_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     with open(partial, "a+b") as file:
-        done = _begun(file, _header((count, *shape), dtype), row_bytes)
+        done = _begun(file, rows)
         if not done:
             _write(notes, {})
         what = f"{count} pictures{' as in a mirror' * mirrored}"
         log.info("Computing the features of %s%s.", what, f", {done} are there" if done else "")
         unreadable = files.read_json(notes)
         for begin, batch in _batches(table.read(size, range(done, count)), done):
-            values = np.zeros((len(batch), *shape), dtype)
+            values = np.zeros((len(batch), *rows.shape[1:]), rows.dtype)
             good = [i for i, each in enumerate(batch) if isinstance(each, np.ndarray)]
             if len(good) < len(batch):
                 unreadable |= {str(begin + i): str(each) for i, each in enumerate(batch) if i not in good}
@@ -96,26 +149,25 @@ def _compute(table, encoder, size, path, notes, mirrored):
             file.write(values.tobytes())
             if begin // BATCH % 50 == 49:
                 log.info("%d of %d pictures.", begin + len(batch), count)
+        # On the disk before it gets its name.
+        file.flush()
+        os.fsync(file.fileno())
+    if partial.stat().st_size != rows.bytes:
+        partial.unlink()
+        raise ValueError("The pictures have changed while their features were computed: run the command again.")
     os.replace(partial, path)
 
 
-def _header(shape, dtype):
-    """The beginning of a `.npy` file."""
-    stream = io.BytesIO()
-    facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_2_0(stream, facts)
-    return stream.getvalue()
-
-
-def _begun(file, header, row_bytes):
+def _begun(file, rows):
     """Rows that are done, in whole batches; what is behind them is cut off, and a new file gets its header."""
+    header = rows.header
     file.seek(0)
     if file.read(len(header)) != header:
         file.truncate(0)
         file.write(header)
         return 0
-    done = (file.seek(0, os.SEEK_END) - len(header)) // row_bytes // BATCH * BATCH
-    file.truncate(len(header) + done * row_bytes)
+    done = (file.seek(0, os.SEEK_END) - len(header)) // rows.row_bytes // BATCH * BATCH
+    file.truncate(len(header) + done * rows.row_bytes)
     return done
 
 

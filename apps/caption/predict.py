@@ -97,5 +97,5 @@ def draw(row, source, path):
     if "attention" not in row:
         raise ValueError("This saved model has no attention to show: train `--architecture transformer` or attention.")
     words, maps = zip(*row["attention"], strict=True)
-    picture = images.read_image(source)
+    picture = images.read_image(source, longest=images.SHOWN)
     write_atomically(path, lambda place: plotting.word_maps(picture, words, maps, place, title=row["caption"]))

@@ -4,9 +4,7 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
-
-from kerasmlsp import datasets, training
+from kerasmlsp import datasets, metrics, training
 from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
 
@@ -80,10 +78,12 @@ def evaluate(run: Path, path=None, weights="float32"):
 
 
 def _measured(name, nats):
-    """The mean of pieces of text with its normal interval; neighbouring pieces are taken as independent."""
+    """The mean of pieces of text with its normal interval, none of few; neighbours are taken as independent."""
     mean, error = float(nats.mean()), 1.96 * float(nats.std(ddof=1)) / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
     values = {"value": mean, "low": mean - error, "high": mean + error}
+    if len(nats) < metrics.FEWEST:
+        values |= {"low": None, "high": None}
     return {
         f"nats per character, {name}": values,
-        f"perplexity, {name}": {each: float(np.exp(value)) for each, value in values.items()},
+        f"perplexity, {name}": {each: value if value is None else math.exp(value) for each, value in values.items()},
     }

@@ -203,8 +203,7 @@ def _answers(app, model, sources, figure):
 
 def _shown_report(result):
     rows = [
-        {"measure": name.replace("_", " "), "value": f"{each['value']:.4f} ({each['low']:.4f} to {each['high']:.4f})"}
-        for name, each in result["metrics"].items()
+        {"measure": name.replace("_", " "), "value": options.interval(each)} for name, each in result["metrics"].items()
     ]
     classes = [{"class": name, **each} for name, each in result["classes"].items()]
     folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}

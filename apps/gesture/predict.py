@@ -103,7 +103,7 @@ def draw(rows, sources, path):
     from kerasmlsp import plotting
 
     by_name = {"-" if isinstance(source, bytes) else str(source): source for source in sources}
-    pictures = [images.read_image(by_name[row["file"]]) for row in rows]
+    pictures = [images.read_image(by_name[row["file"]], longest=images.SHOWN) for row in rows]
     titles = [f"{row['label']} ({row['confidence']:.2f})" for row in rows]
     maps = [row["heat"] for row in rows]
     write_atomically(path, lambda place: plotting.heat_maps(pictures, maps, place, titles=titles))

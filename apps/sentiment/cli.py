@@ -85,8 +85,8 @@ def train(context, run, resume, as_json, **values):
 @options.data_option
 @options.dataset_option
 @options.manual_dir_option
-@options.text_column_option
-@options.label_column_option
+@options.trained_text_column_option
+@options.trained_label_column_option
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
 def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, as_json):
@@ -130,7 +130,7 @@ def export(run, models, format, output, data_note, licence, as_json):
 @sentiment.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, JSON Lines or Parquet.")
-@options.text_column_option
+@options.trained_text_column_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
 @click.option(
@@ -178,15 +178,15 @@ def _report(result):
     for measure in result["metrics"]:
         row = {"measure": measure.replace("_", " ")}
         for name, part in slices.items():
-            values = part["metrics"][measure]
-            row[name] = f"{values['value']:.4f} ({values['low']:.4f} to {values['high']:.4f})"
+            row[name] = options.interval(part["metrics"][measure])
         rows.append(row)
     for label, shares in result["shares"].items():
         row = {"measure": f"share of {label}: true, predicted"}
         for name, part in slices.items():
             row[name] = f"{shares['true']:.3f}, {part['shares'][label]['predicted']:.3f}"
         rows.append(row)
-    return {"measures, with 95 % intervals": rows, "files": result["files"]}
+    lacking = {"not measured": result["not measured"]} if result["not measured"] else {}
+    return {"measures, with 95 % intervals": rows, **lacking, "files": result["files"]}
 
 
 def _draw(row, path):

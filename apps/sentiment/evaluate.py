@@ -29,9 +29,7 @@ def load(run: Path):
     return model, read_json(run / VOCABULARY), config
 
 
-def evaluate(
-    run: Path, path=None, *, dataset=None, manual_dir=None, text_column="text", label_column="label", worst=50
-):
+def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column=None, label_column=None, worst=50):
     """Measures a run on labelled texts and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -39,38 +37,42 @@ def evaluate(
         path: File or folder of labelled texts.
         dataset: Name in TensorFlow Datasets, whose split "test" is read.
         manual_dir: Folder with the original files of `dataset`.
-        text_column: Column or feature that holds the text.
-        label_column: Column or feature that holds the label.
+        text_column: Column or feature that holds the text; None for the one that was trained on.
+        label_column: Column or feature that holds the label; None for the one that was trained on.
         worst: Number of mistakes to write, the surest first.
 
     Returns:
-        Dict of `metrics` (each with its 95 % interval), the same for texts cut to the length for which the run was
-        calibrated (`short`), class shares, and the files written.
+        Dict of `metrics` (each with its 95 % interval), why others were `not measured`, the same for texts cut to the
+        length for which the run was calibrated (`short`), class shares, and the files written.
 
     Raises:
         ValueError: A label is not among those the run was trained on, or the data cannot be used.
     """
     run = Path(run)
     model, words, config = load(run)
-    texts, labels = data.read(
-        path, dataset=dataset, manual_dir=manual_dir, split="test", text_column=text_column, label_column=label_column
-    )
+    columns = {
+        "text_column": text_column or config["text_column"],
+        "label_column": label_column or config["label_column"],
+    }
+    texts, labels = data.read(path, dataset=dataset, manual_dir=manual_dir, split="test", **columns)
     classes = config["classes"]
     if unknown := sorted(set(labels) - set(classes)):
         raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
     numbers = np.searchsorted(classes, labels)
     probabilities = predict(model, texts, words, config["max_tokens"])
+    found, lacking = measure(numbers, probabilities)
     result = {
         "texts": len(texts),
         "fingerprint": datasets.fingerprint(texts, labels),
-        "metrics": measure(numbers, probabilities),
+        "metrics": found,
+        "not measured": lacking,
         "shares": _shares(classes, numbers, probabilities),
     }
     if config["short_words"]:
         short = predict(model, data.shortened(texts, config["short_words"]), words, config["max_tokens"])
         result["short"] = {
             "words": config["short_words"],
-            "metrics": measure(numbers, short),
+            "metrics": measure(numbers, short)[0],
             "shares": _shares(classes, numbers, short),
         }
     folder = run / EVALUATION
@@ -91,14 +93,14 @@ def predict(model, texts, words, max_tokens):
 
 
 def measure(labels, probabilities):
-    """Returns accuracy, macro F1, AUC and calibration error, each with its 95 % interval."""
+    """Measures accuracy, macro F1, AUC and calibration error, as `metrics.measured` does."""
     measures = {
         "accuracy": metrics.accuracy,
         "macro_f1": metrics.macro_f1,
         "auc": metrics.auc,
         "calibration_error": metrics.calibration_error,
     }
-    return {name: metrics.with_interval(each, labels, probabilities) for name, each in measures.items()}
+    return metrics.measured(measures, labels, probabilities)
 
 
 def _shares(classes, labels, probabilities):

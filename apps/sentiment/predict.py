@@ -87,16 +87,16 @@ def explain(model, texts):
     return rows
 
 
-def predict_file(model, path, output, *, text_column="text"):
+def predict_file(model, path, output, *, text_column=None):
     """Classifies a column of a table of any size and writes the table with the answers beside it, as CSV.
 
     The file is read, answered and written in pieces, and `output` appears only when it is whole.
 
     Args:
         model: A loaded saved model.
-        path: CSV, TSV, JSON Lines or Parquet.
+        path: CSV, TSV, JSON Lines, Parquet or Excel.
         output: CSV file to write: the columns of `path`, then `predicted` and `p_<class>`.
-        text_column: Column to read.
+        text_column: Column to read; None for the one that was trained on, as the model card has it.
 
     Returns:
         Dict of `rows`, `output` and how many texts got each label.
@@ -109,6 +109,7 @@ def predict_file(model, path, output, *, text_column="text"):
     if Path(output).exists() and Path(path).exists() and os.path.samefile(path, output):
         raise ValueError(f"`--output` must be another file than `--file`. Received: {output} for both")
 
+    text_column = text_column or model.card.get("training", {}).get("text_column", "text")
     counts = dict.fromkeys(_classes(model), 0)
 
     def write(place):

@@ -18,6 +18,12 @@ def command(*words, code=0):
     return result
 
 
+def within(measure):
+    """Whether a measure lies in its interval, which those of few examples lack."""
+    low, high = measure["low"], measure["high"]
+    return low is high is None or low <= measure["value"] <= high
+
+
 def stop_and_resume(app, words, history):
     """Stops a training with Ctrl-C, goes on by the command that it names; the log must be that of a whole training.
 

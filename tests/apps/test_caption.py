@@ -4,13 +4,15 @@ import csv
 import itertools
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
-from commands import command, stop_and_resume
+from commands import command, stop_and_resume, within
 from PIL import Image
 
 from kerasmlsp import images, loading, tfds
@@ -102,7 +104,7 @@ def test_captions_say_what_is_there(evaluated):
     assert evaluated["pictures"] == 12 and evaluated["references"] == 36
     for measures in metrics.values():
         assert list(measures) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words"]
-        assert all(each["low"] <= each["value"] <= each["high"] for each in measures.values())
+        assert all(map(within, measures.values()))
     fixed = metrics["fixed sentence"]
     for name in ("greedy", "beams of 2"):
         assert metrics[name]["CIDEr-D"]["value"] > 2 * fixed["CIDEr-D"]["value"]
@@ -361,6 +363,56 @@ def test_features_are_computed_once_and_told_apart(tmp_path, monkeypatch):
     prints = {features.fingerprint(table.digests, encoder, 16), features.fingerprint(table.digests, None, 16)}
     prints |= {features.fingerprint(table.digests, None, 17), features.fingerprint(table.digests[1:], encoder, 16)}
     assert len(prints) == 4
+
+
+def test_several_processes_compute_the_same_features_once(tmp_path):
+    write_data(tmp_path)
+    # The script computes the features of pictures; the first to come is slow, so that others meet it.
+    script = """
+import logging, sys, time
+from kerasmlsp.apps.caption import data, features
+from kerasmlsp.apps.caption.config import Config
+logging.basicConfig(level="INFO", format="%(message)s")
+table = data.read(Config(data=sys.argv[1] + "/captions.csv"))
+def slow(size, rows):
+    for each in table.read(size, rows):
+        time.sleep(0.03)
+        yield each
+features.cached(data.dataclasses.replace(table, read=slow), None, 16, sys.argv[1] + "/cache")
+"""
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = "".join(process.communicate()[1] for process in processes)
+    assert all(process.returncode == 0 for process in processes), told
+    assert told.count("Computing the features") == 1
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    found = features.cached(table, None, 16, tmp_path / "cache")
+    np.testing.assert_array_equal(found.values, list(table.read(16, range(72))))
+    assert {file.suffix for file in (tmp_path / "cache").iterdir()} == {".npy", ".json"}
+
+
+@pytest.mark.parametrize("damage", ["longer", "shorter", "another header", "no notes"])
+def test_damaged_features_are_computed_again(tmp_path, caplog, damage):
+    write_data(tmp_path)
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    found = features.cached(table, None, 16, tmp_path / "cache")
+    whole, path = found.path.read_bytes(), found.path
+    contents = {"longer": whole + bytes(768), "shorter": whole[:-768], "another header": b"x" + whole[1:]}
+    path.write_bytes(contents.get(damage, whole))
+    if damage == "no notes":
+        path.with_suffix(".json").unlink()
+    features.cached(table, None, 16, tmp_path / "cache")
+    assert path.read_bytes() == whole and path.with_suffix(".json").read_text() == "{}"
+    assert "are damaged: they are computed again" in caplog.text
+
+
+def test_features_are_not_published_where_pictures_are_lacking(tmp_path):
+    write_data(tmp_path)
+    table = data.read(Config(data=str(tmp_path / "captions.csv")))
+    fewer = data.dataclasses.replace(table, read=lambda size, rows: table.read(size, list(rows)[:-1]))
+    with pytest.raises(ValueError, match="have changed while"):
+        features.cached(fewer, None, 16, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.npy")) and not list((tmp_path / "cache").glob(".*.npy"))
 
 
 def test_half_of_the_pictures_are_seen_as_in_a_mirror():

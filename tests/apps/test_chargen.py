@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from commands import command, stop_and_resume
+from commands import command, stop_and_resume, within
 
 from kerasmlsp import loading
 from kerasmlsp.apps.chargen import data, generate, model, train
@@ -69,7 +69,7 @@ def test_every_architecture_trains_and_is_measured(workshop, architecture):
     assert result["parameters"] > 1000 and result["best epoch"]["epoch"] == 1
     metrics = json.loads(command("chargen", "evaluate", "--run", architecture, "--json").stdout)["metrics"]
     for values in metrics.values():
-        assert values["low"] <= values["value"] <= values["high"]
+        assert within(values)
 
 
 def test_evaluation_is_of_the_end_of_the_text_or_of_another(workshop):

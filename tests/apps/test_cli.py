@@ -117,6 +117,32 @@ def test_errors_of_pandas_pyarrow_and_tensorflow_are_recognised(failing):
     assert "Out of memory" in failing(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")).stderr
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            "Graph execution error:\n\nDetected at node zeros defined at (most recent call last):\n"
+            '  File "a.py", line 9, in <module>\n\nOOM when allocating tensor with shape[8388608,1048576] and type '
+            "half on /job:localhost by allocator mklcpu\n\t [[{{node zeros}}]]\nHint: If you want",
+            "(17.6 TB for 8388608 x 1048576 numbers)",
+        ),
+        ("{{function_node f}} OOM when allocating tensor with shape[9] and type double", "(72 bytes for 9 numbers)"),
+        ("Out of memory while trying to allocate 1.00PiB. [Op:__inference_h_28]", "(1.00PiB)"),
+        ("Out of memory while trying to allocate 137438953472 bytes.", "(137438953472 bytes)"),
+        (MemoryError("Unable to allocate 128. TiB for an array with shape (16777216, 9) and data type float64"),
+         "(128. TiB for 16777216 x 9 numbers)"),
+        (MemoryError(), "(how much was asked for is not told)"),
+    ],
+)  # fmt: skip
+def test_out_of_memory_names_what_was_asked_for_and_what_to_change(failing, told, expected):
+    if isinstance(told, str):
+        told, message = ResourceExhaustedError(), told
+        told.message = message
+    result = failing(told)
+    assert result.stderr.startswith(f"Error: Out of memory {expected}: take a smaller `--batch-size`")
+    assert "Graph execution" not in result.stderr and result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(("before", "environment"), [(["--debug"], {}), ([], {"KERASMLSP_DEBUG": "1"})])
 def test_debug_shows_the_traceback(failing, before, environment):
     result = failing(ValueError("`path` must be a file."), *before, env=environment)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import command, stop_and_resume
+from commands import command, stop_and_resume, within
 
 from kerasmlsp import loading, music
 from kerasmlsp.apps.music import data, generate, keys, windows
@@ -67,7 +67,7 @@ def test_evaluation_measures_and_draws(workshop):
     result = json.loads(Path("evaluation.json").read_text())
     assert result["pieces"] == json.loads(Path("runs/music/whole/config.json").read_text())["test_pieces"]
     for values in result["metrics"].values():
-        assert values["low"] <= values["value"] <= values["high"]
+        assert within(values)
     voices = [values["value"] for name, values in result["metrics"].items() if name.startswith("nats per sixteenth,")]
     assert sum(voices) == pytest.approx(result["metrics"]["nats per sixteenth"]["value"], rel=1e-5)
     assert set(result["harmony"]) == {"written", "pieces"}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import command, stop_and_resume
+from commands import command, stop_and_resume, within
 
-from kerasmlsp.apps.sentiment import data, predict
+from kerasmlsp import loading, model_cards
+from kerasmlsp.apps.sentiment import data, evaluate, export, predict
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
 
 GOOD = ["wonderful", "excellent", "brilliant", "charming", "superb"]
@@ -56,7 +57,7 @@ def test_training_leaves_a_whole_run(workshop):
 def test_evaluation_measures_figures_and_mistakes(workshop):
     result = json.loads(command("sentiment", "evaluate", "--run", "whole", "--data", "test.csv", "--json").stdout)
     for values in result["metrics"].values():
-        assert values["low"] <= values["value"] <= values["high"]
+        assert within(values)
     assert result["metrics"]["accuracy"]["value"] > 0.9
     assert result["short"]["words"] == 20
     for file in result["files"]:
@@ -80,6 +81,49 @@ def test_predict_writes_a_table(workshop):
     assert set(rows[0]) == {"text", "label", "predicted", "p_neg", "p_pos"}
     with open("test.csv", newline="") as file:
         assert [row["text"] for row in csv.DictReader(file)] == [row["text"] for row in rows]
+
+
+def test_the_columns_that_were_trained_on_need_not_be_repeated(workshop):
+    shutil.copytree("runs/sentiment/whole", "runs/sentiment/named")
+    path = Path("runs/sentiment/named/config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "text_column": "review", "label_column": "stars"}))
+    with open("test.csv", newline="") as file:
+        rows = [[row["label"], row["text"]] for row in csv.DictReader(file)]
+    with open("review.csv", "w", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([["stars", "review"], *rows])
+    words = ("sentiment", "evaluate", "--run", "named", "--data")
+    assert json.loads(command(*words, "review.csv", "--json").stdout)["texts"] == 60
+    told = command(*words, "test.csv", code=1).stderr
+    assert "(--text-column) must be a column" in told and "Received: 'review'" in told
+    # What is given counts more.
+    assert "Received: 'stars'" in command(*words, "test.csv", "--text-column", "text", code=1).stderr
+    model = loading.load(loading.find("sentiment"))
+    assert model.card["training"]["text_column"] == "text"
+    model.card["training"]["text_column"] = "review"
+    assert predict.predict_file(model, "review.csv", "out-review.csv")["rows"] == 60
+    with open("out-review.csv", newline="") as file:
+        assert next(csv.reader(file)) == ["stars", "review", "predicted", "p_neg", "p_pos"]
+
+
+def test_a_test_of_one_class_is_measured_without_auc_and_fits_a_card(workshop, monkeypatch):
+    shutil.copytree("runs/sentiment/whole", "runs/sentiment/single")
+    texts, labels = ["a superb film", "superb"], ["pos", "pos"]
+    monkeypatch.setattr(evaluate.data, "read", lambda *_, **__: (texts, labels))
+    result = json.loads(command("sentiment", "evaluate", "--run", "single", "--json").stdout)
+    assert "auc" not in result["metrics"] and "not defined for 2 examples of 1 class" in result["not measured"]["auc"]
+    # Two of two right is no proof that all are.
+    accuracy = result["metrics"]["accuracy"]
+    assert accuracy["value"] == 1 == accuracy["high"] and accuracy["low"] == pytest.approx(0.34237, abs=1e-4)
+    assert result["metrics"]["macro_f1"]["low"] is None
+    assert "not measured" in command("sentiment", "evaluate", "--run", "single").stdout
+    text = Path("runs/sentiment/single/evaluation/metrics.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    run = Path("runs/sentiment/single")
+    told = export._measured(run, json.loads((run / "config.json").read_text()))
+    assert told["metrics"]["macro_f1"] == {"value": 0.5, "low": None, "high": None} and "auc" not in told["metrics"]
+    card = {"title": "t", "data": "d", "licence": "l", "limits": "m", **told}
+    model_cards.check(card)
+    assert "| macro_f1 | 0.5 |  |" in model_cards.render(card)
 
 
 def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
