@@ -61,7 +61,7 @@ data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Your own file (CSV, TSV, JSON Lines or Parquet) or folder (one subfolder per class).",
+    help="Your own file (CSV, TSV, Excel, JSON Lines or Parquet) or folder (one subfolder per class).",
 )
 dataset_option = click.option("--dataset", metavar="NAME", help="Data set of TensorFlow Datasets, as imdb_reviews.")
 manual_dir_option = click.option(

@@ -1,6 +1,16 @@
-"""Every figure of the package. Functions draw into a file and need no display."""
+"""Every figure of the package. Functions draw into a file and need no display.
+
+Texts in letters that matplotlib's own font lacks, such as Devanagari, Chinese or emoji, are drawn in installed fonts.
+"""
+
+import functools
+import logging
+import unicodedata
+import warnings
 
 import numpy as np
+
+_log = logging.getLogger("kerasmlsp")
 
 
 def _figure(width, height):
@@ -8,6 +18,84 @@ def _figure(width, height):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path, dpi=120):
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    fallback = _families(frozenset("".join(text.get_text() for text in texts)))
+    for text in texts:
+        # A price is no formula.
+        text.set_parse_math(False)
+        if fallback:
+            text.set_fontfamily([*text.get_fontfamily(), *fallback])
+    with warnings.catch_warnings():
+        # `_families` has said it in one sentence.
+        warnings.filterwarnings("ignore", r"(?s).*Glyph \d+", UserWarning)
+        figure.savefig(path, format="png", dpi=dpi)
+
+
+def _families(letters):
+    """Families of installed fonts that together have the letters that the default font lacks."""
+    from matplotlib import font_manager
+
+    # Neither spaces and controls, nor what only changes the letter before.
+    shown = [each for each in letters if unicodedata.category(each)[0] not in "CZ" and not "\ufe00" <= each <= "\ufe0f"]
+    default = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    left = _lacking(default, shown)
+    return _installed(left) if left else []
+
+
+def _lacking(font, letters):
+    return frozenset(letter for letter in letters if not font.get_char_index(ord(letter)))
+
+
+@functools.lru_cache
+def _installed(letters):
+    """Families of installed fonts that have these letters, few; letters that none has are told once."""
+    from matplotlib import font_manager
+
+    families, fonts, left = [], _fonts(letters), letters
+    while left and fonts:
+        _, path, font = min(fonts, key=lambda each: (len(_lacking(each[2], left)), *each[:2]))
+        if _lacking(font, left) == left:
+            break
+        left = _lacking(font, left)
+        # Not there where it was installed after matplotlib had listed all.
+        if not any(known.fname == path for known in font_manager.fontManager.ttflist):
+            font_manager.fontManager.addfont(path)
+        families.append(font.family_name)
+    if left:
+        _log.warning(
+            "No installed font has %s, which figures show as boxes: install one, as with `apt install %s` on Debian.",
+            "".join(sorted(left)[:20]) + " and more" * (len(left) > 20),
+            " ".join(sorted({_package(letter) for letter in left})),
+        )
+    return families
+
+
+def _fonts(letters):
+    """Installed fonts with any of these letters: whether of an odd style, path and font."""
+    from matplotlib import font_manager, ft2font
+
+    found = []
+    for path in font_manager.findSystemFonts():
+        try:
+            font = ft2font.FT2Font(path)
+        except (OSError, RuntimeError):
+            continue
+        # Fonts of pictures, as most of emoji, cannot be drawn in any size.
+        if font.scalable and _lacking(font, letters) != letters:
+            odd = any(word in path.lower() for word in ("bold", "italic", "oblique", "serif", "mono", "light"))
+            found.append((odd, path, font))
+    return found
+
+
+def _package(letter):
+    if unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC")):
+        return "fonts-noto-cjk"
+    return "fonts-symbola" if unicodedata.category(letter)[0] == "S" else "fonts-noto-core"
 
 
 def curves(rows, path):
@@ -28,7 +116,7 @@ def curves(rows, path):
         axes.xaxis.get_major_locator().set_params(integer=True)
         if f"val_{name}" in rows[0]:
             axes.legend()
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def update_norms(rows, path):
@@ -54,7 +142,7 @@ def update_norms(rows, path):
             axes.plot(epochs, norms, marker=".", color=colour, label=layer)
         axes.set(xlabel="epoch", title=f"norm of the {name}", yscale="log")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def image_grid(images, *, columns=None, gap=2, scale=1):
@@ -128,7 +216,7 @@ def confusion_matrix(matrix, labels, path):
         for column in range(len(labels)):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def reliability_diagram(confidence, accuracy, counts, path):
@@ -149,7 +237,7 @@ def reliability_diagram(confidence, accuracy, counts, path):
     above.legend()
     below.bar(np.asarray(confidence)[filled], np.asarray(counts)[filled], width=0.04)
     below.set(xlabel="confidence of the predicted class", ylabel="predictions", xlim=(0, 1))
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def token_weights(tokens, weights, path, *, title=None):
@@ -174,7 +262,7 @@ def token_weights(tokens, weights, path, *, title=None):
     axes.set_axis_off()
     if title:
         axes.set_title(title)
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def diagram(model, path):
@@ -208,7 +296,7 @@ def diagram(model, path):
     for name, (_, text) in boxes.items():
         style = {"boxstyle": "round", "facecolor": "#e8f0fa", "edgecolor": "0.4"}
         axes.text(*places[name], text, ha="center", va="center", fontsize=7, bbox=style)
-    figure.savefig(path, format="png", dpi=min(110, 30000 / (0.62 * len(rows) + 0.3)))
+    _save(figure, path, dpi=min(110, 30000 / (0.62 * len(rows) + 0.3)))
 
 
 def _graph(model):
@@ -260,7 +348,7 @@ def contact_sheet(images, path, *, titles=None, columns=None):
         grid[place].imshow(image)
         if titles:
             grid[place].set_title(titles[place], fontsize=8)
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def heat_maps(images, maps, path, *, titles):
@@ -281,7 +369,7 @@ def heat_maps(images, maps, path, *, titles):
             axes.set_axis_off()
         under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
         plain.set_title(title, fontsize=9, loc="left")
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)
 
 
 def word_maps(image, words, maps, path, *, title=None):
@@ -311,4 +399,4 @@ def word_maps(image, words, maps, path, *, title=None):
         axes.set_title(word, fontsize=9)
     if title:
         figure.suptitle(title)
-    figure.savefig(path, format="png", dpi=120)
+    _save(figure, path)

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -62,6 +63,77 @@ def test_figures_are_written(name, tmp_path):
     path = tmp_path / "figure.part"
     FIGURES[name](path)
     assert min(size(path)) > 50
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """Sets which fonts are installed beside the one that matplotlib takes by itself."""
+    from matplotlib import font_manager
+
+    def installed(*paths):
+        plotting._installed.cache_clear()
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(map(str, paths)))
+        # As in a list that was made before they were installed.
+        monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+
+    own = [each for each in font_manager.fontManager.ttflist if each.name == "DejaVu Sans"]
+    yield installed
+    plotting._installed.cache_clear()
+
+
+def test_letters_are_drawn_in_an_installed_font_that_has_them(tmp_path, fonts, caplog):
+    import matplotlib
+
+    # Letters that STIX has and DejaVu Sans lacks; STIX comes with matplotlib.
+    letters = "\u2312\u231a"
+    stix = Path(matplotlib.get_data_path(), "fonts", "ttf", "STIXGeneral.ttf")
+    damaged = tmp_path / "damaged.ttf"
+    damaged.write_bytes(b"no font")
+    pictures = []
+    for paths in ((), (damaged, stix)):
+        fonts(*paths)
+        for draw in (
+            lambda path: plotting.confusion_matrix([[1, 0], [0, 1]], ["a", letters], path),
+            lambda path: plotting.token_weights(["a", letters], [0.5, 0.1], path, title=letters),
+            lambda path: plotting.word_maps(np.zeros((9, 9, 3), np.uint8), [letters], np.ones((1, 2, 2)), path),
+        ):
+            draw(tmp_path / "a.png")
+            pictures.append((tmp_path / "a.png").read_bytes())
+        if not paths:
+            (record,) = caplog.records
+            assert record.getMessage() == (
+                f"No installed font has {''.join(sorted(letters))}, which figures show as boxes: install one, as with "
+                "`apt install fonts-symbola` on Debian."
+            )
+            caplog.clear()
+    assert not caplog.records
+    assert all(box != letter for box, letter in zip(pictures[:3], pictures[3:], strict=True))
+    assert plotting._families(frozenset("a" + letters)) == ["STIXGeneral"] and plotting._families(frozenset("aé")) == []
+
+
+@pytest.mark.parametrize(
+    ("letters", "package"),
+    [("नम", "fonts-noto-core"), ("正한か", "fonts-noto-cjk"), ("😀🎬", "fonts-symbola")],
+)
+def test_the_package_of_a_font_is_named_and_nothing_is_warned_of(tmp_path, fonts, caplog, letters, package):
+    fonts()
+    plotting.token_weights([letters], [1.0], tmp_path / "a.png", title=letters)
+    plotting.contact_sheet([np.zeros((9, 9, 3), np.uint8)], tmp_path / "a.png", titles=[letters])
+    (record,) = caplog.records
+    assert f"`apt install {package}`" in record.getMessage()
+
+
+def test_prices_are_no_formulas_and_powers_are(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **more: drawn.append(figure) or save(figure, *_, **more))
+    plotting.confusion_matrix([[1, 0], [0, 1]], ["$5_a", "from $6 to $7^"], tmp_path / "a.png")
+    labels = drawn[0].axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["$5_a", "from $6 to $7^"]
+    assert not any(label.get_parse_math() for label in labels)
+    plotting.update_norms(NORMS, tmp_path / "b.png")
+    assert any(label.get_text() and label.get_parse_math() for label in drawn[1].axes[0].get_yticklabels())
 
 
 def test_curves_have_a_panel_for_each_metric(tmp_path):

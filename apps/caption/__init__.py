@@ -8,7 +8,7 @@ MLSP 2025, "Encoder - Decoder Networks with Attention", "Transformer decoder".
     kerasmlsp caption export --run mine
     kerasmlsp caption predict dog.jpg --figure attention.png
 
-Data: a table (CSV, TSV, JSON Lines, Parquet) with the columns `image` (name of a file in a folder of pictures),
+Data: a table (CSV, TSV, Excel, JSON Lines, Parquet) with the columns `image` (name of a file in a folder of pictures),
 `caption` and, if wanted, `split` (train, val, test), a row for each caption; or a data set of TensorFlow Datasets such
 as coco_captions. What to expect is in the README.
 """

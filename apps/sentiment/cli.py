@@ -129,7 +129,7 @@ def export(run, models, format, output, data_note, licence, as_json):
 
 @sentiment.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, JSON Lines or Parquet.")
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, Excel, JSON Lines or Parquet.")
 @options.trained_text_column_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
