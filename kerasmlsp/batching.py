@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
 
@@ -42,6 +43,69 @@ class Batches:
         dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
         epoch, done = position()
         return dataset.apply(tf.data.experimental.assert_cardinality(len(self.order(epoch)) - done))
+
+
+def source(batches):
+    """Returns what `kerasmlsp.training.fit` takes as `batches` with a method `dataset` as of `Batches`.
+
+    Raises:
+        ValueError: It is nothing that knows its position.
+    """
+    if isinstance(batches, keras.utils.PyDataset):
+        return _Counted(batches)
+    if not hasattr(batches, "dataset"):
+        raise ValueError(
+            "`batches` must be a `kerasmlsp.batching.Batches`, a `keras.utils.PyDataset`, or have a method "
+            f"`dataset(position)` like that of `Batches`. Received: {type(batches).__name__}"
+        )
+    return batches
+
+
+class _Counted:
+    """A `keras.utils.PyDataset` that goes to an epoch by ending those before it."""
+
+    def __init__(self, items):
+        if items.num_batches is None:
+            raise ValueError("`batches` must have a known number of batches. Received: num_batches=None")
+        self.items, self.epoch = items, 0
+
+    def dataset(self, position):
+        epoch, done = position()
+        while self.epoch < epoch:
+            self.items.on_epoch_begin()
+            self.end_epoch()
+        return _Rest(self, done)
+
+    def end_epoch(self):
+        self.items.on_epoch_end()
+        self.epoch += 1
+
+
+class _Rest(keras.utils.PyDataset):
+    """The rest of one epoch, or the whole of several."""
+
+    def __init__(self, counted, done):
+        items = counted.items
+        options = {name: getattr(items, name) for name in ("workers", "use_multiprocessing", "max_queue_size")}
+        super().__init__(**options)
+        self.counted, self.items, self.done, self.begun = counted, items, done, False
+
+    def __getitem__(self, index):
+        return self.items[self.done + index]
+
+    @property
+    def num_batches(self):
+        return self.items.num_batches - self.done
+
+    def on_epoch_begin(self):
+        self.begun = True
+        self.items.on_epoch_begin()
+
+    def on_epoch_end(self):
+        # Keras ends an epoch, too, before the first has begun.
+        if self.begun:
+            self.begun = False
+            self.counted.end_epoch()
 
 
 def shuffled(size, batch_size, *, seed=0, drop_remainder=False):

@@ -48,6 +48,7 @@ class NatsPerFrame(keras.metrics.Metric):
 
     def __init__(self, name="nats", **kwargs):
         super().__init__(name=name, **kwargs)
+        self._direction = "down"  # where Keras and `training.fit` look for it
         self.nats = self.add_weight(name="nats", initializer="zeros")
         self.frames = self.add_weight(name="frames", initializer="zeros")
 

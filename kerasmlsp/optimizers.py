@@ -1,30 +1,35 @@
-"""Optimizers that are faster than Keras's own where these are slow."""
+"""Keras's optimizers where a row of an embedding counts once, and faster where these are slow; the rate's schedules."""
 
 import keras
+from keras import ops
 
 
-@keras.saving.register_keras_serializable("kerasmlsp")
-class AdamW(keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` whose update of a variable is one operation.
+class _SummedRows:
+    """Sums what a row of an embedding gets from several places of a batch, before anything else is done to it.
 
-    Same equations, state and arguments. On the TensorFlow backend, Keras goes over a variable and its moments some ten
-    times a step, and once more for a decay of 0; here TensorFlow's own operation goes over them once. What a row of an
-    embedding gets from several places of a batch is summed before it is squared, as on other backends, while Keras 3.15
-    on TensorFlow sums the squares unless gradients are clipped.
-
-    Falls back to Keras with `amsgrad`, under a distribution strategy, and on other backends.
-
-    Reference: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization"; Loshchilov and Hutter 2019, "Decoupled
-    Weight Decay Regularization".
-
-    Args:
-        learning_rate: The rate, or its schedule.
-        weight_decay: Decoupled weight decay, at least 0.
-        **kwargs: As for `keras.optimizers.AdamW`.
+    On the TensorFlow backend the gradient of an embedding is a list of rows. Keras 3.15 clips the norm of that list,
+    squares its rows one by one, and of several infinite ones that belong together sees only the last.
     """
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.0, **kwargs):
-        super().__init__(learning_rate, weight_decay, **kwargs)
+    def apply(self, grads, trainable_variables=None):
+        super().apply([_summed(gradient) for gradient in grads], trainable_variables)
+
+
+def _summed(gradient):
+    if keras.backend.backend() != "tensorflow":
+        return gradient
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+class _OneOperation:
+    """Adam's update of a variable as one operation.
+
+    On the TensorFlow backend, Keras goes over a variable and its moments some ten times a step; TensorFlow's own
+    operation goes over them once. Falls back to Keras with `amsgrad`, under a distribution strategy, and on other
+    backends.
+    """
 
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad or keras.backend.backend() != "tensorflow":
@@ -48,6 +53,112 @@ class AdamW(keras.optimizers.AdamW):
             grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
         )
 
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class AdamW(_SummedRows, _OneOperation, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` whose update of a variable is one operation.
+
+    Same equations, state and arguments; a decay of 0 costs nothing. What a row of an embedding gets from several places
+    of a batch is summed before it is clipped and squared, as on other backends.
+
+    Reference: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization"; Loshchilov and Hutter 2019, "Decoupled
+    Weight Decay Regularization".
+
+    Args:
+        learning_rate: The rate, or its schedule.
+        weight_decay: Decoupled weight decay, at least 0.
+        **kwargs: As for `keras.optimizers.AdamW`.
+    """
+
+    def __init__(self, learning_rate=0.001, weight_decay=0.0, **kwargs):
+        super().__init__(learning_rate, weight_decay, **kwargs)
+
     def _apply_weight_decay(self, variables):
         if self.weight_decay:
             super()._apply_weight_decay(variables)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Adam(_SummedRows, _OneOperation, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` whose update of a variable is one operation, and whose embeddings count a row once.
+
+    Reference: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
+    """
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class RMSprop(_SummedRows, keras.optimizers.RMSprop):
+    """`keras.optimizers.RMSprop` whose embeddings count a row once.
+
+    Reference: Tieleman and Hinton 2012, "Neural Networks for Machine Learning", lecture 6.5.
+    """
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class SGD(_SummedRows, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` whose embeddings count a row once.
+
+    Reference: Sutskever et al. 2013, "On the Importance of Initialization and Momentum in Deep Learning".
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        if self.momentum or self.clipnorm or self.global_clipnorm or self.clipvalue:
+            super().apply(grads, trainable_variables)
+        else:
+            # Rows that are only added need no sum, and a large table is written at the rows of the batch alone.
+            keras.optimizers.SGD.apply(self, grads, trainable_variables)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class LossScaleOptimizer(_SummedRows, keras.optimizers.LossScaleOptimizer):
+    """`keras.optimizers.LossScaleOptimizer` that finds every infinity in the gradient of an embedding.
+
+    Under `mixed_float16` Keras puts its own around an optimizer in `compile`, unless it is given one. That looks at the
+    last of the rows that a token has in a batch, so that an infinity in another becomes a NaN in the table.
+    `kerasmlsp.training.optimizer` uses this one.
+
+    Reference: Micikevicius et al. 2018, "Mixed Precision Training".
+
+    Args:
+        inner_optimizer: The optimizer, such as `AdamW`.
+        **kwargs: As for `keras.optimizers.LossScaleOptimizer`.
+    """
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """Raises the rate linearly from 0, then follows another schedule from its beginning.
+
+    Reference: Goyal et al. 2017, "Accurate, Large Minibatch SGD"; Vaswani et al. 2017, "Attention Is All You Need".
+
+    Args:
+        schedule: A `LearningRateSchedule`, or a constant rate, that is followed after the warm-up.
+        peak: The rate at the end of the warm-up.
+        steps: Steps of the warm-up, at least 1.
+
+    Raises:
+        ValueError: `steps` is less than 1.
+    """
+
+    def __init__(self, schedule, peak, steps):
+        if steps < 1:
+            raise ValueError(f"`steps` must be at least 1. Received: steps={steps}")
+        self.schedule, self.peak, self.steps = schedule, peak, steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        after = self.schedule(ops.maximum(step - self.steps, 0.0)) if callable(self.schedule) else self.schedule
+        return ops.where(step < self.steps, self.peak * step / self.steps, after)
+
+    def get_config(self):
+        schedule = self.schedule
+        if callable(schedule):
+            schedule = keras.saving.serialize_keras_object(schedule)
+        return {"schedule": schedule, "peak": self.peak, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = config["schedule"]
+        if isinstance(schedule, dict):
+            schedule = keras.saving.deserialize_keras_object(schedule)
+        return cls(schedule, config["peak"], config["steps"])

@@ -102,19 +102,20 @@ def curves(rows, path):
     """Draws the log of a run: one panel a metric, training and validation together.
 
     Args:
-        rows: List of dicts with `epoch` and numbers; `val_x` is drawn with `x`.
+        rows: List of dicts with `epoch` and numbers; `val_x` is drawn with `x`. A row may lack any of them.
         path: File to write, PNG.
     """
-    names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
+    columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
     figure = _figure(3.4 * len(names), 3)
-    epochs = [row["epoch"] for row in rows]
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            if key in rows[0]:
-                axes.plot(epochs, [row[key] for row in rows], marker=".", label=label)
+            points = [(row["epoch"], row[key]) for row in rows if key in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=label)
         axes.set(xlabel="epoch", title=name.replace("_", " "))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if f"val_{name}" in rows[0]:
+        if f"val_{name}" in columns:
             axes.legend()
     _save(figure, path)
 

@@ -1,26 +1,33 @@
 """Training that can be killed at any moment and ends the same."""
 
+import contextlib
 import csv
 import dataclasses
+import hashlib
+import inspect
 import json
 import logging
 import math
+import re
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from kerasmlsp import optimizers
-from kerasmlsp.files import read_json, write_atomically
-from kerasmlsp.layers.recurrent import unfuse
+import kerasmlsp
+from kerasmlsp import batching, optimizers
+from kerasmlsp.files import locked, read_json, remove_leftovers, write_atomically
+from kerasmlsp.layers.recurrent import Stateful, unfuse
 
 log = logging.getLogger("kerasmlsp")
 
 CHECKPOINT, MODEL, HISTORY, CONFIG = "checkpoint.npz", "model.keras", "history.csv", "config.json"
+CURVES = "curves.png"
 JIT = {"auto": "auto", "on": True, "off": False}
 """What `fit` takes as `jit`, by the words of the command line."""
 
@@ -33,6 +40,7 @@ def fit(
     epochs,
     validation=None,
     monitor="val_loss",
+    mode="auto",
     patience=None,
     seed=0,
     deterministic=False,
@@ -47,12 +55,14 @@ def fit(
     """Trains a model into a run folder, from the start or from where an earlier process was stopped.
 
     A checkpoint holds the model's and the optimizers' variables, the states of its random generators, the running
-    metrics, the log rows, and what model selection and early stopping remember. Since the order of examples follows
-    from seed and epoch, a run that was killed and resumed ends in the same weights, rows and stopping epoch as one
-    that was not; with `deterministic`, bit for bit.
+    metrics, the log rows, the state of the callbacks, and what model selection and early stopping remember. Since the
+    order of examples follows from seed and epoch, a run that was killed and resumed ends in the same weights, rows and
+    stopping epoch as one that was not; with `deterministic`, bit for bit. States that layers carry from batch to batch
+    (`kerasmlsp.layers.Stateful`) start every epoch from zeros.
 
     The folder gets `checkpoint.npz`, `history.csv`, `curves.png`, `tensorboard/` and, at the end, `model.keras`
-    with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch.
+    with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
+    at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
 
     `precision="auto"` means `mixed_bfloat16` on GPUs and TPUs and float32 on CPUs. On CPUs with bfloat16
     instructions a Transformer trains faster in `mixed_bfloat16`, embeddings and recurrent nets do not.
@@ -62,113 +72,181 @@ def fit(
 
     Args:
         build: Called without arguments after seed and precision are set; returns a compiled model.
-        batches: `kerasmlsp.batching.Batches` to train on.
+        batches: What to train on: `kerasmlsp.batching.Batches`; or a `keras.utils.PyDataset`, made anew for this call,
+            each of whose epochs follows from how often `on_epoch_end` was called, and each batch from its number (as
+            of `kerasmlsp.word2vec.TrainingBatches`); or any object whose `dataset(position)` is like that of `Batches`:
+            a `tf.data.Dataset` of known size, which in every pass calls `position` for the epoch and the number of
+            batches of it that are done, and yields the rest.
         run: The run folder, made where missing.
         epochs: Most epochs.
         validation: `tf.data.Dataset` of `(inputs, targets)`, for `monitor`.
-        monitor: Column of the log that selects the best epoch; higher is better where it ends in `accuracy`,
-            `auc`, `f1` or `reward`, lower otherwise. A callback may add the column to the log. Without `validation`
-            there is no column `val_...`, and the last epoch is the best.
+        monitor: Column of the log that selects the best epoch. A callback may add the column to the log; an epoch
+            without it, after the first, is not selected and does not count for `patience`. Without `validation` there
+            is no column `val_...`, and the last epoch is the best.
+        mode: "min" or "max", whether the lowest or the highest `monitor` is the best. "auto" takes the direction that
+            the compiled metric has in Keras; where there is none, that of the measure in the column's name (as error
+            and distance, or accuracy, bleu and reward).
         patience: Epochs without a better `monitor` after which training stops; None to run all epochs.
         seed: Seed of weights, dropout and everything random in Keras and TensorFlow.
         deterministic: Uses only operations that repeat bit for bit; slower.
         precision: "auto", "float32" or "mixed_bfloat16".
         jit: "auto", True or False: whether to compile the training step with XLA.
         steps_per_execution: Batches that one call of the compiled step works off, at least 1.
-        class_weight: Dict of class number to weight of its examples in the loss.
+        class_weight: Dict of class number, for every class from 0, to weight of its examples in the loss.
         checkpoint_seconds: Least time between checkpoints inside an epoch; each epoch ends with one anyway.
         resume: Takes up the run in the folder; a folder without checkpoint is started from the beginning.
-        callbacks: More Keras callbacks, which may stop the training. Their state is not part of the checkpoint.
+        callbacks: More Keras callbacks, which may stop the training. Of each, the checkpoint keeps the attributes that
+            have changed since training began, are no arguments of its class, and are numbers, strings, None, NumPy
+            arrays, or lists, tuples and dicts of them. They come back, after `on_train_begin`, to the callback of the
+            same place and class. An epoch that was broken off calls `on_epoch_begin` once more.
 
     Returns:
         The model, with the weights of the best epoch.
 
     Raises:
-        ValueError: An option has an unknown value, the folder holds a run already and `resume` is False, or its
-            checkpoint is damaged or of another model.
+        ValueError: An option has an unknown value, `monitor` is no column or has no known direction, `class_weight`
+            lacks a class, another process trains into the folder, the folder holds a run already and `resume` is
+            False, or its checkpoint is damaged or of another model.
     """
     run = Path(run)
     run.mkdir(parents=True, exist_ok=True)
-    if (run / CHECKPOINT).exists() and not resume:
-        raise ValueError(
-            f"The folder {run} holds a run already: go on with it (`resume`), name another, or delete it first."
-        )
-    model = _built(build, seed, deterministic, precision, jit)
-    model.steps_per_execution = steps_per_execution
-    selects = validation is not None or not monitor.startswith("val_")
-    keeper = _Keeper(run, monitor if selects else None, patience, checkpoint_seconds)
-    if (run / CHECKPOINT).exists():
-        keeper.load(model, batches)
-    progress = _Progress(keeper, batches, epochs)
-    while not keeper.finished(epochs):
-        # Keras takes the length of the first epoch for that of all, so a broken-off one gets a call of its own.
-        rest_of_epoch = keeper.step > 0
-        model.fit(
-            batches.dataset(lambda: (keeper.epoch, keeper.step)),
-            validation_data=validation,
-            initial_epoch=keeper.epoch,
-            epochs=keeper.epoch + 1 if rest_of_epoch else epochs,
-            class_weight=class_weight,
-            shuffle=False,
-            verbose=0,
-            callbacks=[*callbacks, _tensorboard(run), progress, keeper],
-        )
-        if rest_of_epoch:
-            # fit() ends by overwriting the weights with their moving averages.
-            keeper.load(model, batches)
-        if model.stop_training:
-            # The keeper or one of the caller's callbacks said so.
-            break
-    keeper.draw()
-    keeper.restore_best(model)
-    write_atomically(run / MODEL, lambda path: model.save(path))
-    return model
+    with locked(run / CHECKPOINT, _in_use(run)):
+        remove_leftovers(*(run / name for name in (CHECKPOINT, MODEL, HISTORY, CURVES)))
+        if (run / CHECKPOINT).exists() and not resume:
+            raise ValueError(
+                f"The folder {run} holds a run already: go on with it (`resume`), name another, or delete it first."
+            )
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f'`mode` must be "auto", "min" or "max". Received: mode={mode!r}')
+        source, callbacks = batching.source(batches), list(callbacks)
+        model = _built(build, seed, deterministic, precision, jit)
+        model.steps_per_execution = steps_per_execution
+        _check_class_weight(model, class_weight)
+        selects = validation is not None or not monitor.startswith("val_")
+        if selects:
+            _check_monitor(model, source, monitor, mode, validation is not None, bool(callbacks))
+        keeper = _Keeper(run, monitor if selects else None, mode, patience, checkpoint_seconds, callbacks)
+        if (run / CHECKPOINT).exists():
+            keeper.load(model, source)
+        progress = _Progress(keeper, epochs)
+        while not keeper.finished(epochs):
+            # Keras takes the length of the first epoch for that of all, so a broken-off one gets a call of its own.
+            rest_of_epoch = keeper.step > 0
+            model.fit(
+                source.dataset(lambda: (keeper.epoch, keeper.step)),
+                validation_data=validation,
+                initial_epoch=keeper.epoch,
+                epochs=keeper.epoch + 1 if rest_of_epoch else epochs,
+                class_weight=class_weight,
+                shuffle=False,
+                verbose=0,
+                callbacks=[*callbacks, _Numbers(), _tensorboard(run), progress, keeper],
+            )
+            if rest_of_epoch:
+                # fit() ends by overwriting the weights with their moving averages.
+                keeper.load(model, source)
+            if model.stop_training:
+                # The keeper or one of the caller's callbacks said so.
+                break
+        keeper.restore_best(model)
+        write_atomically(run / MODEL, lambda path: model.save(path))
+        keeper.draw()
+        return model
 
 
 def optimizer(
-    learning_rate=1e-3, *, schedule="constant", steps=None, warmup=0.0, weight_decay=0.0, clip_norm=None, ema=None
+    learning_rate=1e-3,
+    *,
+    algorithm="adamw",
+    momentum=0.9,
+    schedule="constant",
+    steps=None,
+    warmup=0.0,
+    drops=(0.5, 0.75),
+    weight_decay=0.0,
+    clip_norm=None,
+    ema=None,
 ):
-    """Makes an AdamW optimizer with a schedule.
+    """Makes an optimizer with a schedule of its rate.
 
     Args:
         learning_rate: The peak rate, above 0.
-        schedule: "constant", or "cosine" to fall to 0 over `steps`.
+        algorithm: "adamw", "adam", "rmsprop" or "sgd".
+        momentum: Of "sgd", in `[0, 1)`.
+        schedule: "constant"; "cosine" or "linear" to fall to 0 over `steps`; or "step" to be divided by 10 at each of
+            `drops`.
         steps: Training steps in all; needed for a schedule or a warm-up.
         warmup: Share of the steps in which the rate rises linearly from 0, in `[0, 1)`.
+        drops: Shares of `steps`, between `warmup` and 1, in rising order: `(30 / 90, 60 / 90)` divides the rate after
+            30 and 60 of 90 epochs.
         weight_decay: Decoupled weight decay, at least 0.
         clip_norm: Largest norm of all gradients together, above 0, or None.
         ema: Momentum, between 0 and 1, of the exponential moving average of the weights that is validated and kept,
             or None.
 
+    Returns:
+        A `keras.optimizers.Optimizer`; under a global `mixed_float16` within an `optimizers.LossScaleOptimizer`.
+
     Raises:
-        ValueError: A value is out of range.
+        ValueError: A value is unknown or out of range.
     """
-    if schedule not in ("constant", "cosine"):
-        raise ValueError(f'`schedule` must be "constant" or "cosine". Received: schedule={schedule!r}')
-    if learning_rate <= 0:
-        raise ValueError(f"`learning_rate` must be above 0. Received: learning_rate={learning_rate}")
-    if not 0 <= warmup < 1:
-        raise ValueError(f"`warmup` must be in [0, 1). Received: warmup={warmup}")
+    kinds = {"adamw": optimizers.AdamW, "adam": optimizers.Adam, "rmsprop": optimizers.RMSprop, "sgd": optimizers.SGD}
+    if algorithm not in kinds:
+        raise ValueError(f"`algorithm` must be one of {', '.join(map(repr, kinds))}. Received: algorithm={algorithm!r}")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum}")
     if weight_decay < 0:
         raise ValueError(f"`weight_decay` must be at least 0. Received: weight_decay={weight_decay}")
     if clip_norm is not None and clip_norm <= 0:
         raise ValueError(f"`clip_norm` must be above 0 or None. Received: clip_norm={clip_norm}")
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"`ema` must be between 0 and 1 or None. Received: ema={ema}")
-    rate = learning_rate
-    if schedule == "cosine" or warmup:
-        if not steps:
-            raise ValueError(f"`steps` must be given for a schedule or a warm-up. Received: steps={steps}")
-        rising = int(warmup * steps)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if rising else learning_rate,
-            decay_steps=max(1, steps - rising),
-            alpha=1.0 if schedule == "constant" else 0.0,
-            warmup_target=learning_rate if rising else None,
-            warmup_steps=rising,
+    made = kinds[algorithm](
+        _rate(learning_rate, schedule, steps, warmup, drops),
+        # Keras goes over all weights for a decay of 0; AdamW takes no None.
+        weight_decay=weight_decay if weight_decay or algorithm == "adamw" else None,
+        global_clipnorm=clip_norm,
+        use_ema=ema is not None,
+        ema_momentum=ema or 0.99,
+        **({"momentum": momentum} if algorithm == "sgd" else {}),
+    )
+    half = keras.config.dtype_policy().name == "mixed_float16"
+    return optimizers.LossScaleOptimizer(made) if half else made
+
+
+def _rate(learning_rate, schedule, steps, warmup, drops):
+    """The rate, or its schedule."""
+    if schedule not in ("constant", "cosine", "linear", "step"):
+        raise ValueError(
+            f'`schedule` must be "constant", "cosine", "linear" or "step". Received: schedule={schedule!r}'
         )
-    return optimizers.AdamW(
-        rate, weight_decay=weight_decay, global_clipnorm=clip_norm, use_ema=ema is not None, ema_momentum=ema or 0.99
+    if learning_rate <= 0:
+        raise ValueError(f"`learning_rate` must be above 0. Received: learning_rate={learning_rate}")
+    if not 0 <= warmup < 1:
+        raise ValueError(f"`warmup` must be in [0, 1). Received: warmup={warmup}")
+    if schedule == "constant" and not warmup:
+        return learning_rate
+    if not steps:
+        raise ValueError(f"`steps` must be given for a schedule or a warm-up. Received: steps={steps}")
+    rising = int(warmup * steps)
+    falling = max(1, steps - rising)
+    rate = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, falling)
+    if schedule == "linear":
+        rate = keras.optimizers.schedules.PolynomialDecay(learning_rate, falling, 0.0)
+    if schedule == "step":
+        rate = _stepped(learning_rate, [round(share * steps) - rising for share in drops], warmup, drops)
+    return optimizers.WarmUp(rate, learning_rate, rising) if rising else rate
+
+
+def _stepped(learning_rate, after, warmup, drops):
+    if not drops or list(drops) != sorted(set(drops)) or not warmup < drops[0] or not drops[-1] < 1:
+        raise ValueError(f"`drops` must rise between `warmup` and 1. Received: drops={drops}, warmup={warmup}")
+    # Keras's boundary is the last step of the rate before.
+    boundaries = [max(0, step - 1) for step in after]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        boundaries, [learning_rate / 10**number for number in range(len(drops) + 1)]
     )
 
 
@@ -229,10 +307,28 @@ def configuration(run, kind):
     return kind(**{name: value for name, value in stored.items() if name in fields}), stored
 
 
-def refuse_other(run, resume):
-    """Raises a ValueError where the folder holds a run already that is not to be gone on with."""
-    if (Path(run) / CONFIG).exists() and not resume:
-        raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+@contextlib.contextmanager
+def claimed(run, *, resume: bool = False) -> Iterator[None]:
+    """Keeps other trainings out of a run folder while a `with` block is at work on it.
+
+    Args:
+        run: The run folder, which need not be there.
+        resume: Whether it may hold a run already.
+
+    Raises:
+        ValueError: Another process trains the run, or the folder holds a run that is not to be gone on with.
+    """
+    run = Path(run)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: `fit` has a lock of its own inside.
+    with locked(run, _in_use(run)):
+        if (run / CONFIG).exists() and not resume:
+            raise ValueError(f"The folder {run} holds a run already: go on with `--resume`, or name another `--run`.")
+        yield
+
+
+def _in_use(run):
+    return f"Another process trains the run {run}: wait until it has ended, or name another run."
 
 
 def load_model(path):
@@ -242,27 +338,38 @@ def load_model(path):
         FileNotFoundError: The run is not finished.
         ValueError: The file is damaged.
     """
-    # These register what the file may name.
-    from kerasmlsp import augment, layers  # noqa: F401
-    from kerasmlsp.models import gan  # noqa: F401
-
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: the run is not finished. Go on with it by `--resume`.")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        # What a broken archive raises depends on where it breaks.
-        raise ValueError(
-            f"The model {path} is damaged ({type(error).__name__}): run the training again with `--resume`."
-        ) from error
+    return kerasmlsp.load_model(path)
 
 
 def best_row(run):
-    """Returns the row of `history.csv` of the epoch whose weights were kept."""
-    with np.load(Path(run) / CHECKPOINT) as file:
-        state = json.loads(str(file["state"]))
+    """Returns the row of `history.csv` of the epoch whose weights were kept.
+
+    Raises:
+        FileNotFoundError: There is no run in the folder.
+        ValueError: The run has no whole epoch yet, or its checkpoint is damaged.
+    """
+    path = Path(run) / CHECKPOINT
+    if not path.exists():
+        raise FileNotFoundError(f"There is no checkpoint in {run}: train a run first, or name another with `--run`.")
+    state, _ = _read_checkpoint(path)
+    if not state["rows"]:
+        raise ValueError(f"The run {run} was stopped in its first epoch: go on with it by `--resume`.")
     return next(row for row in state["rows"] if row["epoch"] == state["best_epoch"])
+
+
+def _read_checkpoint(path):
+    """Returns the state and the arrays of a checkpoint."""
+    try:
+        # Opened here, since np.load leaves open what is no archive.
+        with open(path, "rb") as opened, np.load(opened) as file:
+            arrays = dict(file)
+        state = {"callbacks": [], **json.loads(str(arrays.pop("state")))}
+        return {name: state[name] for name in ("callbacks", *_Keeper.STATE)}, arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"The checkpoint {path} is damaged: delete the run's folder and start again.") from error
 
 
 def _built(build, seed, deterministic, precision, jit):
@@ -350,6 +457,105 @@ def _tensorboard(run):
     return keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)
 
 
+# Words of the names of measures, for columns that no compiled metric answers for.
+_HIGHER = {"acc", "accuracy", "auc", "bleu", "cider", "correlation", "dice", "f1", "iou", "map", "meteor", "precision"}
+_HIGHER |= {"psnr", "r2", "recall", "reward", "rouge", "ssim"}
+_LOWER = {"cer", "distance", "error", "loss", "mae", "mse", "nats", "nll", "perplexity", "rmse", "wer"}
+
+
+def _direction(model, monitor, mode):
+    """1 where a higher `monitor` is better, -1 where a lower one is, None where that is not known."""
+    if mode != "auto":
+        return 1 if mode == "max" else -1
+    name = monitor.removeprefix("val_")
+    compiled = [metric for each in model.metrics for metric in getattr(each, "metrics", [each])]
+    # Keras puts the output before the name of a metric and a number behind it, where several have the same.
+    own = [each for each in compiled if re.fullmatch(rf"(.+_)?{re.escape(each.name)}(_\d+)?", name)]
+    own = max(own, key=lambda each: len(each.name), default=None)
+    if hasattr(own, "_direction"):
+        return 1 if own._direction == "up" else -1
+    words = set(re.split(r"[^a-z0-9]+", name.lower())) | set(re.split(r"[^a-z]+", name.lower()))
+    higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    return None if higher == lower else 1 if higher else -1
+
+
+def _known_direction(model, monitor, mode):
+    direction = _direction(model, monitor, mode)
+    if direction is None:
+        raise ValueError(
+            f'`mode` must be "min" or "max" for a `monitor` whose direction is not known. Received: '
+            f"monitor={monitor!r}, mode={mode!r}"
+        )
+    return direction
+
+
+def _check_monitor(model, source, monitor, mode, validated, called_back):
+    """Refuses, before the first epoch, a column that cannot come or has no direction."""
+    columns = _columns(model, source)
+    if columns is None:
+        return
+    columns += [f"val_{name}" for name in columns] * validated
+    if monitor not in columns and not called_back:
+        raise _unknown(monitor, columns)
+    _known_direction(model, monitor, mode)
+
+
+def _columns(model, source):
+    """Names of what a training step logs; None where only the first step will tell."""
+    kind = type(model)
+    if kind.train_step is not keras.Model.train_step or kind.test_step is not keras.Model.test_step:
+        return None
+    data = source.dataset(lambda: (0, 0))
+    like = data[0] if isinstance(data, keras.utils.PyDataset) else data.element_spec
+    try:
+        # Keras names the metrics only once they are built; this runs nothing.
+        model._symbolic_build(data_batch=keras.tree.map_structure(_symbolic, like))
+    except Exception:
+        # A model of free Python may need real data; if it fails with those, too, fit says so better.
+        return None
+    return list(model.get_metrics_result())
+
+
+def _symbolic(value):
+    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
+
+
+def _unknown(monitor, columns):
+    return ValueError(f"`monitor` must be one of {', '.join(sorted(columns))}. Received: monitor={monitor!r}")
+
+
+def _check_class_weight(model, class_weight):
+    """Refuses weights without one of the classes, whose labels would end in an error of the graph."""
+    shape = getattr(model, "output_shape", None) if class_weight else None
+    if not isinstance(shape, tuple) or not shape or not isinstance(shape[-1], int):
+        return
+    lacking = sorted(set(range(max(2, shape[-1]))) - set(class_weight))
+    if lacking:
+        raise ValueError(
+            f"`class_weight` must have a weight for every class from 0 to {max(2, shape[-1]) - 1}. Received: none for "
+            f"{', '.join(map(str, lacking))}"
+        )
+
+
+class _Numbers(keras.callbacks.Callback):
+    """Turns metrics of several values, which neither the log nor TensorBoard take, into their mean."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        _to_numbers(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        _to_numbers(logs)
+
+    def on_test_end(self, logs=None):
+        _to_numbers(logs)
+
+
+def _to_numbers(logs):
+    for name, value in (logs or {}).items():
+        if not isinstance(value, float):
+            logs[name] = float(np.mean(keras.ops.convert_to_numpy(value)))
+
+
 class _Keeper(keras.callbacks.Callback):
     """Selects the best epoch, stops early, and writes log and checkpoint.
 
@@ -359,15 +565,25 @@ class _Keeper(keras.callbacks.Callback):
 
     STATE = ("epoch", "step", "rows", "best", "best_epoch", "waited", "stopped")
 
-    def __init__(self, run, monitor, patience, seconds):
+    def __init__(self, run, monitor, mode, patience, seconds, callbacks):
         super().__init__()
-        self.run, self.monitor, self.patience, self.seconds = run, monitor, patience, seconds
+        self.run, self.monitor, self.mode, self.patience, self.seconds = run, monitor, mode, patience, seconds
         self.epoch = self.step = self.waited = self.resumed_step = 0
         self.rows, self.best, self.best_epoch, self.stopped = [], None, None, False
         self.best_values, self.metric_values, self.written = None, None, time.monotonic()
+        # The caller's callbacks, what they were when training began, and what they become again.
+        self.callbacks, self.begun, self.restored = callbacks, None, ()
 
     def finished(self, epochs):
         return self.stopped or self.epoch >= epochs
+
+    def on_train_begin(self, logs=None):
+        if self.begun is None:
+            self.begun = [_attributes(each, {}) for each in self.callbacks]
+        for callback, attributes in zip(self.callbacks, self.restored, strict=False):
+            for name, value in attributes.items():
+                setattr(callback, name, value)
+        self.restored = ()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.resumed_step = self.step
@@ -375,6 +591,8 @@ class _Keeper(keras.callbacks.Callback):
         if self.metric_values is not None:
             _assign(self.model.metrics_variables, self.metric_values, self.run)
             self.metric_values = None
+        if not self.step:
+            _forget(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         self.step = self.resumed_step + batch + 1
@@ -398,7 +616,8 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         _synchronise(self.model)
-        logs = {name: float(value) for name, value in (logs or {}).items()}
+        _to_numbers(logs)
+        logs = dict(logs or {})
         if bad := next((name for name, value in logs.items() if not math.isfinite(value)), None):
             raise ValueError(
                 f"Training diverged in epoch {epoch + 1}: {bad} is {logs[bad]}. Try a smaller learning rate or "
@@ -407,15 +626,22 @@ class _Keeper(keras.callbacks.Callback):
         rate = float(_value(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **logs, "learning_rate": rate})
         self._select(epoch, logs)
+        # The wish of another callback to stop is kept, too: a resumed run stops where one never killed does.
+        self.stopped = self.model.stop_training = self.stopped or bool(self.model.stop_training)
         self.epoch, self.step = epoch + 1, 0
         write_atomically(self.run / HISTORY, self._write_rows)
         self.save()
 
     def draw(self):
+        """Draws the log; a figure that fails is no reason to lose a training."""
         from kerasmlsp import plotting
 
-        if self.rows:
-            write_atomically(self.run / "curves.png", lambda path: plotting.curves(self.rows, path))
+        if not self.rows:
+            return
+        try:
+            write_atomically(self.run / CURVES, lambda path: plotting.curves(self.rows, path))
+        except Exception as error:
+            log.warning("%s was not drawn (%s: %s).", self.run / CURVES, type(error).__name__, error)
 
     def restore_best(self, model):
         if self.best_values is not None:
@@ -425,42 +651,64 @@ class _Keeper(keras.callbacks.Callback):
         """Writes the checkpoint; `metrics` are the running ones of an epoch that is not over."""
         groups = {**_groups(self.model), "best": self.best_values or (), "metrics": metrics}
         arrays = {f"{name}.{i}": _value(value) for name, values in groups.items() for i, value in enumerate(values)}
-        arrays["state"] = np.array(json.dumps({name: getattr(self, name) for name in self.STATE}))
+        state = {name: getattr(self, name) for name in self.STATE}
+        arrays["state"] = np.array(json.dumps({**state, "callbacks": self._changed(arrays)}))
         # Uncompressed: compressing float weights costs seconds and saves a tenth.
         write_atomically(self.run / CHECKPOINT, lambda path: np.savez(path, **arrays))
         self.written = time.monotonic()
 
-    def load(self, model, batches):
+    def _changed(self, arrays):
+        """What the callbacks have become since training began."""
+        entries = []
+        for callback, begun in zip(self.callbacks, self.begun, strict=True):
+            kept = {}
+            now = _attributes(callback, kept)
+            now = {name: value for name, value in now.items() if name not in begun or begun[name] != value}
+            entries.append({"class": type(callback).__name__, "attributes": now})
+            text = json.dumps(now)
+            arrays.update({f"callbacks.{name}": array for name, array in kept.items() if name in text})
+        return entries
+
+    def _restore_callbacks(self, entries, stored):
+        kinds = [type(each).__name__ for each in self.callbacks]
+        if entries and kinds != [entry["class"] for entry in entries]:
+            log.warning("The callbacks are others than when %s was stopped: those that differ begin anew.", self.run)
+        self.restored = [
+            {name: _unpacked(value, stored) for name, value in entry["attributes"].items()}
+            if kind == entry["class"]
+            else {}
+            for kind, entry in zip(kinds, entries, strict=False)
+        ]
+
+    def load(self, model, source):
         """Takes up the checkpoint in the run folder."""
-        path = self.run / CHECKPOINT
-        try:
-            # Opened here, since np.load leaves open what is no archive.
-            with open(path, "rb") as opened, np.load(opened) as file:
-                arrays = dict(file)
-            state = json.loads(str(arrays.pop("state")))
-            state = {name: state[name] for name in self.STATE}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"The checkpoint {path} is damaged: delete the run's folder and start again.") from error
+        state, arrays = _read_checkpoint(self.run / CHECKPOINT)
+        entries, stored = state.pop("callbacks"), {}
         for name, value in state.items():
             setattr(self, name, value)
-        stored = {}
         for key, value in arrays.items():
-            stored.setdefault(key.split(".")[0], []).append(value)
+            group, _, place = key.partition(".")
+            stored.setdefault(group, {})[place] = value
+        self._restore_callbacks(entries, stored.pop("callbacks", {}))
+        stored = {group: list(values.values()) for group, values in stored.items()}
         self.best_values, self.metric_values = stored.get("best"), stored.get("metrics")
         if self.metric_values and len(model.metrics_variables) != len(self.metric_values):
             # Keras makes the variables of compiled metrics with the first batch. Before the states come back, since
             # a batch may draw random numbers.
-            rest = batches.dataset(lambda: (self.epoch, self.step))
-            model.test_on_batch(*next(rest.as_numpy_iterator()))
+            rest = source.dataset(lambda: (self.epoch, self.step))
+            first = rest[0] if isinstance(rest, keras.utils.PyDataset) else next(rest.as_numpy_iterator())
+            model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(first))
         for group, variables in _groups(model).items():
             _assign(variables, stored.get(group, []), self.run)
         log.info("Going on with %s after epoch %d, batch %d.", self.run, self.epoch, self.step)
 
     def _select(self, epoch, logs):
         if self.monitor and self.monitor not in logs:
-            raise ValueError(f"`monitor` must be one of {', '.join(sorted(logs))}. Received: monitor={self.monitor!r}")
+            if self.best is None:
+                raise _unknown(self.monitor, logs)
+            return  # a callback may measure in some epochs only
         value = logs[self.monitor] if self.monitor else float(epoch)
-        sign = 1 if not self.monitor or self.monitor.endswith(("accuracy", "auc", "f1", "reward")) else -1
+        sign = _known_direction(self.model, self.monitor, self.mode) if self.monitor else 1
         if self.best is None or sign * value > sign * self.best:
             self.best, self.best_epoch, self.waited = value, epoch + 1, 0
             averages = {id(variable): _value(average) for variable, average in _averages(self.model)}
@@ -468,31 +716,82 @@ class _Keeper(keras.callbacks.Callback):
         else:
             self.waited += 1
             self.stopped = self.patience is not None and self.waited >= self.patience
-            # Another callback's wish to stop is left as it is.
-            self.model.stop_training = self.model.stop_training or self.stopped
 
     def _write_rows(self, path):
+        columns = dict.fromkeys(name for row in self.rows for name in row)
         with open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.rows[0])
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.rows)
+
+
+def _attributes(callback, arrays):
+    """What can be stored of a callback: its attributes in JSON, with the arrays in them added to `arrays` by name."""
+    # Keras turns the sign of a setting, `min_delta`, and `params` are of one call of fit.
+    kinds = type(callback).__mro__
+    settings = {"params", *(name for kind in kinds for name in inspect.signature(kind.__init__).parameters)}
+    found = {}
+    for name, value in vars(callback).items():
+        with contextlib.suppress(TypeError):
+            if name not in settings:
+                found[name] = _packed(value, arrays)
+    return found
+
+
+def _packed(value, arrays):
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
+        name = hashlib.sha256(content).hexdigest()
+        arrays[name] = np.array(value)
+        return {"array": name}
+    if isinstance(value, list | tuple):
+        items = [_packed(each, arrays) for each in value]
+        return items if isinstance(value, list) else {"tuple": items}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _packed(each, arrays) for key, each in value.items()}}
+    raise TypeError(f"A {type(value).__name__} is no state that can be stored.")
+
+
+def _unpacked(value, arrays):
+    if isinstance(value, list):
+        return [_unpacked(each, arrays) for each in value]
+    if not isinstance(value, dict):
+        return value
+    [(kind, content)] = value.items()
+    if kind == "array":
+        return arrays[content][()]
+    if kind == "tuple":
+        return tuple(_unpacked(content, arrays))
+    return {key: _unpacked(each, arrays) for key, each in content.items()}
+
+
+def _forget(model):
+    """Sets what layers carry from batch to batch to zero, since another epoch's streams start elsewhere."""
+    layers = [each for each in model._flatten_layers() if isinstance(each, Stateful | keras.layers.RNN)]
+    carrying = [each for each in layers if getattr(each, "stateful", True)]
+    if carrying:
+        _synchronise(model)
+    for layer in carrying:
+        layer.reset_state()
 
 
 class _Progress(keras.callbacks.Callback):
     """A progress bar on a terminal, one line an epoch in a log."""
 
-    def __init__(self, keeper, batches, epochs):
+    def __init__(self, keeper, epochs):
         super().__init__()
-        self.keeper, self.batches, self.epochs, self.bar = keeper, batches, epochs, None
+        self.keeper, self.epochs, self.bar = keeper, epochs, None
 
     def on_epoch_begin(self, epoch, logs=None):
         from tqdm import tqdm
 
         self.started, self.bar = time.monotonic(), None
         if sys.stderr.isatty():
-            steps, done = len(self.batches.order(epoch)), self.keeper.step
-            title = f"Epoch {epoch + 1}/{self.epochs}"
-            self.bar = tqdm(total=steps, initial=done, desc=title, file=sys.stderr, leave=False, unit="batch")
+            done, title = self.keeper.step, f"Epoch {epoch + 1}/{self.epochs}"
+            total = done + self.params["steps"]
+            self.bar = tqdm(total=total, initial=done, desc=title, file=sys.stderr, leave=False, unit="batch")
 
     def on_train_batch_end(self, batch, logs=None):
         if self.bar is not None:

@@ -50,6 +50,63 @@ def test_adamw_is_read_again(tmp_path):
     assert int(numpy(again.optimizer.iterations)) == 12
 
 
+IDS, SLOPES = np.array([[1, 1, 1, 1, 2]]), np.ones((1, 5, 3), "float32")
+SUMMED = np.array([[0.0] * 3, [4.0] * 3, [1.0] * 3, [0.0] * 3])
+
+
+def first_step(optimizer):
+    """What one step adds to a table of four rows whose gradient is `SUMMED`: four rows of one token, one of another."""
+    words = keras.Input((5,), dtype="int32")
+    model = keras.Model(words, keras.layers.Embedding(4, 3, embeddings_initializer="zeros")(words))
+    model.compile(optimizer, lambda weights, found: keras.ops.sum(weights * found))
+    model.train_on_batch(IDS, SLOPES)
+    return numpy(model.weights[0])
+
+
+CLIPPED = {
+    "global_clipnorm": SUMMED * 0.5 / np.sqrt(3 * 16 + 3),
+    "clipnorm": SUMMED * 0.5 / np.sqrt(3 * 16 + 3),
+    "clipvalue": np.clip(SUMMED, 0, 0.5),
+}
+
+
+@pytest.mark.parametrize("clip", CLIPPED)
+def test_rows_are_summed_before_they_are_clipped(clip):
+    expected = CLIPPED[clip]
+    np.testing.assert_allclose(first_step(optimizers.SGD(1.0, **{clip: 0.5})), -expected, rtol=1e-5)
+    # The first steps of Adam and RMSprop with an epsilon of 1, which keeps the size of the gradient in them.
+    adam = -np.sqrt(0.001) * expected / (np.sqrt(0.001) * expected + 1.0)
+    for kind in (optimizers.Adam, optimizers.AdamW):
+        np.testing.assert_allclose(first_step(kind(1.0, epsilon=1.0, **{clip: 0.5})), adam, rtol=1e-4)
+    root = -expected / np.sqrt(0.1 * expected**2 + 1.0)
+    np.testing.assert_allclose(first_step(optimizers.RMSprop(1.0, epsilon=1.0, **{clip: 0.5})), root, rtol=1e-4)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_plain_descent_adds_every_row(momentum):
+    np.testing.assert_allclose(first_step(optimizers.SGD(0.5, momentum=momentum)), -0.5 * SUMMED, rtol=1e-6)
+
+
+def test_an_infinity_in_a_repeated_row_is_found_in_half_precision():
+    """Of the rows of one token all but the last overflow: the step is left out, and the scale halved."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        words = keras.Input((3,), dtype="int32")
+        model = keras.Model(words, keras.layers.Embedding(4, 2, embeddings_initializer="ones")(words))
+        model.compile(training.optimizer(0.05), lambda weights, found: keras.ops.sum(weights * found))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert type(model.optimizer) is optimizers.LossScaleOptimizer
+    model.optimizer.build(model.trainable_variables)
+    scale = float(numpy(model.optimizer.dynamic_scale))
+    slopes = np.array([[[100.0, 100.0], [100.0, 100.0], [0.5, 0.5]]], "float32")
+    model.train_on_batch(np.array([[1, 1, 1]]), slopes)
+    assert (numpy(model.weights[0]) == 1).all() and float(numpy(model.optimizer.dynamic_scale)) == scale / 2
+    model.train_on_batch(np.array([[1, 1, 1]]), slopes / 1000)
+    np.testing.assert_allclose(numpy(model.weights[0])[1], 0.95, atol=1e-3)
+
+
 def test_what_a_row_gets_several_times_is_summed_first():
     """The first step of Adam is the rate times the sign of the gradient, also of a word that occurs twice."""
     words = keras.Input((3,), dtype="int32")

@@ -22,6 +22,9 @@ VARIANTS = {
     "jit": {"jit": True},
     "jax": {"steps_per_execution": 1},
     "plain": {"ema": None, "steps_per_execution": 1},
+    "plateau": {"ema": None, "steps_per_execution": 1},
+    "words": {"ema": None, "steps_per_execution": 1},
+    "streams": {"ema": None, "steps_per_execution": 1},
 }
 # Epoch and batch, from 0: `at` names the callback method that kills, `checkpoints` are the batches that are saved.
 KILLS = {
@@ -51,8 +54,29 @@ def test_a_killed_model_with_two_optimizers_ends_as_one_never_stopped(tmp_path):
     assert same(tmp_path / "whole", tmp_path / "a")
 
 
+def test_a_killed_run_goes_on_with_the_state_of_its_callbacks(tmp_path):
+    """Keras's own halves the rate after an epoch without progress: what it remembers decides the epochs to come."""
+    process(tmp_path, ("plateau", "whole", "nowhere"), ("plateau", "a", "inside"), ("plateau", "b", "validated"))
+    process(tmp_path, ("plateau", "a", "nowhere"), ("plateau", "b", "nowhere"))
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path / "whole")]
+    # It last lowers the rate later than the epoch in which the runs were killed.
+    assert len(set(rates)) > 2 and rates[3] > rates[-1]
+    assert same(tmp_path / "whole", tmp_path / "a") and same(tmp_path / "whole", tmp_path / "b")
+
+
+def test_killed_word_vectors_end_as_those_never_stopped(tmp_path):
+    process(tmp_path, ("words", "whole", "nowhere"), ("words", "a", "inside"), ("words", "b", "validated"))
+    process(tmp_path, ("words", "a", "nowhere"), ("words", "b", "nowhere"))
+    assert same(tmp_path / "whole", tmp_path / "a") and same(tmp_path / "whole", tmp_path / "b")
+
+
+def test_killed_streams_go_on_with_the_state_they_carry(tmp_path):
+    process(tmp_path, ("streams", "whole", "nowhere"), ("streams", "a", "inside"), ("streams", "a", "nowhere"))
+    assert same(tmp_path / "whole", tmp_path / "a")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in ("usual", "jax")])
+@pytest.mark.parametrize("variant", ["single", "jit", "plain"])
 def test_killed_variants_end_as_one_never_stopped(tmp_path, variant):
     process(tmp_path, (variant, "whole", "nowhere"), (variant, "a", "inside"), (variant, "b", "validating"))
     process(tmp_path, (variant, "a", "again"), (variant, "a", "nowhere"), (variant, "b", "nowhere"))
@@ -85,7 +109,7 @@ def small_fit(run, build=None, **options):
 
     build = build or functools.partial(classifier, metrics=False)
     options = {"epochs": 2, "validation": validation(), "checkpoint_seconds": math.inf, **options}
-    return training.fit(build, batches(24), run=run, **options)
+    return training.fit(build, options.pop("batches", batches(24)), run=run, **options)
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +207,220 @@ def test_an_unknown_monitor_is_refused_with_those_there_are(tmp_path):
         small_fit(tmp_path / "run", monitor="val_beauty")
 
 
+def test_an_unknown_monitor_is_refused_before_the_first_epoch(tmp_path):
+    with pytest.raises(ValueError, match=r"`monitor` must be one of .*val_auc.* Received: monitor='val_beauty'"):
+        small_fit(tmp_path / "run", classifier, monitor="val_beauty", callbacks=())
+    assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize("monitor", ["beauty", "val_accuracy_loss"])
+def test_a_column_of_no_known_direction_is_refused_before_the_first_epoch(tmp_path, monitor):
+    import keras
+
+    with pytest.raises(ValueError, match=f'`mode` must be "min" or "max".*monitor={monitor!r}'):
+        small_fit(tmp_path / "run", monitor=monitor, callbacks=[keras.callbacks.Callback()])
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_the_direction_is_the_metric_s_own():
+    """Keras's metrics by whatever name, names that Keras makes of them, and measures that callbacks add."""
+    import keras
+
+    from kerasmlsp import losses, training
+
+    higher = ["acc", "AUC", keras.metrics.AUC(name="pr_auc_1"), keras.metrics.AUC(name="wrong"), "precision", "recall"]
+    higher += [keras.metrics.F1Score(threshold=0.5), keras.metrics.BinaryIoU(name="overlap"), "r2_score"]
+    lower = ["mean_squared_error", keras.metrics.MeanAbsoluteError(name="accuracy_of_it"), keras.losses.Huber()]
+    inputs = keras.Input((2,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in ("one", "two")}
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse", metrics={"one": [*higher, losses.NatsPerFrame()], "two": lower})
+    zeros = np.zeros((2, 1), "float32")
+    names = list(model.test_on_batch(np.zeros((2, 2)), {"one": zeros, "two": zeros}, return_dict=True))
+    found = {name: training._direction(model, f"val_{name}", "auto") for name in names}
+    up = {name for name, sign in found.items() if sign == 1}
+    expected = "acc auc pr_auc_1 wrong precision recall f1_score overlap r2_score"
+    assert {name.removeprefix("one_").lower() for name in up} == set(expected.split()), found
+    assert {name for name, sign in found.items() if sign != 1} == {name for name, sign in found.items() if sign == -1}
+    for name, sign in (("bleu", 1), ("map", 1), ("val_reward", 1), ("bleu_4", 1), ("map50", 1), ("mean_iou", 1)):
+        assert training._direction(model, name, "auto") == sign, name
+    for name in ("frechet_distance", "word_error", "perplexity"):
+        assert training._direction(model, name, "auto") == -1, name
+    assert training._direction(model, "beauty", "auto") is None
+    assert training._direction(model, "two_loss", "max") == 1 and training._direction(model, "acc", "min") == -1
+
+
+@pytest.mark.parametrize(("mode", "epoch"), [("min", 2), ("max", 3)])
+def test_a_given_direction_counts(tmp_path, mode, epoch):
+    from kerasmlsp import training
+
+    options = {"monitor": "beauty", "callbacks": [adding("beauty", [2.0, 1.0, 3.0])]}
+    small_fit(tmp_path / "run", epochs=3, mode=mode, **options)
+    assert training.best_row(tmp_path / "run")["epoch"] == epoch
+
+
+def test_a_metric_of_one_value_for_each_class_is_logged_as_their_mean(tmp_path):
+    import keras
+
+    from kerasmlsp import training
+
+    def build():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, activation="softmax")])
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+        return model
+
+    points, classes = data(40, seed=1)[0], np.eye(3, dtype="float32")[np.arange(40) % 3]
+    import tensorflow as tf
+
+    whole = tf.data.Dataset.from_tensors((points, classes))
+    model = small_fit(tmp_path / "run", build, validation=whole, monitor="val_f1_score", batches=Whole(whole))
+    each = keras.metrics.F1Score()
+    each.update_state(classes, model(points))
+    assert training.best_row(tmp_path / "run")["val_f1_score"] == pytest.approx(np.mean(each.result()), abs=1e-6)
+
+
+class Whole:
+    """One batch an epoch: the least that knows its position."""
+
+    def __init__(self, dataset):
+        self.batch = dataset
+
+    def dataset(self, position):
+        return self.batch
+
+
+@pytest.mark.parametrize("batches", [[1, 2], np.zeros((3, 2))])
+def test_batches_that_know_no_position_are_refused(tmp_path, batches):
+    with pytest.raises(ValueError, match=r"`batches` must be .*Received: (list|ndarray)"):
+        small_fit(tmp_path / "run", batches=batches)
+
+
+@pytest.mark.parametrize("weights", [{0: 1.0}, {1: 2.0}])
+def test_weights_that_lack_a_class_are_refused_before_training(tmp_path, weights):
+    lacking = 1 - next(iter(weights))
+    with pytest.raises(
+        ValueError, match=f"`class_weight` must .* every class from 0 to 1. Received: none for {lacking}"
+    ):
+        small_fit(tmp_path / "run", class_weight=weights)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def adding(name, values):
+    """A callback that adds a column to the log where the value is not None."""
+    import keras
+
+    class Adding(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if values[epoch] is not None:
+                logs[name] = values[epoch]
+
+    return Adding()
+
+
+def test_a_column_may_come_late_and_be_left_out(tmp_path):
+    from kerasmlsp import training
+
+    added = [adding("late", [None, 2.0, None, 1.0]), adding("distance", [2.0, None, 1.0, None])]
+    small_fit(tmp_path / "run", epochs=4, callbacks=added, monitor="distance", patience=1)
+    assert [row["late"] for row in rows(tmp_path / "run")] == ["", "2.0", "", "1.0"]
+    assert [row["distance"] for row in rows(tmp_path / "run")] == ["2.0", "", "1.0", ""]
+    assert training.best_row(tmp_path / "run")["epoch"] == 3
+    assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_that_fails_costs_no_model(tmp_path, monkeypatch, caplog):
+    from kerasmlsp import plotting
+
+    def fail(rows, path):
+        assert (tmp_path / "run/model.keras").exists()
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(plotting, "curves", fail)
+    small_fit(tmp_path / "run", epochs=1)
+    assert (tmp_path / "run/model.keras").exists() and not (tmp_path / "run/curves.png").exists()
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == f"{tmp_path / 'run/curves.png'} was not drawn (RuntimeError: no fonts)."
+
+
+def test_one_process_at_a_time_trains_a_run(finished, tmp_path):
+    from kerasmlsp import files, training
+
+    run = copy_of(finished, tmp_path)
+    (run / ".checkpoint.4711.npz").write_bytes(b"half of a killed process's")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with files.locked(run / "checkpoint.npz"), pytest.raises(ValueError, match=f"Another process trains the run {run}"):
+        small_fit(run, resume=True)
+    assert before == {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    second = training.claimed(tmp_path / "new")
+    with training.claimed(tmp_path / "new"), pytest.raises(ValueError, match="Another process trains"), second:
+        pytest.fail("two at a time")
+    small_fit(run, resume=True)
+    assert not (run / ".checkpoint.4711.npz").exists() and not (tmp_path / "new").exists()
+
+
+def test_the_state_of_a_stream_does_not_cross_epochs(tmp_path):
+    import keras
+
+    found = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            found.append(max(float(np.abs(state).max()) for state in self.model.get_layer("stateful_1").states))
+
+    small_fit(tmp_path / "run", stream_reader, batches=streams(), validation=None, callbacks=[Look()])
+    assert len(found) == 2 * BATCHES
+    assert [place for place, largest in enumerate(found) if largest == 0] == [0, BATCHES]
+
+
+def test_a_run_stopped_in_its_first_epoch_has_no_best_row(tmp_path):
+    import keras
+
+    from kerasmlsp import training
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small_fit(tmp_path / "run", checkpoint_seconds=0.0, callbacks=[Stop()])
+    with pytest.raises(ValueError, match=f"The run {tmp_path / 'run'} was stopped in its first epoch: go on"):
+        training.best_row(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
+        training.best_row(tmp_path)
+
+
+def test_the_state_of_callbacks_is_what_has_changed(tmp_path):
+    """Arrays, tuples, dicts and lists come back; what was set before training, and what is no state, stays."""
+    import keras
+
+    class Remembers(keras.callbacks.Callback):
+        def __init__(self, setting):
+            super().__init__()
+            self.setting, self.seen, self.hidden, self.other = setting, (), {}, object()
+
+        def on_epoch_end(self, epoch, logs=None):
+            assert len(self.seen) == epoch
+            self.seen = (*self.seen, np.arange(epoch + 1.0))
+            self.hidden = {"last": [epoch, np.float32(0.5), None]}
+
+    small_fit(tmp_path / "run", epochs=1, callbacks=[Remembers("first")])
+    callback = Remembers("second")
+    small_fit(tmp_path / "run", epochs=2, resume=True, callbacks=[callback])
+    assert [each.tolist() for each in callback.seen] == [[0], [0, 1]] and callback.setting == "second"
+    assert callback.hidden == {"last": [1, np.float32(0.5), None]}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
+        ({"algorithm": "adagrad"}, "`algorithm`"),
+        ({"algorithm": "sgd", "momentum": 1.0}, "`momentum`"),
+        ({"schedule": "linear"}, "`steps`"),
+        ({"schedule": "step", "steps": 9, "drops": ()}, "`drops`"),
+        ({"schedule": "step", "steps": 9, "drops": (0.5, 0.2)}, "`drops`"),
+        ({"schedule": "step", "steps": 9, "drops": (0.5, 1.0)}, "`drops`"),
+        ({"schedule": "step", "steps": 9, "warmup": 0.5, "drops": (0.5,)}, "`drops`"),
         ({"schedule": "square"}, "`schedule`"),
         ({"learning_rate": 0}, "`learning_rate`"),
         ({"warmup": 1.0, "steps": 5}, "`warmup`"),
@@ -200,7 +435,7 @@ def test_an_unknown_monitor_is_refused_with_those_there_are(tmp_path):
 def test_optimizers_refuse_values_out_of_range(options, named):
     from kerasmlsp import training
 
-    with pytest.raises(ValueError, match=f"{named} must be"):
+    with pytest.raises(ValueError, match=f"{named} must "):
         training.optimizer(**options)
 
 
@@ -212,6 +447,40 @@ def test_the_rate_rises_and_falls_as_its_schedule_says(schedule, last):
     assert [float(rate(step)) for step in (0, 10, 20, 100)] == pytest.approx([0, 0.1, 0.2, last], abs=1e-6)
     middle = 0.2 if schedule == "constant" else 0.1 * (1 + math.cos(math.pi / 2))
     assert float(rate(60)) == pytest.approx(middle)
+
+
+def test_the_rate_is_divided_by_ten_after_its_share_of_the_steps():
+    from kerasmlsp import training
+
+    rate = training.optimizer(0.1, schedule="step", steps=90, drops=(30 / 90, 60 / 90))._learning_rate
+    assert [float(rate(step)) for step in (0, 29, 30, 59, 60, 89)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
+    rate = training.optimizer(0.1, schedule="step", steps=90, warmup=0.1, drops=(0.5,))._learning_rate
+    assert [float(rate(step)) for step in (0, 3, 9, 44, 45)] == pytest.approx([0, 0.1 / 3, 0.1, 0.1, 0.01])
+
+
+def test_the_rate_falls_in_a_line():
+    from kerasmlsp import training
+
+    rate = training.optimizer(0.2, schedule="linear", steps=100, warmup=0.2)._learning_rate
+    assert [float(rate(step)) for step in (10, 20, 60, 100, 200)] == pytest.approx([0.1, 0.2, 0.1, 0, 0], abs=1e-7)
+
+
+@pytest.mark.parametrize("algorithm", ["adamw", "adam", "rmsprop", "sgd"])
+def test_every_algorithm_trains_and_its_file_can_go_on(tmp_path, algorithm):
+    import kerasmlsp
+    from kerasmlsp import training
+
+    def build():
+        model = classifier(None, metrics=False)
+        options = {"schedule": "step", "steps": 22, "warmup": 0.1, "weight_decay": 0.1, "clip_norm": 1.0}
+        model.compile(training.optimizer(0.01, algorithm=algorithm, **options), "binary_crossentropy")
+        return model
+
+    model = small_fit(tmp_path / "run", build)
+    again = kerasmlsp.load_model(tmp_path / "run/model.keras", compile=True)
+    assert type(again.optimizer) is type(model.optimizer) and int(again.optimizer.iterations) == 6
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    assert float(rows(tmp_path / "run")[1]["loss"]) < float(rows(tmp_path / "run")[0]["loss"])
 
 
 def test_divergence_ends_training_with_a_word_on_it(tmp_path):
@@ -340,23 +609,32 @@ def main(folder, runs):
 
 
 def train(run, variant, kill):
+    import keras
+
     from kerasmlsp import training
 
     options = {"steps_per_execution": 2, **VARIANTS.get(variant, {})}
     ema = options.pop("ema", 0.9)
-    supervised = variant != "adversarial"
+    build, data, validated = {
+        "adversarial": (adversarial, batches, None),
+        "words": (words, running_text, None),
+        "streams": (stream_reader, streams, None),
+        "plateau": (lambda: classifier(None, schedule=None), batches, validation()),
+    }.get(variant, (lambda: classifier(ema), batches, validation()))
+    interval = Batchwise(kill["checkpoints"])
+    halving = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.01)
     training.fit(
-        (lambda: classifier(ema)) if supervised else adversarial,
-        batches(),
+        build,
+        data(),
         run=run,
         epochs=EPOCHS,
-        validation=validation() if supervised else None,
-        patience=2,
+        validation=validated,
+        patience=None if variant == "plateau" else 2,
         seed=3,
         deterministic=True,
-        checkpoint_seconds=(interval := Batchwise(kill["checkpoints"])),
+        checkpoint_seconds=interval,
         resume=run.exists(),
-        callbacks=[killer(kill, run / "checkpoint.npz", interval)],
+        callbacks=[*[halving] * (variant == "plateau"), killer(kill, run / "checkpoint.npz", interval)],
         **options,
     )
 
@@ -434,7 +712,55 @@ def validation():
     return tf.data.Dataset.from_tensor_slices(data(40, seed=1)).batch(16)
 
 
-def classifier(ema=0.9, units=8, learning_rate=0.1, metrics=True):
+def running_text():
+    """Batches of the words of a text, which are others in every epoch: eleven, as of `batches`."""
+    from kerasmlsp import word2vec
+
+    random = np.random.default_rng(0)
+    texts = [random.integers(2, 30, 800) for _ in range(4)]
+    options = {"window": 2, "block": 4, "shared": 4, "batch_size": 70, "threshold": 1.0}
+    made = word2vec.TrainingBatches(texts, np.bincount(np.concatenate(texts), minlength=30), **options)
+    assert made.num_batches == BATCHES
+    return made
+
+
+def words():
+    from kerasmlsp import losses, models, optimizers
+
+    model = models.skip_gram(30, embedding_dim=4)
+    model.compile(optimizers.SGD(0.01, momentum=0.9), losses.NegativeSampling(2))
+    return model
+
+
+def streams():
+    import tensorflow as tf
+
+    from kerasmlsp import batching
+
+    values = tf.constant(np.random.default_rng(0).integers(0, 5, 4 * 6 * BATCHES + 7))
+
+    def load(starts, key):
+        rows = tf.gather(values, starts[:, None] + tf.range(7, dtype=tf.int64))
+        return rows[:, :-1], rows[:, 1:]
+
+    return batching.Batches(batching.streams(len(values) - 1, 4, 6, seed=1), load)
+
+
+def stream_reader():
+    from kerasmlsp import models, optimizers
+
+    model = models.lstm_language_model(5, units=6, num_layers=1, stateful_batch=4)
+    model.compile(optimizers.Adam(0.01), keras_loss())
+    return model
+
+
+def keras_loss():
+    import keras
+
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def classifier(ema=0.9, units=8, learning_rate=0.1, metrics=True, schedule="cosine"):
     import keras
 
     from kerasmlsp import training
@@ -448,9 +774,8 @@ def classifier(ema=0.9, units=8, learning_rate=0.1, metrics=True):
             keras.layers.Dense(1, activation="sigmoid"),
         ]
     )
-    optimizer = training.optimizer(
-        learning_rate, schedule="cosine", steps=EPOCHS * BATCHES, warmup=0.1, weight_decay=0.01, clip_norm=1.0, ema=ema
-    )
+    falling = {"schedule": schedule, "steps": EPOCHS * BATCHES, "warmup": 0.1} if schedule else {}
+    optimizer = training.optimizer(learning_rate, weight_decay=0.01, clip_norm=1.0, ema=ema, **falling)
     model.compile(optimizer, "binary_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc")] * metrics)
     return model
 

@@ -148,6 +148,7 @@ def fit(config, run, encoded, values, mirrored, start, resume):
         epochs=config.epochs,
         validation=_dataset(pictures["validation"], values, config.batch_size),
         monitor="val_reward",
+        mode="max",
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,

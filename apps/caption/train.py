@@ -32,10 +32,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
         Dict of `run`, the numbers of pictures, captions and words, what was left out, and the best epoch's values.
 
     Raises:
-        ValueError: The data cannot be used, or the folder holds another run.
+        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     table = data.read(config)
     encoder = _encoder(config, run)
     mirrored = _mirrored(table, encoder, config)

@@ -29,7 +29,11 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The text cannot be used, or the folder holds another run.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     text = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     known = data.characters(data.split(text, config.held_out_share, config.validation_share)[0], config.max_characters)
     parts = data.encoded(text, known, config)

@@ -6,7 +6,7 @@ import functools
 import keras
 import numpy as np
 
-from kerasmlsp import models, training
+from kerasmlsp import models, optimizers, training
 from kerasmlsp.models.gan import GAN, WassersteinGAN
 
 
@@ -81,7 +81,7 @@ def _adam(config, steps):
     recipe, rate = RECIPES[config.architecture], option(config, "learning_rate")
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, max(1, steps), alpha=0.01)
-    return keras.optimizers.Adam(rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2)
+    return optimizers.Adam(rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2)
 
 
 def is_conditional(generator):

@@ -31,7 +31,11 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The images cannot be used, the folder holds another run, or the training diverged.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     found = data.read(config)
     _check(config, found)
     batches = data.training_batches(found.train, config)
@@ -56,6 +60,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         run=run,
         epochs=epochs,
         monitor="frechet_distance",
+        mode="min",
         patience=config.patience,
         seed=config.seed,
         deterministic=config.deterministic,

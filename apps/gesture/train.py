@@ -29,10 +29,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
         Dict of `run`, `architecture`, `parameters`, the numbers of examples, and the kept epoch's values.
 
     Raises:
-        ValueError: The data cannot be used, or the folder holds another run.
+        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     architecture = config.architecture_for(examples.kind)
     classes = sorted(set(examples.labels))

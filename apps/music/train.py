@@ -25,10 +25,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
         Dict of `run`, the numbers of pieces, and the best epoch's values.
 
     Raises:
-        ValueError: The data cannot be used, or the folder holds another run.
+        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     parts = data.split(pieces, config)
     counts = {f"{name}_pieces": len(part) for name, part in parts.items()}

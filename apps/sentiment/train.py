@@ -31,10 +31,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
         Dict of `run`, the numbers of texts, and for each net its best epoch's validation values.
 
     Raises:
-        ValueError: The data cannot be used, or the folder holds another run.
+        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = Path(run)
-    training.refuse_other(run, resume)
+    with training.claimed(run, resume=resume):
+        return _train(config, run, resume)
+
+
+def _train(config, run, resume):
     texts, labels = _read(config)
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)

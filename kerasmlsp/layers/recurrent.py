@@ -140,6 +140,14 @@ class Stateful(keras.layers.Layer):
             kept.assign(state)
         return outputs
 
+    def reset_state(self):
+        """Has the next training batch start from zeros, as where another pass over the streams begins.
+
+        `kerasmlsp.training.fit` calls this before every epoch.
+        """
+        for state in self.states:
+            state.assign(ops.zeros_like(state))
+
     def initial_state(self, batch_size):
         """Zeros, `(batch, units)` each, for decoding: outside training nothing is carried from batch to batch."""
         return cell_state(self.layer, batch_size)
