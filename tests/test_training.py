@@ -579,6 +579,36 @@ def test_models_that_are_not_there_or_broken_are_named(tmp_path):
         training.load_model(tmp_path / "model.keras")
 
 
+def test_a_whole_file_that_names_a_class_not_imported_says_which(tmp_path):
+    """Written by a process that knows the class; a damaged copy of it is told apart."""
+    import kerasmlsp
+
+    path = tmp_path / "model.keras"
+    code = (
+        "import sys, keras\n"
+        "@keras.saving.register_keras_serializable('mine')\n"
+        "class Twice(keras.layers.Layer):\n    def call(self, x): return 2 * x\n"
+        "@keras.saving.register_keras_serializable('mine')\n"
+        "def thrice(x): return 3 * x\n"
+        "x = keras.Input((2,))\n"
+        "keras.Model(x, keras.layers.Dense(1, activation=thrice)(Twice()(x))).save(sys.argv[1])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
+    with pytest.raises(ValueError, match=f"{path} names what is not registered: mine>Twice, mine>thrice. Import"):
+        kerasmlsp.load_model(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        kerasmlsp.load_model(path)
+    with pytest.raises(FileNotFoundError, match="`path` must be there"):
+        kerasmlsp.load_model(tmp_path / "nothing.keras")
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = "import sys, kerasmlsp; kerasmlsp.load_model; assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # ---- the processes -------------------------------------------------------------------------------------------------
 
 

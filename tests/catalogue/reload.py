@@ -15,9 +15,9 @@ import numpy as np
 def answers_of_keras(path, inputs):
     import keras
 
-    from kerasmlsp import training
+    import kerasmlsp
 
-    model = training.load_model(path / "model.keras")
+    model = kerasmlsp.load_model(path / "model.keras")
     given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
     # JAX compiles operation by operation, or a whole model at once, which is faster; TensorFlow need not compile.
     outputs = model.predict_on_batch(given) if keras.backend.backend() == "jax" else model(given, training=False)
