@@ -56,18 +56,16 @@ def test_a_killed_model_with_two_optimizers_ends_as_one_never_stopped(tmp_path):
 
 def test_a_killed_run_goes_on_with_the_state_of_its_callbacks(tmp_path):
     """Keras's own halves the rate after an epoch without progress: what it remembers decides the epochs to come."""
-    process(tmp_path, ("plateau", "whole", "nowhere"), ("plateau", "a", "inside"), ("plateau", "b", "validated"))
-    process(tmp_path, ("plateau", "a", "nowhere"), ("plateau", "b", "nowhere"))
+    process(tmp_path, ("plateau", "whole", "nowhere"), ("plateau", "a", "inside"), ("plateau", "a", "nowhere"))
     rates = [float(row["learning_rate"]) for row in rows(tmp_path / "whole")]
     # It last lowers the rate later than the epoch in which the runs were killed.
     assert len(set(rates)) > 2 and rates[3] > rates[-1]
-    assert same(tmp_path / "whole", tmp_path / "a") and same(tmp_path / "whole", tmp_path / "b")
+    assert same(tmp_path / "whole", tmp_path / "a")
 
 
 def test_killed_word_vectors_end_as_those_never_stopped(tmp_path):
-    process(tmp_path, ("words", "whole", "nowhere"), ("words", "a", "inside"), ("words", "b", "validated"))
-    process(tmp_path, ("words", "a", "nowhere"), ("words", "b", "nowhere"))
-    assert same(tmp_path / "whole", tmp_path / "a") and same(tmp_path / "whole", tmp_path / "b")
+    process(tmp_path, ("words", "whole", "nowhere"), ("words", "a", "inside"), ("words", "a", "nowhere"))
+    assert same(tmp_path / "whole", tmp_path / "a")
 
 
 def test_killed_streams_go_on_with_the_state_they_carry(tmp_path):
