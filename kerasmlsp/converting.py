@@ -1,9 +1,12 @@
 """Nets as ONNX and LiteRT files: converted, run, and compared with the net before the file gets its name."""
 
+import contextlib
 import importlib
+import logging
 import math
 import os
 import pathlib
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = ["convert"]
+
+# How TensorFlow's converter and ONNX Runtime name what they lack.
+_LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op|No Op registered for (\w+)")
 
 
 def convert(
@@ -61,7 +67,7 @@ def convert(
     unfuse(named)
     try:
         _written(write, named, file, format)
-        for answer, here in zip(_run(open_file, file, feeds), expected, strict=True):
+        for answer, here in zip(_run(open_file, file, format, feeds), expected, strict=True):
             for name, value in here.items():
                 verifying.check_equal(f"Output `{name}` of the {format} file", value, answer[name], tolerance)
         os.replace(file, path)
@@ -134,11 +140,34 @@ def _answers(model, feeds):
 
 def _written(write, model, file, format):
     try:
-        write(model, file)
+        with _quiet():
+            write(model, file)
     except OSError:
         raise
     except Exception as error:  # the converters have no common error
-        raise ValueError(f"`model` cannot be converted to {format}: {reason(error)}") from error
+        raise ValueError(f"`model` cannot be converted to {format}: {_refusal(error)}") from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps back what converters and runtimes write to stderr, beside the error that they raise."""
+    logger, kept = logging.getLogger("tf2onnx"), os.dup(2)
+    level = logger.level
+    try:
+        logger.setLevel(logging.CRITICAL)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        logger.setLevel(level)
+
+
+def _refusal(error):
+    if lacking := {name for pair in _LACKING.findall(str(error)) for name in pair if name}:
+        return f"it has no operation for {', '.join(sorted(lacking))} of these types."
+    return reason(error)
 
 
 def _write_onnx(model, file):
@@ -227,12 +256,13 @@ def _floor_div(ctx, node, name, args):
         _replaced(ctx, node, "Floor", [ctx.make_node("Div", node.input).output[0]])
 
 
-def _run(open_file, file, feeds):
+def _run(open_file, file, format, feeds):
     try:
-        run = open_file(file)
-        return [run(feed) for feed in feeds]
+        with _quiet():
+            run = open_file(file)
+            return [run(feed) for feed in feeds]
     except Exception as error:  # neither have the runtimes
-        raise ValueError(f"`model` was converted, but the file does not run: {reason(error)}") from error
+        raise ValueError(f"`model` cannot be converted to {format}: {_refusal(error)}") from error
 
 
 def _open_onnx(file):
@@ -248,6 +278,24 @@ def _open_litert(file):
 
     runner = Interpreter(str(file)).get_signature_runner("serving_default")
     return lambda feed: runner(**feed)
+
+
+def _top_k(ctx, node, name, args):
+    """The largest values and their places; tf2onnx's own compares whole numbers by their first 24 bits."""
+    from onnx import TensorProto
+
+    def cast(tensor, kind, **options):
+        return ctx.make_node("Cast", [tensor], attr={"to": kind}, **options).output[0]
+
+    (values, k), (top, places), shapes = node.input, node.output, node.output_shapes
+    kind, kind_of_places = node.output_dtypes
+    ctx.remove_node(name)
+    exact = kind if kind in (TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64) else TensorProto.DOUBLE
+    k = ctx.make_node("Reshape", [cast(k, TensorProto.INT64), _constant(ctx, np.array([1], "int64"))]).output[0]
+    types = [exact, TensorProto.INT64]
+    found = ctx.make_node("TopK", [cast(values, exact), k], output_count=2, dtypes=types, shapes=shapes)
+    cast(found.output[0], kind, outputs=[top], dtypes=[kind], shapes=shapes[:1])
+    cast(found.output[1], kind_of_places, outputs=[places], dtypes=[kind_of_places], shapes=shapes[1:])
 
 
 def _dynamic_update_slice(ctx, node, name, args):
@@ -272,6 +320,7 @@ _OPERATIONS = {
     "Erfc": _erfc,
     "FloorMod": _floor_mod,
     "FloorDiv": _floor_div,
+    "TopKV2": _top_k,
     "XlaDynamicUpdateSlice": _dynamic_update_slice,
 }
 _CONVERTERS = {

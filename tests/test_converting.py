@@ -83,6 +83,8 @@ def calculator():
     outputs = dict(zip(names, Calculator()(numbers), strict=True))
     outputs["gelu"] = keras.layers.Activation("gelu")(reals)
     outputs["remainder"] = keras.ops.mod(reals, 0.7)
+    # Beyond the 24 bits of a float.
+    outputs["order"] = keras.ops.sort(numbers + 2**30, axis=1)
     return keras.Model([numbers, reals], outputs)
 
 
@@ -100,6 +102,7 @@ def test_operations_that_tf2onnx_lacks_or_has_wrong(calculator, tmp_path):
     np.testing.assert_array_equal(found["quotient_of_minus"], numbers // -4)
     np.testing.assert_array_equal(found["places"][:, :2], numbers[:, :1] * [1, 7])
     np.testing.assert_array_equal(found["places"][:, 2:], numbers[:, 2:])
+    np.testing.assert_array_equal(found["order"], np.sort(numbers, axis=1) + 2**30)
     np.testing.assert_allclose(found["remainder"], np.mod(reals, np.float32(0.7)), atol=1e-6)
     # x times the normal distribution's share below x.
     gelu = [-0.00404969, -0.15426877, 0, 0.11585194, 0.84134475, 6]
@@ -122,6 +125,20 @@ def test_inputs_of_tied_lengths_are_cut_by_the_same_share():
     assert lengths(frames=8, samples=8) == ((1, 6, 2), (1, 6))
     assert lengths(frames=7, samples=5) == ((1, 6, 2), (1, 4))
     assert lengths(frames=1, samples=1) == ((1, 1, 2), (1, 1))
+
+
+def test_operations_that_a_format_lacks_are_named(tmp_path, capfd):
+    import keras
+
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, {"y": keras.ops.erfinv(x)})
+    for format, package in (("onnx", "tf2onnx"), ("litert", "ai_edge_litert")):
+        pytest.importorskip(package)
+        said = f"`model` cannot be converted to {format}: it has no operation for Erfinv of these types"
+        with pytest.raises(ValueError, match=said):
+            exporting.convert(model, tmp_path / "net", format, examples=np.full((2, 4), 0.5))
+    assert tree(tmp_path) == []
+    assert "Erfinv" not in capfd.readouterr().err
 
 
 def test_conversions_that_fail_leave_nothing(nets, tmp_path, monkeypatch):
@@ -152,5 +169,5 @@ def test_conversions_that_fail_leave_nothing(nets, tmp_path, monkeypatch):
     def broken(file):
         raise RuntimeError("operation not known")
 
-    refused("does not run: operation not known", (".onnx", (), write, broken))
+    refused("cannot be converted to onnx: operation not known", (".onnx", (), write, broken))
     refused("Output `probabilities` of the onnx file differs by 1", (".onnx", (), write, wrong))
