@@ -274,7 +274,7 @@ def test_a_metric_of_one_value_for_each_class_is_logged_as_their_mean(tmp_path):
     model = small_fit(tmp_path / "run", build, validation=whole, monitor="val_f1_score", batches=Whole(whole))
     each = keras.metrics.F1Score()
     each.update_state(classes, model(points))
-    assert training.best_row(tmp_path / "run")["val_f1_score"] == pytest.approx(np.mean(each.result()), abs=1e-6)
+    assert training.best_row(tmp_path / "run")["val_f1_score"] == pytest.approx(float(np.mean(each.result())), abs=1e-6)
 
 
 class Whole:
