@@ -112,6 +112,8 @@ def decoded(files, size: int):
 
     The values are those of `read_image`, but nothing is turned as EXIF data say, and transparency is left out.
 
+    A picture of more than `MOST_PIXELS` is an error before it is decoded.
+
     Args:
         files: String tensor `(batch,)`.
         size: Height and width.
@@ -122,6 +124,10 @@ def decoded(files, size: int):
     import tensorflow as tf
 
     def decode(file):
+        most = f"A picture must have at most {MOST_PIXELS / 1e6:g} million pixels: make it smaller."
+        small = tf.debugging.Assert(_pixels(file) <= MOST_PIXELS, [most])
+        with tf.control_dependencies([small] if small is not None else []):
+            file = tf.identity(file)
         picture = tf.cond(
             tf.io.is_jpeg(file),
             # `decode_image` takes a faster transform, which is off by up to 5.
@@ -131,6 +137,31 @@ def decoded(files, size: int):
         return stretched(picture, size)
 
     return tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+
+
+def _pixels(file):
+    """Width times height in the head of a JPEG, PNG, GIF or BMP file, int64; of others anything."""
+    import tensorflow as tf
+
+    head = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, 26), tf.uint8), tf.int64)
+    head = tf.pad(head, [[0, 26 - tf.size(head)]])
+
+    def number(begin, end, step=1):
+        return tf.reduce_sum(head[begin:end][::step] * 256 ** tf.range(end - begin, dtype=tf.int64))
+
+    def of_bitmap():
+        # Counted from the bottom or, below 0, from the top.
+        height = number(22, 26)
+        return number(18, 22) * tf.minimum(height, 2**32 - height)
+
+    kinds = {
+        b"\x89PNG": lambda: number(16, 20, -1) * number(20, 24, -1),
+        b"GIF8": lambda: number(6, 8) * number(8, 10),
+        b"BM": of_bitmap,
+    }
+    cases = [(tf.equal(tf.strings.substr(file, 0, len(start)), start), size) for start, size in kinds.items()]
+    jpeg = tf.io.is_jpeg(file), lambda: tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64))
+    return tf.case([*cases, jpeg], default=lambda: tf.constant(0, tf.int64))
 
 
 def list_images(folder) -> list[Path]:

@@ -278,3 +278,18 @@ def test_a_graph_decodes_and_stretches_as_python_does(tmp_path, size):
     assert found.shape == (3, size, size, 3) and np.abs(found - expected).max() <= 1
     whole = np.stack([images.read_image(file) for file in files])
     assert np.abs(images.stretched(whole, size).numpy() - expected).max() <= 1
+
+
+def test_a_graph_knows_the_size_of_a_picture_before_it_decodes_it():
+    tf = pytest.importorskip("tensorflow")
+    picture = two_halves(size=(700, 300))
+    files = [encoded(picture, format) for format in ("JPEG", "PNG", "GIF", "BMP")]
+    # A bitmap that is counted from the top has a height below 0.
+    files.append(files[3][:22] + struct.pack("<i", -300) + files[3][26:])
+    assert [int(images._pixels(tf.constant(file))) for file in files] == [700 * 300] * 5
+    assert int(images._pixels(tf.constant(bomb(9_000, 60_000)))) == 9_000 * 60_000
+    assert [int(images._pixels(tf.constant(file))) for file in (b"", b"no", b"no picture" * 9)] == [0] * 3
+    graph = tf.function(lambda files: images.decoded(files, 16))
+    assert graph(tf.constant(files)).shape == (5, 16, 16, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 64 million pixels"):
+        graph(tf.constant([files[0], bomb(9_000, 9_000)]))

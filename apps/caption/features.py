@@ -67,6 +67,8 @@ def cached(table, encoder, size, folder=None, *, mirrored=False):
         with _alone(path):
             # Another process may have computed them in the meantime.
             if not _whole(path, notes, rows):
+                if path.exists():
+                    log.warning("The features in %s are damaged: they are computed again.", path)
                 _compute(table, encoder, size, path, notes, mirrored, rows)
     unreadable = {int(row): reason for row, reason in files.read_json(notes).items()}
     return Features(np.load(path, mmap_mode="r"), unreadable, path)
@@ -104,14 +106,11 @@ class _Rows:
 
 
 def _whole(path, notes, rows):
-    """Whether features are there as they should be."""
-    if not path.exists():
+    """Whether features are there, and as long as they should be."""
+    if not path.exists() or not notes.exists():
         return False
     with open(path, "rb") as file:
-        whole = notes.exists() and file.read(len(rows.header)) == rows.header and path.stat().st_size == rows.bytes
-    if not whole:
-        log.warning("The features in %s are damaged: they are computed again.", path)
-    return whole
+        return file.read(len(rows.header)) == rows.header and path.stat().st_size == rows.bytes
 
 
 @contextlib.contextmanager

@@ -109,7 +109,8 @@ def predict_file(model, path, output, *, text_column=None):
     if Path(output).exists() and Path(path).exists() and os.path.samefile(path, output):
         raise ValueError(f"`--output` must be another file than `--file`. Received: {output} for both")
 
-    text_column = text_column or model.card.get("training", {}).get("text_column", "text")
+    trained = model.card.get("training")
+    text_column = text_column or (trained.get("text_column") if isinstance(trained, dict) else None) or "text"
     counts = dict.fromkeys(_classes(model), 0)
 
     def write(place):
