@@ -2,14 +2,23 @@
 
 import collections
 
+from kerasmlsp import normalization
+
 PADDING, UNKNOWN = 0, 1
+
+# A tag has a name and attributes with values, if any, so that "i <x love this> it" stays.
+_ATTRIBUTE = r"""\s+[a-z][a-z0-9:-]*\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+)"""
+_MARKUP = rf"</?[a-z][a-z0-9:-]*(?:{_ATTRIBUTE})*\s*/?>|<![^<>]{{0,200}}>"
+# Flags, and emoji with their colour and what is joined to them, are one sign each; so is all that makes no words.
+_EMOJI = r"\p{So}[\x{1F3FB}-\x{1F3FF}]?"
+_SIGN = rf"[\x{{1F1E6}}-\x{{1F1FF}}]{{2}}|{_EMOJI}(?:\x{{200D}}{_EMOJI})*|[^\p{{L}}\p{{M}}\p{{N}}'\s]"
 
 
 def tokenize(texts):
     """Splits texts into lower-case words and single punctuation marks.
 
-    Mark-up such as `<br />` is taken out. Letters, combining marks and digits of every script make words, and an
-    apostrophe stays inside one.
+    Texts are read in one form first, see `kerasmlsp.normalization`, and mark-up such as `<br />` is taken out. Letters,
+    combining marks and digits of every script make words, and an apostrophe stays inside one. An emoji is one token.
 
     Args:
         texts: String tensor `(batch,)`, UTF-8.
@@ -19,9 +28,10 @@ def tokenize(texts):
     """
     import tensorflow as tf
 
+    texts = normalization.normalize(normalization.unescape(texts))
     texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, r"</?[a-z!][^<>]{0,200}>", " ")
-    texts = tf.strings.regex_replace(texts, r"([^\p{L}\p{M}\p{N}'\s])", r" \1 ")
+    texts = tf.strings.regex_replace(texts, _MARKUP, " ")
+    texts = tf.strings.regex_replace(texts, f"({_SIGN})", r" \1 ")
     return tf.strings.split(texts)
 
 
