@@ -53,34 +53,44 @@ def _run_examples(folder, requests, answers):
         pickle.dump(facts, file)
 
 
-def replay(folder: pathlib.Path, batches: dict) -> dict:
+def replay(folder: pathlib.Path, batches: dict, *, time_limit: float = 1800) -> dict:
     """Runs the endpoints of a saved model in a fresh process that can import TensorFlow, but not kerasmlsp.
 
     Args:
         folder: The saved model.
         batches: Endpoint name to input name to array; arrays without axes are shared by all rows.
+        time_limit: Seconds that the process may take.
 
     Returns:
         `answers`: endpoint name to `{"batch": outputs, "rows": [outputs of each row alone]}`; `endpoints`: data type
         and shape of inputs and outputs; `latency`: median milliseconds of one example on the CPU, and its cores.
 
     Raises:
-        ValueError: If the process fails.
+        ValueError: If the process fails or takes too long.
     """
     script = f"{inspect.getsource(_run_examples)}\n_run_examples({str(folder.resolve())!r}, 'requests', 'answers')"
     # A GPU may be filled by this process, and a saved model has to work without one.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     with tempfile.TemporaryDirectory() as scratch:
         pathlib.Path(scratch, "requests").write_bytes(pickle.dumps(batches))
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", script], cwd=scratch, env=environment, capture_output=True, text=True
-        )
+        done = _run(script, cwd=scratch, env=environment, timeout=time_limit)
         if done.returncode:
             # A negative status is the signal that ended it, as when memory runs out.
             last = done.stderr.strip().splitlines()[-1:] if done.returncode > 0 else []
             reason = last[0] if last else f"exit status {done.returncode}"
             raise ValueError(f"The saved model does not run on its own in a fresh process: {reason}")
         return pickle.loads(pathlib.Path(scratch, "answers").read_bytes())
+
+
+def _run(script, timeout, **settings):
+    try:
+        command = [sys.executable, "-P", "-c", script]
+        return subprocess.run(command, timeout=timeout, capture_output=True, text=True, **settings)
+    except subprocess.TimeoutExpired:
+        raise ValueError(
+            f"The saved model did not answer within {timeout:g} seconds in a fresh process: export smaller examples, "
+            "or with a larger `time_limit`."
+        ) from None
 
 
 def check_names(endpoint: str, batch: dict, expected: dict, signature: dict) -> None:
@@ -123,10 +133,15 @@ def check_equal(what: str, expected: np.ndarray, received: np.ndarray, tolerance
         if wrong := int(np.sum(expected != received)):
             raise ValueError(f"{what} differs in {wrong} of {expected.size} values.")
         return
-    expected, received = expected.astype("float64"), received.astype("float64")
+    wide = "complex128" if expected.dtype.kind == "c" else "float64"
+    expected, received = expected.astype(wide), received.astype(wide)
     if np.isnan(expected).any() or np.isnan(received).any():
         raise ValueError(f"{what} must be numbers. Received: NaN")
-    same = expected == received  # infinities, too
-    distance = np.abs(np.where(same, 0, expected) - np.where(same, 0, received)) / np.maximum(1, np.abs(expected))
-    if distance.max(initial=0) > tolerance:
-        raise ValueError(f"{what} differs by {distance.max():.3g}, more than `tolerance` {tolerance:g}.")
+    finite = np.isfinite(expected) & np.isfinite(received)
+    if wrong := int(np.sum(expected[~finite] != received[~finite])):
+        raise ValueError(f"{what} is infinite here or there only, or with another sign, in {wrong} of {expected.size}.")
+    expected, received = expected[finite], received[finite]
+    with np.errstate(over="ignore"):  # the largest numbers of both signs are infinitely far apart
+        distance = (np.abs(expected - received) / np.maximum(1, np.abs(expected))).max(initial=0)
+    if not distance <= tolerance:
+        raise ValueError(f"{what} differs by {distance:.3g}, more than `tolerance` {tolerance:g}.")

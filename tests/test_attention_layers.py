@@ -224,6 +224,27 @@ def test_a_decoder_block_is_its_formula_at_once_and_step_by_step(first, window, 
     np.testing.assert_allclose(stepped(layer, given[:1], mask), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("window", [5, 2])
+def test_a_causal_block_is_its_formula_at_once_and_step_by_step(window):
+    layer = layers.DecoderBlock(2, window, expansion=3)
+    layer(STATES)
+    shaken(layer)
+    weights, distance = weights_of(layer), np.arange(5)[:, None] - np.arange(5)
+    normed = (STATES - STATES.mean(-1, keepdims=True)) / np.sqrt(STATES.var(-1, keepdims=True) + 1e-3)
+    parts = normed * weights["attention_norm/gamma"] @ weights["query_key_value/kernel"]
+    query, key, value = (part.reshape(2, 5, 2, 4) for part in np.split(parts, 3, axis=-1))
+    # Pairs of features are complex numbers here, turned by one angle a place.
+    turns = np.exp(1j * np.arange(5)[:, None] * 10_000.0 ** (-np.arange(2) / 2))[:, None]
+    query, key = ((part[..., :2] + 1j * part[..., 2:]) * turns for part in (query, key))
+    scores = np.einsum("bqhd,bkhd->bhqk", query, key.conj()).real / 2
+    shares = softmax(np.where((distance >= 0) & (distance < window), scores, -np.inf))
+    states = STATES + np.einsum("bhqk,bkhd->bqhd", shares, value).reshape(2, 5, 8) @ weights["output/kernel"]
+    normed = states / np.sqrt((states**2).mean(-1, keepdims=True) + 1e-6) * weights["norm/scale"]
+    expected = states + np.maximum(normed @ weights["widen/kernel"], 0) ** 2 @ weights["narrow/kernel"]
+    np.testing.assert_allclose(numpy(layer(STATES)), expected, atol=1e-4)
+    np.testing.assert_allclose(stepped(layer, [], None), expected, atol=1e-4)
+
+
 # ---- positions -----------------------------------------------------------------------------------------------------
 
 

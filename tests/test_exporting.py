@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pandas
@@ -267,6 +268,32 @@ def test_a_model_that_fails_in_a_fresh_process_is_refused(tmp_path, monkeypatch,
         verifying.replay(tmp_path, {})
 
 
+def test_a_model_that_does_not_end_in_a_fresh_process_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(verifying.inspect, "getsource", lambda function: "import time\ntime.sleep(60)")
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=r"did not answer within 0.5 seconds in a fresh process: .* `time_limit`"):
+        verifying.replay(tmp_path, {}, time_limit=0.5)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "complex64"])
+def test_infinities_must_be_equal_and_hide_nothing(kind):
+    inf, check = np.inf, verifying.check_equal
+    check("y", np.array([inf, -inf, 2.0], kind), np.array([inf, -inf, 2.0], kind), 1e-4)
+    for expected, received in ([inf, 5.0], [5.0, inf], [inf, -inf], [-inf, 0.0]):
+        with pytest.raises(ValueError, match=r"y is infinite .* in 1 of 2"):
+            check("y", np.array([expected, 1], kind), np.array([received, 1], kind), 1e-4)
+    with pytest.raises(ValueError, match=r"y differs by 0\.5"):
+        check("y", np.array([inf, 2.0], kind), np.array([inf, 3.0], kind), 1e-4)
+
+
+def test_far_and_imaginary_differences_are_seen():
+    with pytest.raises(ValueError, match="differs by inf"):
+        verifying.check_equal("y", np.array([-1e308]), np.array([1e308]), 1e-4)
+    with pytest.raises(ValueError, match="differs by 1"):
+        verifying.check_equal("y", np.array([1 + 0j]), np.array([1 + 1j]), 1e-4)
+
+
 def test_comparison_of_rows():
     def check(batch, rows):
         arrays = [{"ids": np.array(row)} for row in rows]
@@ -450,3 +477,24 @@ def test_half_weights_are_all_that_is_kept():
     model.set_weights([weight + 1e5 for weight in model.get_weights()])
     with pytest.raises(ValueError, match="65,504"):
         exporting.with_half_weights(functions, [model])
+
+
+def test_half_weights_lose_no_more_than_they_say():
+    import keras
+    import tensorflow as tf
+
+    dense = keras.layers.Dense(5000, name="dense")
+    model = keras.Sequential([keras.Input((1,)), dense])
+    specs = {"x": tf.TensorSpec([None, 1], tf.float32, name="x")}
+    functions = {"serving_default": (lambda x: {"y": model(x)}, specs)}
+
+    def kept(weights):
+        dense.set_weights([weights[None], np.zeros(5000, "float32")])
+        return exporting.with_half_weights(functions, [model])["serving_default"][0](x=tf.ones((1, 1)))["y"].numpy()[0]
+
+    random = np.random.default_rng(0)
+    sizes = (10.0 ** random.uniform(-9, 4, 5000)).astype("float32")
+    lost = np.abs(kept(sizes) - sizes)
+    assert (lost <= np.maximum(sizes / 2048, 2.0**-25)).all() and lost[sizes < 2.0**-14].max() > 2.0**-27
+    np.testing.assert_array_equal(kept(sizes * 1e-9), sizes * np.float32(1e-9))  # all below 2**-14
+    np.testing.assert_array_equal(kept(np.full(5000, 1e-8, "float32")), np.full(5000, 1e-8, "float32"))

@@ -10,14 +10,17 @@ from kerasmlsp.layers.attention import MultiHeadAttention
 class DecoderBlock(keras.layers.Layer):
     """Causal self-attention and a feed-forward net, each with its norm before and its residual around.
 
-    `x + O(attention(N(x)))`, then `x + W2 relu(W1 N(x))^2`, where `N` divides by the root of the mean square.
+    `x + O(attention(L(x)))`, then `x + W2 relu(W1 R(x))^2`. `L` is layer normalisation: the features less their mean,
+    divided by their standard deviation, times a learned scale, as in GPT-2 but without its shift. `R` divides by the
+    root of the mean square only, times a learned scale. No dense layer has a bias.
     Position enters by rotating queries and keys, so that a score depends on the distance of two tokens only. A token
     sees the `window` latest, itself included: `step` keeps their keys and values in a ring, and a text may grow
     without end at a constant cost per token.
 
     Reference: Vaswani et al. 2017, "Attention Is All You Need"; Radford et al. 2019, "Language Models are Unsupervised
     Multitask Learners"; Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding"; So
-    et al. 2021, "Primer" (the squared ReLU); Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
+    et al. 2021, "Primer" (the squared ReLU); Ba et al. 2016, "Layer Normalization"; Zhang and
+    Sennrich 2019, "Root Mean Square Layer Normalization".
 
     Args:
         num_heads: Heads of the attention; the features divided by it must be even.

@@ -10,7 +10,7 @@ import pytest
 from commands import command, stop_and_resume, within
 
 from kerasmlsp import loading, music
-from kerasmlsp.apps.music import data, generate, keys, windows
+from kerasmlsp.apps.music import data, export, generate, keys, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.layers import chorales
 
@@ -89,6 +89,13 @@ def test_a_new_piece_is_written_in_every_format(workshop):
     assert all(Path(file).stat().st_size > 100 for file in row["files"])
     with wave.open(row["files"][1]) as sound:
         assert sound.getnframes() > 0
+
+
+def test_the_shipped_model_warms_up_with_made_melodies():
+    shipped = loading.find("music") / "assets.extra" / "tf_serving_warmup_requests"
+    made = export._examples()["complete"]
+    assert made["pitches"].shape == made["onsets"].shape and (made["pitches"][..., 1:] == -1).all()
+    assert made["pitches"].tobytes() in shipped.read_bytes()
 
 
 def test_seeds_repeat_and_differ(workshop):
