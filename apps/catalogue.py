@@ -8,12 +8,14 @@ Models are built without their weights, so that the largest takes no memory.
 """
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import options
+from kerasmlsp.apps.parameters import PARAMETERS
 
 _LECTURERS = r"(?:Ganapathy|Sri Rama Murty|Pilanci|Hota)\b"
 # Sizes that a builder does not choose by itself, as they are in the lectures' examples.
@@ -54,16 +56,21 @@ _EXAMPLE_OPTIONS = {"conditional_wavenet": {"num_features": 80}}
 @options.json_option
 @click.pass_context
 def models(context, as_json):
-    """List every model builder: its lecture, and the parameters of an example.
+    """List every model builder, its lecture and its parameters.
 
-    Sizes that a builder asks for are those that `kerasmlsp models show NAME` prints.
+    Parameters are those of an example, whose sizes `kerasmlsp models show NAME` prints.
     """
     if context.invoked_subcommand:
         return
-    with options.quiet_imports():
-        from kerasmlsp import models as builders
-
-    rows = [_row(name, getattr(builders, name)) for name in builders.__all__]
+    docstrings = _docstrings()
+    rows = [
+        {
+            "builder": name,
+            "parameters": PARAMETERS[name],
+            "lecture": "; ".join(_lectures(name, docstrings)) or "beyond the lectures",
+        }
+        for name in docstrings
+    ]
     options.print_results(rows, as_json)
 
 
@@ -96,7 +103,7 @@ def show(name, sizes, figure, as_json):
     facts = {
         "builder": name,
         "what": builder.__doc__.strip().split("\n")[0],
-        "reference": _reference(builder),
+        "reference": _reference(builder.__doc__),
         "arguments": arguments,
         "parameters": model.count_params() if model.built else None,
     }
@@ -111,14 +118,14 @@ def show(name, sizes, figure, as_json):
         click.echo(f"The diagram is in {figure}.", err=True)
 
 
-def _row(name, builder):
-    model, _ = _build(builder, {})
-    lecture = _lectures(builder)
-    return {
-        "builder": name,
-        "parameters": model.count_params() if model.built else None,
-        "lecture": "; ".join(lecture) or "beyond the lectures",
-    }
+def _docstrings():
+    """Docstrings of all builders by name, from the source, since an import of Keras would take seconds."""
+    folder = Path(importlib.util.find_spec("kerasmlsp.models").origin).parent
+    trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
+    functions = [node for tree in trees.values() for node in tree.body if isinstance(node, ast.FunctionDef)]
+    found = {node.name: ast.get_docstring(node) for node in functions if not node.name.startswith("_")}
+    listed = next(node.value for node in trees["__init__.py"].body if isinstance(node, ast.Assign))
+    return {name: found[name] for name in ast.literal_eval(listed)}
 
 
 def _build(builder, values):
@@ -161,16 +168,15 @@ def _size(text):
         raise click.BadParameter(f"must be ARGUMENT=VALUE with a number or a tuple. Received: {text!r}") from None
 
 
-def _reference(builder):
-    found = re.search(r"References?:\s+(.*?)\n\s*\n", builder.__doc__ or "", re.DOTALL)
+def _reference(docstring):
+    found = re.search(r"References?:\s+(.*?)\n\s*\n", docstring or "", re.DOTALL)
     return " ".join(found[1].split()) if found else ""
 
 
-def _lectures(builder):
+def _lectures(name, docstrings):
     """The lectures among the references, each with the title of its slides."""
-    from kerasmlsp import models as builders
-
-    same = re.match(r"as (?:of|for) `(\w+)`", _reference(builder))
+    reference = _reference(docstrings[name])
+    same = re.match(r"as (?:of|for) `(\w+)`", reference)
     if same:
-        return _lectures(getattr(builders, same[1]))
-    return [part.strip().rstrip(".") for part in _reference(builder).split(";") if re.match(_LECTURERS, part.strip())]
+        return _lectures(same[1], docstrings)
+    return [part.strip().rstrip(".") for part in reference.split(";") if re.match(_LECTURERS, part.strip())]

@@ -1,4 +1,4 @@
-"""The command line `kerasmlsp`: one import and one list entry per application.
+"""The command line `kerasmlsp`: one import and one entry in a group for each application.
 
     $ kerasmlsp doctor
     $ kerasmlsp sentiment --help
@@ -35,7 +35,17 @@ _OPTIONAL = (
 )
 
 
-@click.group(cls=options.OneSentenceErrors, context_settings={"help_option_names": ["-h", "--help"]})
+class _Root(options.OneSentenceErrors):
+    """Lists commands in groups, each with its first sentence as a whole."""
+
+    def format_commands(self, ctx, formatter):
+        for title, commands in _GROUPS:
+            rows = [(command.name, command.get_short_help_str(limit=formatter.width)) for command in commands]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kerasmlsp.__version__, prog_name="kerasmlsp")
 @click.option("--debug", is_flag=True, envvar="KERASMLSP_DEBUG", help="Show tracebacks and TensorFlow's own messages.")
 @click.pass_context
@@ -61,6 +71,15 @@ def doctor(as_json):
     report["problems"] = _problems(report)
     options.print_results(report, as_json)
     sys.exit(1 if report["problems"] else 0)
+
+
+# In the order of `--help`.
+_GROUPS = (
+    ("Text", (sentiment.sentiment, chargen.chargen)),
+    ("Music", (music.music,)),
+    ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
+    ("Tools", (augment.augment, catalogue.models, doctor)),
+)
 
 
 def _version(name: str) -> str | None:
@@ -134,18 +153,9 @@ def _problems(report: dict) -> list[str]:
     return problems
 
 
-for command in (
-    doctor,
-    augment.augment,
-    catalogue.models,
-    caption.caption,
-    chargen.chargen,
-    gan.gan,
-    gesture.gesture,
-    music.music,
-    sentiment.sentiment,
-):
-    root.add_command(command)
+for _, commands in _GROUPS:
+    for command in commands:
+        root.add_command(command)
 
 
 def main():

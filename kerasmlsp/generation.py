@@ -308,8 +308,8 @@ def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.
     A sequence of `n` tokens, its stop token included, scores `log P / ((5 + n) / 6) ** length_penalty`. Each step
     extends the `beams` likeliest unfinished sequences by every token; finished ones are kept by their score.
 
-    Reference: Ganapathy, MLSP 2025, "Sequence to sequence models"; Wu et al. 2016, "Google's Neural Machine
-    Translation System" (the penalty).
+    Reference: Ganapathy, MLSP 2025, "Sequence to Sequence Mapping Networks"; Wu et al. 2016, "Google's Neural
+    Machine Translation System" (the penalty).
 
     Args:
         decoder: A `Decoder`.

@@ -211,7 +211,7 @@ def test_a_disk_that_is_full_leaves_nothing(parts, tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 def test_whatever_stops_an_export_leaves_nothing(parts, tmp_path, monkeypatch, error):
-    def stop(folder, batches):
+    def stop(folder, batches, **settings):
         assert (folder / "saved_model.pb").is_file()
         raise error
 

@@ -27,7 +27,7 @@ _weights_option = click.option(
 
 @click.group()
 def chargen():
-    """Write text in the manner of a text that was learned character by character.
+    """Write on in the manner of a text, character by character.
 
     \b
     kerasmlsp chargen generate --prompt "ROMEO:" --length 300

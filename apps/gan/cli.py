@@ -42,7 +42,7 @@ def _seeds(context, parameter, text):
 
 @click.group()
 def gan():
-    """Draw images like those of a folder from noise, by a generator trained against a discriminator.
+    """Draw images like those of a folder from noise.
 
     \b
     kerasmlsp gan generate --num 64 --grid samples.png

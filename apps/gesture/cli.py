@@ -14,7 +14,7 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
 
 @click.group()
 def gesture():
-    """Tell which hand sign a picture shows, or landmarks of a hand, or a movement.
+    """Tell which sign a picture, landmarks of a hand or a movement show.
 
     \b
     kerasmlsp gesture predict hand.jpg

@@ -37,7 +37,7 @@ _cut = functools.partial(
 
 @click.group()
 def music():
-    """Write chorales in four voices, go on with a beginning, or harmonise a melody.
+    """Write, continue or harmonise chorales in four voices.
 
     \b
     kerasmlsp music generate --key "G major" --bars 8 --output songs

@@ -13,7 +13,7 @@ RUNS = Path("runs/sentiment")
 
 @click.group()
 def sentiment():
-    """Tell the class of a text, such as whether a review is good or bad.
+    """Tell the class of a text: whether a review is good or bad.
 
     \b
     kerasmlsp sentiment predict "This film was excellent!"

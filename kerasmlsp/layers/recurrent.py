@@ -101,8 +101,8 @@ class Stateful(keras.layers.Layer):
     crosses from piece to piece, the gradient does not. Outside training every row starts from zeros, and the batch may
     have any size. Unlike Keras's `stateful=True`, validation in between leaves the training state alone.
 
-    Reference: Hota, BITS F464 (2024), "Backpropagation Through Time"; Williams and Peng 1990, "An Efficient
-    Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories".
+    Reference: Hota, BITS F464 (2024), "RNN Training: Backpropagation Through Time"; Williams and Peng 1990, "An
+    Efficient Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories".
 
     Args:
         layer: A `keras.layers.RNN`, such as `LSTM`, with `return_sequences` and `return_state`.

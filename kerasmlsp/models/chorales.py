@@ -62,8 +62,8 @@ def tonicnet(
     same at every step. Other than there: no tokens for chords, and held notes have a token of their own, so that the
     pitch that is held is told beside it.
 
-    Reference: Hota, BITS F464 (2024), "GRU"; Peracha 2019, "Improving Polyphonic Music Models with Feature-Rich
-    Encoding" (TonicNet).
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Gated Recurrent Unit (GRU)"; Peracha 2019, "Improving
+    Polyphonic Music Models with Feature-Rich Encoding" (TonicNet).
 
     Args:
         units: Size of the states and of a token's vector.

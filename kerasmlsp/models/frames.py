@@ -54,8 +54,8 @@ def frame_lstm(
 ) -> keras.Model:
     """Builds stacked LSTMs that predict the next frame at every step.
 
-    Reference: Ganapathy, MLSP 2025, "Variants of LSTMs" (JSB Chorales: next-frame music prediction); Greff et al. 2015,
-    "LSTM: A Search Space Odyssey".
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Variants of LSTMs" (JSB Chorales: next-frame music
+    prediction); Greff et al. 2015, "LSTM: A Search Space Odyssey".
 
     Args:
         num_keys: Keys of a frame, at least 1; 88 for a piano.
@@ -86,8 +86,8 @@ def frame_gru(
 ) -> keras.Model:
     """Builds stacked gated recurrent units that predict the next frame at every step.
 
-    Reference: Ganapathy, MLSP 2025, "Gated Recurrent Unit (GRU)"; Chung et al. 2014, "Empirical Evaluation of Gated
-    Recurrent Neural Networks on Sequence Modeling" (JSB Chorales among the tasks).
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Gated Recurrent Unit (GRU)"; Chung et al. 2014,
+    "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling" (JSB Chorales among the tasks).
 
     Args:
         num_keys: Keys of a frame, at least 1; 88 for a piano.
@@ -201,8 +201,8 @@ def frame_recall_lstm(
 ) -> keras.Model:
     """Builds an LSTM that also looks up what followed when the piece went like this before.
 
-    Reference: Ganapathy, MLSP 2025, "Variants of LSTMs" and "Attention in LSTM networks"; Grave, Joulin and Usunier
-    2017, "Improving Neural Language Models with a Continuous Cache".
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Variants of LSTMs"; Ganapathy, MLSP 2025, "Attention in
+    LSTM networks"; Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache".
 
     Args:
         num_keys: Keys of a frame, at least 1; 88 for a piano.

@@ -91,8 +91,8 @@ def gru_language_model(
 ) -> keras.Model:
     """Builds stacked gated recurrent units that predict the next token at every step.
 
-    Reference: Hota, BITS F464 (2024), "GRU"; Cho et al. 2014, "Learning Phrase Representations using RNN
-    Encoder-Decoder for Statistical Machine Translation".
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Gated Recurrent Unit (GRU)"; Cho et al. 2014, "Learning
+    Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation".
 
     Args:
         vocabulary_size: Number of token ids, at least 2.

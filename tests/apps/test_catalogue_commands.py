@@ -1,12 +1,15 @@
 """The commands that list the builders and show what one of them makes."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from commands import command
 
 from kerasmlsp import models
 from kerasmlsp.apps import catalogue
+from kerasmlsp.apps.parameters import PARAMETERS
 
 PNG = b"\x89PNG"
 
@@ -19,6 +22,21 @@ def test_every_builder_is_listed_with_its_parameters_and_lecture():
     assert rows["lstm_classifier"]["parameters"] == 10_000 * 16 + 4 * 32 * (16 + 32 + 1) + 10 * 33
     assert 'Hota, BITS F464 (2024), "RNN Architectures"' in rows["lstm_classifier"]["lecture"]
     assert rows["calibrated_ensemble"]["lecture"] == "beyond the lectures"
+
+
+def test_listed_parameters_are_those_of_the_builders():
+    built = {name: catalogue._build(getattr(models, name), {})[0].count_params() for name in models.__all__}
+    assert built == PARAMETERS
+
+
+def test_the_list_needs_neither_keras_nor_tensorflow():
+    code = (
+        "import sys; sys.modules['keras'] = sys.modules['tensorflow'] = None\n"
+        "from kerasmlsp.apps import cli; cli.root(['models'], standalone_mode=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert len(done.stdout.splitlines()) == 1 + len(models.__all__)
 
 
 def test_a_builder_is_shown_and_drawn(tmp_path):

@@ -54,6 +54,16 @@ def test_version():
     assert invoke("--version").stdout == f"kerasmlsp, version {kerasmlsp.__version__}\n"
 
 
+def test_commands_are_listed_in_groups_one_whole_line_each():
+    text = invoke("--help").stdout
+    listed = text[text.index("Text:") :].splitlines()
+    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Tools"]
+    rows = dict(line.split(maxsplit=1) for line in listed if line.startswith("  "))
+    assert rows.keys() == cli.root.commands.keys()
+    for name, told in rows.items():
+        assert " ".join(cli.root.commands[name].help.split("\n\n")[0].split()) == told and len(told) < 70
+
+
 def test_every_command_has_help():
     for name, command in cli.root.commands.items():
         assert command.help, name

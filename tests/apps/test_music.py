@@ -3,6 +3,7 @@
 import json
 import os
 import wave
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_a_new_piece_is_written_in_every_format(workshop):
 
 
 def test_the_shipped_model_warms_up_with_made_melodies():
-    shipped = loading.find("music") / "assets.extra" / "tf_serving_warmup_requests"
+    shipped = resources.files("kerasmlsp.saved_models") / "music" / "1" / "assets.extra" / "tf_serving_warmup_requests"
     made = export._examples()["complete"]
     assert made["pitches"].shape == made["onsets"].shape and (made["pitches"][..., 1:] == -1).all()
     assert made["pitches"].tobytes() in shipped.read_bytes()
