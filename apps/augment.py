@@ -1,4 +1,4 @@
-"""`kerasmlsp augment`: look at what augmentation makes of a picture before training on it."""
+"""`kerasmlsp augment`: look at what augmentation makes of a picture before training on it, and make backgrounds."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
 
 @click.group()
 def augment():
-    """Look at what augmentation makes of a picture.
+    """Look at what augmentation makes of a picture, and make backgrounds.
 
     \b
     kerasmlsp augment preview hand.jpg --output sheet.png --rotation 30
+    kerasmlsp augment backgrounds --output backgrounds
     """
 
 
@@ -68,3 +69,28 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
     changed = np.clip(keras.ops.convert_to_numpy(layer(batch, training=True)).round(), 0, 255).astype(np.uint8)
     files.write_atomically(output, lambda place: plotting.contact_sheet([picture, *changed], place))
     options.print_results({"output": str(output), "pictures": count + 1})
+
+
+@augment.command()
+@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to make.")
+@click.option("--count", type=click.IntRange(min=1), default=2000, show_default=True, help="Pictures.")
+@click.option("--size", type=click.IntRange(min=16), default=64, show_default=True, help="Their height and width.")
+@options.seed_option
+def backgrounds(output, count, size, seed):
+    """Make pictures of no thing in particular: what `gesture train --background` learns to refuse.
+
+    They are computed from the seed, so that a model trained with them may be given away. Photographs of the rooms where
+    a model is to be used are better.
+
+    \b
+    kerasmlsp augment backgrounds --output backgrounds
+    kerasmlsp gesture train --data photos --background backgrounds --run mine
+    """
+    with options.quiet_imports():
+        from PIL import Image
+
+        from kerasmlsp import backgrounds as app
+    output.mkdir()
+    for number, pixels in enumerate(app.made(count, size, seed)):
+        Image.fromarray(pixels).save(output / f"{number:05}.png")
+    options.print_results({"output": str(output), "pictures": count})

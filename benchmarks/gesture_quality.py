@@ -1,16 +1,20 @@
 """`kerasmlsp gesture` on hand signs by signers that it has not seen, over folds and seeds.
 
     python -m benchmarks.gesture_quality --digits sign_digits --keypoints hand_keypoints --runs runs/gestures
+    python -m benchmarks.gesture_quality --digits sign_digits --split digits
 
 Pictures: five folds in which every signer is in one; each fold is predicted by a net trained on the other four to its
 last epoch, with the same epochs and options for all, so that nothing is selected on the fold. Landmarks and histories:
 five folds of runs of neighbours, since neighbouring rows are frames of one film, and beside them folds of single rows,
 as such files are often split. Every trained fold is a row, printed and added to `folds.csv` in the folder of the runs;
 folds that are there already are not trained again, so the command can be broken off and repeated.
+
+`--split` trains nothing: it copies the first fold to `DIR/test` and the rest to `DIR/train`, as for the shipped model.
 """
 
 import argparse
 import csv
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -35,6 +39,26 @@ def jobs(digits, keypoints, architectures):
                     "data": str(folder / file), "input": kind, "architecture": name, "holdout_blocks": blocks
                 }  # fmt: skip
     return found
+
+
+def split(digits, folder):
+    """Copies the first fold of the signers to `folder/test` and the others to `folder/train`.
+
+    Returns:
+        Number of pictures in each.
+    """
+    from kerasmlsp import datasets, images
+
+    found = images.read_labelled_images(digits, 16)
+    fold_of = datasets.folds(datasets.rounds(found.names, found.labels), FOLDS, 0)
+    counts = dict.fromkeys(("train", "test"), 0)
+    for name, fold in zip(found.names, fold_of, strict=True):
+        part = "train" if fold else "test"
+        target = folder / part / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(digits / name, target)
+        counts[part] += 1
+    return counts
 
 
 def measure(name, config, folder, log):
@@ -92,7 +116,11 @@ def main():
     parser.add_argument("--architectures", default="resnet", help="for pictures, such as resnet,lenet")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, help="default the architecture's own")
+    parser.add_argument("--split", type=Path, metavar="DIR", help="write train and test of the digits there, and stop")
     options = parser.parse_args()
+    if options.split and options.digits:
+        print(split(Path(options.digits), options.split))
+        return
     if not (options.digits or options.keypoints):
         parser.error("give --digits, --keypoints or both")
 

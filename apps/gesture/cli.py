@@ -68,13 +68,26 @@ _number = functools.partial(options.field_option, Config)
 @_number("crop", _SHARE, "Cut off up to this share.")
 @_number("shift", _SHARE, "Shift by up to this share.")
 @click.option(
-    "--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), default="none", show_default=True
+    "--flip",
+    type=click.Choice(["none", "horizontal", "vertical", "both"]),
+    default=Config.flip,
+    show_default=True,
+    help="Mirror half of the pictures, so that both hands are known; none where left and right are two classes.",
 )
 @_number("brightness", _SHARE, "Change brightness by up to this share.")
 @_number("contrast", _SHARE, "Change contrast by up to this share.")
 @_number("saturation", _SHARE, "Change saturation by up to this share.")
 @_number("noise", click.FloatRange(min=0), "Standard deviation of noise, of 255.")
 @_number("erasing", _SHARE, "Probability that a rectangle is erased.")
+@_number("backdrop", _SHARE, "Probability that a plain background becomes another.")
+@click.option(
+    "--background",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Pictures that show none of the classes: put behind the hands, and learned as unknown.",
+)
+@_number("background_share", click.FloatRange(min=0), "Pictures of --background for each example of a batch.")
+@_number("answered", _SHARE, "Share of the held-out examples that the saved model answers as known.")
 @_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
 @click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
 @_number("validation_share", _SHARE, "Share held out to select the epoch; 0 to train on all and keep the last.")
@@ -90,7 +103,7 @@ def train(context, run, resume, as_json, **values):
 
     \b
     kerasmlsp gesture train --data photos --run mine
-    kerasmlsp gesture train --data sign_digits --rounds --run digits
+    kerasmlsp gesture train --data sign_digits --rounds --background rooms --run digits
     kerasmlsp gesture train --data keypoint.csv --class-names names.txt --run hands
     kerasmlsp gesture train --dataset rock_paper_scissors --run rps
     kerasmlsp gesture train --run mine --resume
@@ -116,11 +129,17 @@ def train(context, run, resume, as_json, **values):
 @options.dataset_option
 @options.manual_dir_option
 @click.option(
+    "--background",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Pictures that show none of the classes, to see how many are taken for one; not those trained with.",
+)
+@click.option(
     "--folds", type=click.IntRange(min=2), help="Cross-validate on the data of the run; persons stay together."
 )
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
-def evaluate(run, data, dataset, manual_dir, folds, worst, as_json):
+def evaluate(run, data, dataset, manual_dir, background, folds, worst, as_json):
     """Measure a run on examples that it has not seen.
 
     \b
@@ -130,7 +149,15 @@ def evaluate(run, data, dataset, manual_dir, folds, worst, as_json):
     with options.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:
-        result = app.evaluate(RUNS / run, data, dataset=dataset, manual_dir=manual_dir, folds=folds or 0, worst=worst)
+        result = app.evaluate(
+            RUNS / run,
+            data,
+            dataset=dataset,
+            manual_dir=manual_dir,
+            background=background,
+            folds=folds or 0,
+            worst=worst,
+        )
     except KeyboardInterrupt:
         again = f"Go on with: kerasmlsp gesture evaluate --run {run} --folds {folds}" if folds else ""
         raise KeyboardInterrupt(again) from None
@@ -176,7 +203,7 @@ def predict(sources, explain, figure, output, models, version, as_json):
     if output:
         app.write_table(rows, problems, output)
     if not as_json:
-        shown = [{"label": row["label"], "confidence": row["confidence"], "file": row["file"]} for row in rows]
+        shown = [{k: row[k] for k in ("label", "confidence", "known", "file") if k in row} for row in rows]
         options.print_results(shown, as_json)
     else:
         options.print_results([*({k: v for k, v in row.items() if k != "heat"} for row in rows), *problems], as_json)
@@ -205,12 +232,19 @@ def _shown_report(result):
     rows = [
         {"measure": name.replace("_", " "), "value": options.interval(each)} for name, each in result["metrics"].items()
     ]
+    changed = {
+        f"accuracy, {name}": f"{each['value']:.4f} ({each['low']:.4f} to {each['high']:.4f})"
+        for name, each in result.get("robustness", {}).items()
+    }
+    unknown = {key: result[key] for key in ("threshold", "answered", "unknown") if key in result}
     classes = [{"class": name, **each} for name, each in result["classes"].items()]
     folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
     return {
         "measured on": f"{result['examples']} examples: {result['on']}",
         "measures, with 95 % intervals": rows,
         **folds,
+        **changed,
+        **unknown,
         "classes": classes,
         "files": result["files"],
     }

@@ -42,12 +42,19 @@ class Config:
         zoom: Largest share by which things grow or shrink.
         crop: Largest share cut off height and width.
         shift: Largest shift as share of height and width.
-        flip: "none", "horizontal", "vertical" or "both".
+        flip: "none", "horizontal", "vertical" or "both". A mirrored right hand is a left hand; "none" where left and
+            right are different classes.
         brightness: Largest change of brightness.
         contrast: Largest change of contrast.
         saturation: Largest change of saturation.
         noise: Standard deviation of noise, of 255.
         erasing: Probability that a rectangle is erased.
+        background: Folder of pictures that show none of the classes, which the net learns to give the same probability
+            for every class; None for none.
+        background_share: Pictures of `background` for each example of a batch.
+        backdrop: Probability that a plain background behind the hand becomes another: any colour or, half of the time
+            where there are some, a picture of `background`.
+        answered: Share of the held-out examples that the saved model is to answer as known: it decides the threshold.
         patience: Epochs without a better validation loss before training stops; None for never.
         class_weights: Whether rare classes weigh more, so that all count the same.
         validation_share: Share of the examples held out to select the epoch; 0 to train on all and keep the last.
@@ -84,12 +91,16 @@ class Config:
     zoom: float = 0.15
     crop: float = 0.0
     shift: float = 0.1
-    flip: str = "none"
+    flip: str = "horizontal"
     brightness: float = 0.2
     contrast: float = 0.3
-    saturation: float = 0.4
+    saturation: float = 0.9
     noise: float = 0.0
     erasing: float = 0.0
+    background: str | None = None
+    background_share: float = 0.25
+    backdrop: float = 0.5
+    answered: float = 0.99
     patience: int | None = None
     class_weights: bool = False
     validation_share: float = 0.1

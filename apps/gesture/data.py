@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, images, splits, tables, tfds
+from kerasmlsp import backgrounds, batching, datasets, images, splits, tables, tfds
 from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
@@ -216,20 +216,89 @@ def folds(examples, count, config):
     return splits.folds(groups, count, config.seed)
 
 
-def training_batches(examples, targets, config, *, drop_remainder=False):
-    """Returns `Batches` of inputs and one-hot targets whose order follows from seed and epoch."""
+def read_background(folder, size):
+    """Reads pictures that show none of the classes, uint8 `(pictures, size, size, 3)`; None where `folder` is None.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no picture, or one that cannot be read.
+    """
+    if folder is None:
+        return None
+    return np.stack([images.read_image(path, size=size) for path in images.list_images(folder)])
+
+
+def training_batches(examples, targets, weights, config, background=None, *, drop_remainder=False):
+    """Returns `Batches` of inputs, targets and weights whose order follows from seed and epoch.
+
+    Args:
+        examples: The examples.
+        targets: `(examples, classes)`.
+        weights: What each example counts, `(examples,)`.
+        config: The configuration.
+        background: Pictures that show none of the classes, uint8 `(pictures, size, size, 3)`, or None.
+        drop_remainder: As of `batching.shuffled`.
+    """
     order = batching.shuffled(len(targets), config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
-    return batching.Batches(order, loader(examples.inputs, targets))
+    load = loader(examples.inputs, targets, weights)
+    if examples.kind == "images":
+        load = with_backgrounds(load, examples.inputs, config, background)
+    return batching.Batches(order, load)
 
 
-def loader(inputs, targets):
-    """Returns the function from example indices to inputs and targets."""
+def loader(inputs, targets, weights):
+    """Returns the function from example indices to inputs, targets and weights."""
     import tensorflow as tf
 
-    inputs, targets = tf.constant(inputs), tf.constant(targets)
+    values = [tf.constant(each) for each in (inputs, targets, weights)]
 
     def load(indices, key=None):
-        return tf.gather(inputs, indices), tf.gather(targets, indices)
+        return tuple(tf.gather(each, indices) for each in values)
+
+    return load
+
+
+def with_backgrounds(take, pictures, config, background):
+    """Returns `take`, a function as of `loader` for pictures, with other backgrounds in every batch.
+
+    What stands behind the things becomes another, where it is plain. A batch is followed by pictures that show none of
+    the classes, if there are some, and by an eighth of its own cut in four that change places, so that skin alone is no
+    sign; the target of all these is the same for every class.
+    """
+    import tensorflow as tf
+
+    things = tf.constant(np.stack([backgrounds.foreground(picture) for picture in pictures]))
+    others = None if background is None else tf.constant(background)
+
+    def drawn(count, seed):
+        places = tf.random.stateless_uniform([count], seed, maxval=len(background), dtype=tf.int32)
+        return tf.cast(tf.gather(others, places), tf.float32)
+
+    def moved(found, indices, seeds):
+        count = tf.shape(indices)[0]
+        behind = tf.random.stateless_uniform([count, 1, 1, 3], seeds[0], maxval=256.0)
+        chance = tf.random.stateless_uniform([count, 1, 1, 1], seeds[1])
+        if others is not None:
+            behind = tf.where(chance < config.backdrop / 2, drawn(count, seeds[2]), behind)
+        thing = tf.cast(tf.gather(things, indices), tf.float32)
+        return tf.where(chance < config.backdrop, backgrounds.replaced(found, thing, behind), found)
+
+    def cut(found, seed):
+        size = pictures.shape[1]
+        places = tf.random.stateless_uniform([2], seed, size * 3 // 8, size * 5 // 8, dtype=tf.int32)
+        return tf.roll(found[: tf.shape(found)[0] // 8], places, axis=[1, 2])
+
+    def load(indices, key):
+        found, targets, weights = take(indices)
+        seeds = tf.random.split(tf.stack([key[0], key[1] + config.seed % 2**31 * 2**32]), 5)
+        found = moved(tf.cast(found, tf.float32), indices, seeds)
+        if others is None:
+            return found, targets, weights
+        count = tf.cast(tf.math.ceil(tf.cast(tf.size(indices), tf.float32) * config.background_share), tf.int32)
+        found = tf.concat([found, drawn(count, seeds[3]), cut(found, seeds[4])], 0)
+        more = tf.shape(found)[0] - tf.size(indices)
+        alike, one = tf.fill([more, targets.shape[1]], 1 / targets.shape[1]), tf.ones([more])
+        return found, tf.concat([targets, alike], 0), tf.concat([weights, one], 0)
 
     return load
 

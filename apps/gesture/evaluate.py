@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import metrics, plotting, training
-from kerasmlsp.apps.gesture import data
+from kerasmlsp import files, metrics, plotting, training
+from kerasmlsp.apps.gesture import data, robustness
 from kerasmlsp.apps.gesture import train as app
 from kerasmlsp.apps.gesture.config import Config
 
@@ -32,7 +32,7 @@ def load(run: Path):
     return training.load_model(Path(run) / training.MODEL), config, stored
 
 
-def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, worst=50):
+def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=None, folds=0, worst=50):
     """Measures a run and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -40,6 +40,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, wo
         path: Folder, table or CSV of labelled examples.
         dataset: Name in TensorFlow Datasets, whose split "test" is read.
         manual_dir: Folder with the original files of `dataset`.
+        background: Folder of pictures that show none of the classes, to count those that are taken for one.
         folds: With neither `path` nor `dataset`: 0 measures on the examples that the run held out, which also selected
             its epoch; a number measures the recipe by cross-validation on the data of the run, each fold by a net
             trained on the others to its last epoch. Persons stay together.
@@ -47,7 +48,8 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, wo
 
     Returns:
         Dict of `on`, what it was measured on, `metrics` (each with its 95 % interval), the accuracy of each class and
-        fold, and the files written.
+        fold, and the files written. Of pictures without folds `robustness` has the accuracy on changed ones, see
+        `kerasmlsp.apps.gesture.robustness`, and `unknown` what became of those of `background`.
 
     Raises:
         ValueError: A label is not among those the run was trained on, or there is nothing to measure on.
@@ -55,6 +57,9 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, wo
     run = Path(run)
     model, config, stored = load(run)
     classes = stored["classes"]
+    if background is not None and (folds or stored["kind"] != "images"):
+        raise ValueError("`--background` is for one net for pictures: leave it out, or leave out `--folds`.")
+    elsewhere = data.read_background(background, config.size)
     if path is not None or dataset is not None:
         if folds:
             raise ValueError("`--folds` takes the data of the run: leave out `--data` and `--dataset`.")
@@ -74,7 +79,40 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, folds=0, wo
         else:
             examples = examples.taken(_held_out(examples, config))
             result, probabilities = {"on": "held-out examples, which selected the epoch"}, predict(model, examples)
+    if not folds:
+        result |= _refusal(model, probabilities, elsewhere, threshold(run))
+    if not folds and stored["kind"] == "images":
+        result["robustness"] = _robustness(model, examples, classes, elsewhere)
     return _report(run / EVALUATION, result, examples, probabilities, classes, worst)
+
+
+def threshold(run):
+    """Returns the probability below which an answer counts as unknown; None where the run held out nothing."""
+    path = Path(run) / app.THRESHOLD
+    return files.read_json(path)["threshold"] if path.exists() else None
+
+
+def _refusal(model, probabilities, background, least):
+    """What share is answered: of the examples, and of the pictures that show none of the classes."""
+    shares = {} if least is None else {"threshold": least, "answered": _reach(probabilities, least)}
+    if background is None:
+        return shares
+    found = model.predict(background, batch_size=256, verbose=0)
+    known = {} if least is None else {"known": _reach(found, least)}
+    return {**shares, "unknown": {"pictures": len(found), "surer than 0.9": _reach(found, 0.9), **known}}
+
+
+def _reach(probabilities, least):
+    return float(np.mean(probabilities.max(axis=1) >= least))
+
+
+def _robustness(model, examples, classes, background):
+    numbers = np.searchsorted(classes, examples.labels)
+    found = {}
+    for name, pictures in robustness.changed(examples.inputs, background).items():
+        probabilities = model.predict(pictures, batch_size=256, verbose=0)
+        found[name] = metrics.with_interval(metrics.accuracy, numbers, probabilities)
+    return found
 
 
 def _own(run, config, stored):

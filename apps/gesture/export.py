@@ -32,7 +32,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     run = Path(run)
     net, config, stored = evaluate.load(run)
     kind, size = stored["kind"], config.size
-    functions, track = model.endpoints(net, kind, stored["classes"], size)
+    threshold = evaluate.threshold(run)
+    functions, track = model.endpoints(net, kind, stored["classes"], size, threshold)
     figures = {
         name: run / evaluate.EVALUATION / f"{name}.png"
         for name in ("confusion_matrix", "reliability_diagram")
@@ -46,8 +47,9 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "data": data,
         "licence": licence,
         "split": _split(config, stored),
-        "limits": _limits(kind, size),
-        "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names")},
+        "limits": _limits(kind, config, stored, threshold),
+        **({} if threshold is None else {"threshold": threshold}),
+        "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names", "background")},
         "figures": figures,
         **_measured(run),
     }
@@ -85,19 +87,36 @@ def _split(config, stored):
     return f"{held} of {whole} examples were held out to select the epoch, {by}, with seed {config.seed}."
 
 
-def _limits(kind, size):
-    persons = (
-        "Learned from hands like those named above, one in the middle of each example: other signs, both hands, other "
-        "cameras and, for pictures, other light and backgrounds may be told wrong, and it always names one of its "
-        "classes. How it does by skin colour, age or disability was not measured. Not for decisions about persons."
+def _limits(kind, config, stored, threshold):
+    hands = (
+        "Learned from hands like those named above, one in the middle of each example: other signs, both hands at once "
+        "and other cameras may be told wrong. How it does by skin colour, age or disability was not measured. Not for "
+        "decisions about persons."
     )
     if kind != "images":
-        return persons
+        return f"{hands} {_refusal(config, stored, threshold)}"
     return (
-        f"{persons} Pictures are stretched to {size} x {size}. `serving_bytes` reads JPEG, PNG, GIF and BMP as "
-        "TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the command "
-        "`kerasmlsp gesture predict` minds both."
+        f"{hands} {_hands(config)} Other light and backgrounds than those measured above may be told wrong. "
+        f"{_refusal(config, stored, threshold)} Pictures are stretched to {config.size} x {config.size}. "
+        "`serving_bytes` reads JPEG, PNG, GIF and BMP as TensorFlow does: it does not turn pictures as their EXIF data "
+        "say, and leaves out transparency; the command `kerasmlsp gesture predict` minds both."
     )
+
+
+def _hands(config):
+    if config.flip in ("horizontal", "both"):
+        return "It knows right and left hands: half of the pictures were mirrored while it learned."
+    return "It knows only the hand, right or left, that the pictures show: none was mirrored while it learned."
+
+
+def _refusal(config, stored, threshold):
+    if threshold is None:
+        return "It always names one of its classes, whatever it is shown."
+    told = f"`known` says whether the label has a probability of at least {threshold:.3f}"
+    share = f"{config.answered:.0%} of the held-out examples do"
+    pictures = stored.get("backgrounds")
+    learned = f" {pictures} pictures of none of the classes were trained on for that." if pictures else ""
+    return f"{told}, as {share}. Whatever has less should be taken for none of the classes.{learned}"
 
 
 def _measured(run):
@@ -106,7 +125,10 @@ def _measured(run):
     if path.exists():
         result = files.read_json(path)
         note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}"
-        return {"metrics": result["metrics"], "evaluated": note}
+        changed = {f"accuracy, {name}": each for name, each in result.get("robustness", {}).items()}
+        answered = {"answered as known": result["answered"]} if "answered" in result else {}
+        unknown = {f"unknown pictures, {name}": each for name, each in result.get("unknown", {}).items()}
+        return {"metrics": {**result["metrics"], **changed, **answered, **unknown}, "evaluated": note}
     row = training.best_row(run / NET)
     if "val_accuracy" in row:
         note = "on the held-out examples only, which also selected the epoch: run evaluate first"

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+from keras import ops
 
 from kerasmlsp import augment, imagenet, interpret, models, training
 from kerasmlsp.images import decoded, stretched
@@ -42,6 +43,9 @@ def build(architecture, config, shape, num_classes):
         shape: Shape of one example.
         num_classes: Number of classes.
 
+    Each channel of a picture is standardised before it reaches a net that is trained from scratch, so that darkness,
+    contrast and the colour of the light make no difference.
+
     Returns:
         A model whose last layer is the net; pictures have values from 0 to 255. Of EfficientNet-Lite0 the last layer is
         trained, all before has weights trained on ImageNet.
@@ -54,6 +58,10 @@ def build(architecture, config, shape, num_classes):
         return models.path_cnn(num_classes, num_steps=shape[0])
     images = keras.Input(shape, name="images")
     maps = augmentation(config)(images)
+    if architecture != "efficientnet":
+        # Neither the strength nor the colour of the light tells signs apart; 127.5 is where the nets have their zero.
+        light = keras.layers.LayerNormalization(axis=(1, 2), center=False, scale=False, dtype="float32", name="light")
+        maps = keras.layers.Rescaling(50.0, 127.5, dtype="float32", name="exposed")(light(maps))
     if architecture == "lenet":
         maps = keras.layers.Rescaling(1 / 255, dtype="float32", name="scaled")(maps)
         net = models.lenet5(num_classes, input_shape=shape)
@@ -98,14 +106,31 @@ def compiled(architecture, config, shape, num_classes, steps):
         ema=config.ema or None,
     )
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.compile(optimizer, loss, metrics=[accuracy])
     return model
 
 
-def endpoints(model, kind, classes, size):
+@keras.saving.register_keras_serializable("kerasmlsp")
+def accuracy(targets, probabilities):
+    """Which examples are told right: those of no class, of equal targets, where no class stands out.
+
+    Args:
+        targets: `(examples, classes)`.
+        probabilities: `(examples, classes)`.
+
+    Returns:
+        0 or 1 of each, `(examples,)`.
+    """
+    right = ops.equal(ops.argmax(targets, axis=-1), ops.argmax(probabilities, axis=-1))
+    unsure = ops.max(probabilities, axis=-1) < (1 + 1 / targets.shape[-1]) / 2
+    return ops.cast(ops.where(ops.max(targets, axis=-1) < 1, unsure, right), "float32")
+
+
+def endpoints(model, kind, classes, size, threshold=None):
     """Returns the functions of the saved model, and what they hold.
 
-    All give `label` and `probabilities` in the order of `classes`. For pictures `serving_default` takes uint8 `images`
+    All give `label`, `probabilities` in the order of `classes` and, where there is a `threshold`, `known`: whether the
+    label's probability reaches it. For pictures `serving_default` takes uint8 `images`
     `(batch, height, width, 3)`, `serving_bytes` the bytes of files as `encoded`, and `explain` gives besides `heat`,
     the Grad-CAM map of the label. For numbers there is `serving_default` alone.
 
@@ -117,7 +142,9 @@ def endpoints(model, kind, classes, size):
     names = tf.constant(classes)
 
     def answer(probabilities):
-        return {"label": tf.gather(names, tf.argmax(probabilities, axis=-1)), "probabilities": probabilities}
+        label = tf.gather(names, tf.argmax(probabilities, axis=-1))
+        known = {} if threshold is None else {"known": tf.reduce_max(probabilities, axis=-1) >= threshold}
+        return {"label": label, "probabilities": probabilities, **known}
 
     if kind != "images":
         name = model.inputs[0].name

@@ -27,8 +27,9 @@ def predict_pictures(model, sources, *, explain=False):
         explain: Whether to give `heat` besides, the Grad-CAM map `(rows, columns)` of the label.
 
     Returns:
-        List of dicts of `file`, `label`, `confidence` (the label's probability) and `probabilities` by class, and a
-        list of dicts of `file` and `problem` for those that could not be read.
+        List of dicts of `file`, `label`, `confidence` (the label's probability), `known` (whether that is enough, where
+        the saved model tells) and `probabilities` by class, and a list of dicts of `file` and `problem` for those that
+        could not be read.
 
     Raises:
         ValueError: The model is of another kind, or its card does not name the classes and the size.
@@ -83,17 +84,22 @@ def from_stdin():
 
 
 def write_table(rows, unreadable, path):
-    """Writes answers as CSV: file, label, `p_<class>` and, for files that could not be read, the problem."""
+    """Writes answers as CSV: file, label, `known` (yes or no, where the saved model tells), `p_<class>`, and `problem`
+    for files that could not be read.
+    """
     classes = list(rows[0]["probabilities"]) if rows else []
+    known = ["known"] if rows and "known" in rows[0] else []
 
     def write(place):
         with open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["file", "label", *(f"p_{name}" for name in classes), "problem"])
+            writer.writerow(["file", "label", *known, *(f"p_{name}" for name in classes), "problem"])
             for row in rows:
-                writer.writerow([row["file"], row["label"], *(f"{p:.6f}" for p in row["probabilities"].values()), ""])
+                told = ["yes" if row[name] else "no" for name in known]
+                shares = (f"{p:.6f}" for p in row["probabilities"].values())
+                writer.writerow([row["file"], row["label"], *told, *shares, ""])
             for row in unreadable:
-                writer.writerow([row["file"], "", *("" for _ in classes), row["problem"]])
+                writer.writerow([row["file"], "", *("" for _ in [*known, *classes]), row["problem"]])
 
     write_atomically(path, write)
 
@@ -111,10 +117,11 @@ def draw(rows, sources, path):
 
 def _rows(names, answers, classes):
     rows = []
-    for name, label, probabilities in zip(names, answers["label"], answers["probabilities"].tolist(), strict=True):
-        shares = dict(zip(classes, probabilities, strict=True))
-        label = label.decode()
-        rows.append({"file": name, "label": label, "confidence": shares[label], "probabilities": shares})
+    for place, name in enumerate(names):
+        shares = dict(zip(classes, answers["probabilities"][place].tolist(), strict=True))
+        label = answers["label"][place].decode()
+        known = {"known": bool(answers["known"][place])} if "known" in answers else {}
+        rows.append({"file": name, "label": label, "confidence": shares[label], **known, "probabilities": shares})
     return rows
 
 

@@ -1,18 +1,19 @@
 """From labelled examples to a run."""
 
 import dataclasses
+import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import training
+from kerasmlsp import datasets, training
 from kerasmlsp.apps.gesture import data, model
 from kerasmlsp.apps.gesture.config import Config
 
 log = logging.getLogger("kerasmlsp")
 
-NET = "net"
+NET, THRESHOLD = "net", "threshold.json"
 
 
 def train(config: Config, run: Path, *, resume: bool = False):
@@ -37,11 +38,14 @@ def train(config: Config, run: Path, *, resume: bool = False):
 
 
 def _train(config, run, resume):
+    background = data.read_background(config.background, config.size)
     examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     architecture = config.architecture_for(examples.kind)
     classes = sorted(set(examples.labels))
     chosen, held_out = data.split(examples, config)
     groups = None if examples.groups is None else len(np.unique(examples.groups))
+    if background is not None and examples.kind != "images":
+        raise ValueError(f"`--background` is for pictures, and the data are {examples.kind}: leave it out.")
     facts = {
         "kind": examples.kind,
         "trained": architecture,
@@ -51,12 +55,16 @@ def _train(config, run, resume):
         "groups": groups,
         "held_out": len(held_out),
         "fingerprint": examples.fingerprint(),
+        "backgrounds": 0 if background is None else len(background),
+        "background_fingerprint": None if background is None else datasets.fingerprint(background),
     }
     training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
     persons = "" if groups is None else f" by {groups} persons"
     log.info("%d examples of %d classes%s, %d held out.", len(examples.labels), len(classes), persons, len(held_out))
     validation = examples.taken(held_out) if len(held_out) else None
     net = fit(examples.taken(chosen), validation, classes, config, run / NET, resume=resume)
+    if validation:
+        calibrate(net, validation, config, run / THRESHOLD)
     training.write_atomically(run / training.MODEL, lambda path: net.save(path))
     return {
         "run": str(run),
@@ -68,18 +76,35 @@ def _train(config, run, resume):
     }
 
 
+def calibrate(net, examples, config, path):
+    """Writes the probability that the answer to a share of the examples has at least, which `config.answered` gives.
+
+    The saved model takes what has less for unknown.
+
+    Args:
+        net: The trained model.
+        examples: Examples that it was not trained on.
+        config: The configuration.
+        path: The file, JSON of `threshold` and the number of `examples`.
+    """
+    sure = net.predict(examples.inputs, batch_size=256, verbose=0).max(axis=1)
+    threshold = np.quantile(sure, 1 - config.answered, method="lower")
+    text = json.dumps({"threshold": float(threshold), "examples": len(sure)}, indent=2) + "\n"
+    training.write_atomically(path, lambda place: place.write_text(text))
+
+
 def fit(examples, validation, classes, config, folder, *, resume):
     """Trains one net into a folder; without validation the last epoch is kept."""
     architecture = config.architecture_for(examples.kind)
     jit = training.JIT[config.jit]
     epochs = config.epochs or model.RECIPES[architecture].epochs
     targets = data.one_hot(examples.labels, classes)
-    batches = data.training_batches(examples, targets, config, drop_remainder=jit is True)
-    steps = epochs * len(batches.order(0))
-    weights = None
+    weights = np.ones(len(targets), "float32")
     if config.class_weights:
-        counts = targets.sum(0)
-        weights = dict(enumerate((len(targets) / len(classes) / np.maximum(counts, 1)).tolist()))
+        weights = (len(targets) / len(classes) / np.maximum(targets.sum(0), 1))[targets.argmax(1)].astype("float32")
+    background = data.read_background(config.background, config.size)
+    batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=jit is True)
+    steps = epochs * len(batches.order(0))
     return training.fit(
         lambda: model.compiled(architecture, config, examples.inputs.shape[1:], len(classes), steps),
         batches,
@@ -92,6 +117,5 @@ def fit(examples, validation, classes, config, folder, *, resume):
         precision=config.precision,
         jit=jit,
         steps_per_execution=config.steps_per_execution,
-        class_weight=weights,
         resume=resume,
     )

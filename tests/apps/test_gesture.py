@@ -16,7 +16,7 @@ from PIL import Image
 
 from kerasmlsp import loading
 from kerasmlsp.apps import cli
-from kerasmlsp.apps.gesture import data, predict
+from kerasmlsp.apps.gesture import data, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
 
 CLASSES = ("disc", "ring", "square")
@@ -70,8 +70,10 @@ def workshop(tmp_path_factory):
     write_pictures(folder / "photos", 24, seed=0)
     write_pictures(folder / "test", 8, seed=1)
     (folder / "photos" / "ring" / "IMG_999.png").write_bytes(b"\x89PNG broken")
-    command("gesture", "train", "--data", "photos", "--run", "whole", "--rounds", "--epochs", 12, *QUICK)
-    command("gesture", "evaluate", "--run", "whole", "--data", "test")
+    command("augment", "backgrounds", "--output", "walls", "--count", 40, "--size", 32)
+    options = ("--rounds", "--epochs", 14, "--background", "walls", *QUICK)
+    command("gesture", "train", "--data", "photos", "--run", "whole", *options)
+    command("gesture", "evaluate", "--run", "whole", "--data", "test", "--background", "walls")
     command("gesture", "export", "--run", "whole", "--licence", "none", "--data-note", "shapes of a test")
     yield folder
     os.chdir(before)
@@ -83,6 +85,7 @@ def test_training_leaves_a_whole_run(workshop):
     config = json.loads((run / "config.json").read_text())
     assert config["classes"] == list(CLASSES) and config["kind"] == "images" and config["trained"] == "resnet"
     assert (config["examples"], config["unreadable"], config["groups"]) == (72, 1, 24)
+    assert config["backgrounds"] == 40 and Path(config["background"]) == workshop / "walls"
     # Whole persons are held out.
     assert config["held_out"] in (6, 9)
 
@@ -95,6 +98,77 @@ def test_evaluation_on_other_pictures_measures_and_draws(workshop):
     assert {name: each["examples"] for name, each in result["classes"].items()} == dict.fromkeys(CLASSES, 8)
     for file in result["files"]:
         assert Path(file).stat().st_size > 0
+
+
+def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
+    result = run_json("evaluate", "--run", "whole", "--data", "test", "--background", "walls")
+    changes = result["robustness"]
+    assert {"mirrored", "grey", "dark (x 0.3)", "before the background pictures"} < set(changes)
+    # Shapes look the same in a mirror, and light makes no difference.
+    assert all(changes[name]["value"] > 0.8 for name in ("mirrored", "dark (x 0.3)"))
+    unknown, kept = result["unknown"], json.loads(Path("runs/gesture/whole/threshold.json").read_text())
+    assert result["threshold"] == kept["threshold"] and kept["examples"] in (6, 9)
+    assert unknown["pictures"] == 40 and unknown["surer than 0.9"] <= unknown["known"] < result["answered"]
+    card = json.loads(Path("saved_models/gesture/1/card.json").read_text())
+    assert card["threshold"] == kept["threshold"] and "background" not in card["training"]
+    assert card["metrics"]["accuracy, mirrored"] == changes["mirrored"]
+    assert card["metrics"]["unknown pictures, known"] == unknown["known"]
+    assert "right and left hands" in card["limits"] and "40 pictures of none of the classes" in card["limits"]
+    shown = command("gesture", "evaluate", "--run", "whole", "--data", "test").stdout
+    assert "accuracy, grey" in shown and "threshold" in shown
+
+
+def test_what_is_surer_than_the_threshold_is_known(workshop):
+    threshold = json.loads(Path("runs/gesture/whole/threshold.json").read_text())["threshold"]
+    rows = run_json("predict", "test", "walls")
+    assert {row["known"] for row in rows} == {True, False}
+    assert [row["known"] for row in rows] == [row["confidence"] >= threshold for row in rows]
+    saved = loading.load(loading.find("gesture"))
+    assert saved(images=np.zeros((2, 40, 40, 3), np.uint8))["known"].dtype == bool
+    assert "known" in command("gesture", "predict", "test/disc/IMG_100.png").stdout
+
+
+def test_a_batch_has_other_backgrounds_and_pictures_of_no_class():
+    walls = np.stack([np.full((32, 32, 3), shade, np.uint8) for shade in (10, 20)])
+    pictures = np.full((8, 32, 32, 3), 200, np.uint8)
+    pictures[:, 14:26, 8:24] = (150, 90, 60)
+    examples = data.Examples("images", pictures, ["a", "b"] * 4)
+    targets, weights = data.one_hot(examples.labels, ["a", "b"]), np.arange(8, dtype="float32")
+
+    def batch(config, epoch=0):
+        batches = data.training_batches(examples, targets, weights, config, walls)
+        return [value.numpy() for value in next(iter(batches.dataset(lambda: (epoch, 0))))]
+
+    config = Config(batch_size=8, backdrop=0.999, background_share=0.5)
+    found, wanted, counts = batch(config)
+    assert found.shape == (13, 32, 32, 3) and sorted(counts[:8]) == list(range(8))
+    np.testing.assert_array_equal(found[:8, 16:24, 10:22], pictures[:, 16:24, 10:22])
+    assert not (found[:8, 0] == 200).all(axis=(1, 2)).any()
+    # A target goes with its weight: every second example is of "b".
+    np.testing.assert_array_equal(wanted[:8, 1], counts[:8] % 2)
+    assert (wanted[8:] == 0.5).all() and (counts[8:] == 1).all()
+    assert set(np.unique(found[8:12])) <= {10, 20}
+    # The last is the first in four pieces: the same pixels elsewhere.
+    assert (found[12] != found[0]).any()
+    np.testing.assert_array_equal(np.sort(found[12], axis=None), np.sort(found[0], axis=None))
+    np.testing.assert_array_equal(batch(config)[0], found)
+    assert (batch(config, epoch=1)[0] != found).any()
+    plain = batch(Config(batch_size=8, backdrop=0.0, background_share=0.0))
+    np.testing.assert_array_equal(plain[0][:8], pictures)
+
+
+def test_light_makes_no_difference_to_a_net():
+    net = model.build("resnet", Config(image_size=32), (32, 32, 3), 3)
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
+    told = net.predict(pictures, verbose=0)
+    for light in (0.3, np.array([1, 0.7, 0.5], "float32")):
+        np.testing.assert_allclose(net.predict(pictures * light, verbose=0), told, atol=1e-4)
+
+
+def test_pictures_of_no_class_are_right_where_no_class_stands_out():
+    targets = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0.25] * 4, [0.25] * 4], "float32")
+    answers = np.array([[0.4, 0.3, 0.2, 0.1], [0, 1, 0, 0], [0.6, 0.2, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]], "float32")
+    assert np.array(model.accuracy(targets, answers)).tolist() == [1, 0, 1, 0]
 
 
 def test_evaluation_without_data_is_of_what_was_held_out(workshop):
@@ -136,7 +210,8 @@ def test_predict_leaves_out_what_it_cannot_read(workshop):
     assert "IMG_999.png" in result.stderr and "Left out" in result.stderr
     with open("labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 25 and set(rows[0]) == {"file", "label", "p_disc", "p_ring", "p_square", "problem"}
+    assert len(rows) == 25 and set(rows[0]) == {"file", "label", "known", "p_disc", "p_ring", "p_square", "problem"}
+    assert {row["known"] for row in rows} <= {"yes", "no", ""}
     assert [row["file"] for row in rows if row["problem"]] == ["photos/ring/IMG_999.png"]
     # A single file that cannot be read is a failure.
     assert "IMG_999.png" in command("gesture", "predict", "photos/ring/IMG_999.png", code=1).stderr
@@ -268,7 +343,7 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("train", "--data", "missing", "--run", "x"), 1, "missing"),
         (("train", "--run", "x"), 1, "--data"),
         (("train", "--data", "photos", "--run", "whole"), 1, "--resume"),
-        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=12"),
+        (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=14"),
         (("train", "--run", "nothing", "--resume"), 1, "no run"),
         (("train", "--data", "photos", "--architecture", "magic"), 2, "resnet"),
         (("train", "--data", "photos", "--architecture", "mlp", "--run", "x"), 1, "efficientnet for images"),
@@ -281,6 +356,9 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("train", "--data", "bad/one", "--run", "x"), 1, "two classes"),
         (("train", "--data", "bad/short.csv", "--run", "x"), 1, "42 numbers (landmarks)"),
         (("train", "--data", "bad/ragged.csv", "--run", "x"), 1, "Row 2"),
+        (("train", "--data", "photos", "--background", "bad/empty", "--run", "x"), 1, "must hold pictures"),
+        (("train", "--data", "numbers.csv", "--background", "walls", "--run", "x"), 1, "for pictures"),
+        (("evaluate", "--run", "whole", "--folds", "2", "--background", "walls"), 1, "leave out `--folds`"),
         (("train", "--data", "bad/ragged.csv", "--image-size", "8", "--run", "x"), 2, "--image-size"),
         (("evaluate", "--run", "nothing"), 1, "no run"),
         (("evaluate", "--run", "whole", "--data", "bad/other"), 1, "star"),
@@ -304,6 +382,7 @@ def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
         Path("bad/short.csv").write_text(",".join(["1"] * 30) + "\n")
         Path("bad/ragged.csv").write_text("a," + ",".join(["1"] * 42) + "\nb," + ",".join(["1"] * 41) + ",x\n")
         Image.new("1", (10_000, 10_000)).save("bad/huge.png")
+        write_numbers("numbers.csv", 21, 30)
     before = sorted(Path().rglob("*"))
     result = command("gesture", *words, code=code)
     assert told in result.stderr and "Traceback" not in result.stderr and result.stdout == ""
@@ -332,6 +411,16 @@ def test_augment_preview_draws_a_contact_sheet(workshop):
     command(*words, "--rand-augment", 0.6)
     assert Path("sheet.png").read_bytes() != first
     assert "missing.png" in command("augment", "preview", "missing.png", "--output", "sheet.png", code=1).stderr
+
+
+def test_made_backgrounds_follow_from_the_seed_and_leave_a_folder_alone(workshop):
+    Path("rooms").mkdir()
+    Path("rooms/mine.txt").write_text("kept")
+    told = command("augment", "backgrounds", "--output", "rooms", "--count", 2, code=1).stderr
+    assert "already there" in told and [path.name for path in Path("rooms").iterdir()] == ["mine.txt"]
+    command("augment", "backgrounds", "--output", "others", "--count", 2, "--size", 32)
+    for path in sorted(Path("others").iterdir()):
+        assert path.read_bytes() == Path("walls", path.name).read_bytes()
 
 
 @pytest.mark.slow
