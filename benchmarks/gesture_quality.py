@@ -47,10 +47,10 @@ def split(digits, folder):
     Returns:
         Number of pictures in each.
     """
-    from kerasmlsp import datasets, images
+    from kerasmlsp import images, splits
 
     found = images.read_labelled_images(digits, 16)
-    fold_of = datasets.folds(datasets.rounds(found.names, found.labels), FOLDS, 0)
+    fold_of = splits.folds(splits.rounds(found.names, found.labels), FOLDS, 0)
     counts = dict.fromkeys(("train", "test"), 0)
     for name, fold in zip(found.names, fold_of, strict=True):
         part = "train" if fold else "test"
