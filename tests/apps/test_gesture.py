@@ -377,8 +377,9 @@ def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
     if not Path("bad").exists():
         for name in ("empty/a", "one/a", "other/disc", "other/star"):
             Path("bad", name).mkdir(parents=True)
-        for name in ("one/a", "other/disc", "other/star"):
+        for name in ("one/a", "other/disc"):
             shutil.copy("test/disc/IMG_100.png", Path("bad", name))
+        shutil.copy("test/ring/IMG_101.png", "bad/other/star")
         Path("bad/short.csv").write_text(",".join(["1"] * 30) + "\n")
         Path("bad/ragged.csv").write_text("a," + ",".join(["1"] * 42) + "\nb," + ",".join(["1"] * 41) + ",x\n")
         Image.new("1", (10_000, 10_000)).save("bad/huge.png")
