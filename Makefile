@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes, each with whole files: what a file has built, its other tests use. In their order: the longest are not last.
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
-JAX_PYTEST_FLAGS ?= tests/catalogue tests/test_layers.py -m "not slow" -n 2 --dist loadgroup
+JAX_PYTEST_FLAGS ?= tests/catalogue tests/test_layers.py tests/test_every_layer.py -m "not slow" -n 2 --dist loadgroup
 
 .PHONY: run test test-slow test-jax test-jax-slow lint format clean
 
@@ -30,7 +30,7 @@ test-jax test-jax-slow: export JAX_PLATFORMS = cpu
 # Each graph runs a few times: to make it fast takes longer than it then saves.
 test-jax test-jax-slow: export XLA_FLAGS = --xla_backend_optimization_level=1
 test-jax: $(VENV)/.tested
-	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "test_layers or names or future or refused"
+	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "test_layers or every_layer or names or future or refused"
 
 # With training, a compilation for each model.
 test-jax-slow: $(VENV)/.tested

@@ -143,6 +143,33 @@ def test_an_attention_rnn_is_its_formula_at_once_and_step_by_step(mask, gated):
     assert layer.compute_output_shape(STATES.shape, MEMORY.shape) == (outputs.shape, weights.shape)
 
 
+@pytest.mark.parametrize("cell", [keras.layers.GRUCell, keras.layers.LSTMCell])
+def test_an_attention_rnn_trains_with_xla(cell):
+    layer = layers.AttentionRNN(cell(3), 5)
+    inputs = [keras.Input((None, each.shape[-1])) for each in (STATES, MEMORY)]
+    model = keras.Model(inputs, layer(*inputs)[0])
+    before, found = model.get_weights(), []
+    for jit in (True, False):
+        model.set_weights(before)
+        model.compile("sgd", "mse", jit_compile=jit)
+        model.train_on_batch([STATES, MEMORY], np.ones(model([STATES, MEMORY]).shape, "float32"))
+        found.append(model.get_weights())
+    for first, with_xla, without in zip(before, *found, strict=True):
+        np.testing.assert_allclose(with_xla, without, atol=1e-5)
+        assert not np.array_equal(first, with_xla)
+
+
+def test_an_attention_rnn_steps_with_a_cell_of_another_type():
+    layer = layers.AttentionRNN(keras.layers.GRUCell(3, dtype="float32"), 5, dtype="mixed_bfloat16")
+    whole = layer(STATES, MEMORY)[0]
+    state, steps = layer.initial_state(len(STATES), MEMORY), []
+    for position in range(STATES.shape[1]):
+        output, state = layer.step(STATES[:, position], state, position)
+        steps.append(numpy(keras.ops.cast(output, "float32")))
+    assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
+    np.testing.assert_allclose(np.stack(steps, 1), numpy(keras.ops.cast(whole, "float32")), atol=0.02)
+
+
 def test_an_attention_rnn_keeps_its_arguments():
     layer = layers.AttentionRNN(keras.layers.GRUCell(3), 5, gated=True, name="mine")
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))

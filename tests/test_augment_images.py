@@ -141,6 +141,24 @@ def test_boxes_and_masks_move_with_the_image(options, slack):
         assert (boxes["labels"] == [3, -1]).all() and (boxes["boxes"][:, 1] == -1).all()
 
 
+@pytest.mark.parametrize("mode", ["reflect", "nearest", "wrap"])
+def test_nothing_comes_in_from_outside_of_a_picture_with_boxes(mode):
+    picture = np.full((4, 9, 9, 3), 200.0, "float32")
+    boxes = {"boxes": np.full((4, 1, 4), [0, 0, 9, 9], "float32"), "labels": np.zeros((4, 1), "int32")}
+    inputs = {"images": picture, "segmentation_masks": np.ones((4, 9, 9, 1), "int32")}
+    for layer in (
+        augment.RandomAffine(shift=0.5, fill_mode=mode, seed=0),
+        augment.ImageAugmentation(shift=0.5, fill_mode=mode, seed=0),
+    ):
+        found = numpy(layer({**inputs, "bounding_boxes": boxes}, training=True))
+        inside = found["segmentation_masks"].sum(axis=(1, 2, 3))
+        left, top, right, bottom = found["bounding_boxes"]["boxes"][:, 0].T
+        # The thing fills its box, to within half a pixel on each side, and is nowhere else.
+        assert (np.abs(inside - (right - left) * (bottom - top)) < 10).all() and inside.min() < 60
+        # Without boxes it fills the picture again.
+        assert numpy(layer(inputs, training=True))["segmentation_masks"].all()
+
+
 def test_boxes_that_leave_the_image_lose_their_label():
     inputs = scene()
     inputs["bounding_boxes"]["boxes"][:, 0] = 0, 0, 4, 4

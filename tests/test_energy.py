@@ -77,6 +77,17 @@ def test_asynchronous_recall_is_that_of_plain_loops():
     np.testing.assert_array_equal(numpy(layer(found)), found, "a recalled state is at rest")
 
 
+def test_recall_in_half_precision_sums_whole_numbers():
+    # 257 is no bfloat16: rounded to 256, the sum of the first unit would be 0, and it would stay.
+    kernel = np.array([[0, 257, -256], [257, 0, 0], [-256, 0, 0]], "float32")
+    for precision in ("float32", "mixed_bfloat16"):
+        layer = layers.Hopfield(sweeps=1, synchronous=True, dtype=precision)
+        layer.build((None, 3))
+        layer.kernel.assign(kernel)
+        found = layer(np.array([[-1.0, 1.0, 1.0]], "float32"))
+        assert numpy(keras.ops.cast(found, "float32"))[0].tolist() == [1, -1, 1]
+
+
 def test_synchronous_recall_is_a_product():
     patterns, states = signs((5, 21)), signs((10, 21), seed=1)
     found = numpy(stored(patterns, sweeps=1, synchronous=True)(states))

@@ -209,6 +209,21 @@ def test_masked_frames_are_one_vector():
     np.testing.assert_array_equal(found[masked], np.broadcast_to(numpy(layer.vector), found[masked].shape))
 
 
+@pytest.mark.parametrize("length", [7, 12])
+def test_masks_of_another_length_are_cut_or_lack_their_end(length):
+    context, candidates, masked = frames()
+    given = np.resize(masked, (3, length))
+    fitted = np.pad(given, ((0, 0), (0, 9)))[:, :9]
+    layer = layers.MaskedFrames()
+    np.testing.assert_array_equal(numpy(layer(context, given)), numpy(layer(context, fitted)))
+    layer = layers.ContrastiveFrames(3)
+    losses = []
+    for each in (given, fitted):
+        layer(context, candidates, each)
+        losses.append(float(layer.losses[0]))
+    assert losses[0] == losses[1] > 0
+
+
 def test_class_token_comes_first():
     context = frames()[0]
     layer = layers.ClassToken()

@@ -239,3 +239,20 @@ def test_sub_bands_are_normalised_each_on_its_own():
 def test_sub_bands_that_do_not_divide_the_bands_are_refused():
     with pytest.raises(ValueError, match=r"`sub_bands` must divide the 6 bands\. Received: sub_bands=4"):
         layers.SubSpectralNormalization(4)(np.zeros((1, 2, 6, 3), "float32"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dtype=None: layers.ShortTimeFourierTransform(8, 4, dtype=dtype),
+        lambda dtype=None: layers.LogMelSpectrogram(3, 1000, dtype=dtype),
+        lambda dtype=None: layers.Scalogram(3, 100, 20.0, hop=4, dtype=dtype),
+    ],
+)
+def test_half_precision_rounds_the_answer_and_nothing_before(make):
+    # Of samples near 1, half precision would keep three digits.
+    waves = (1 + 0.001 * np.random.default_rng(0).normal(size=(2, 64))).astype("float32")
+    for found, whole in zip(*(keras.tree.flatten(layer(waves)) for layer in (make("float16"), make())), strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(whole).astype("float16")
+        )

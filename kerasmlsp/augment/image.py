@@ -3,7 +3,11 @@
 The layers take images `(batch, height, width, channels)` with values from 0 to 255, or a dict as Keras's own
 preprocessing layers do: `images`, and where the task has them `labels`, `segmentation_masks` `(batch, height, width,
 1)` and `bounding_boxes`, itself a dict of `boxes` `(batch, boxes, 4)` in pixels (left, top, right, bottom) and `labels`
-`(batch, boxes)`, -1 for padding. They return the same, images in float32.
+`(batch, boxes)`, -1 for padding. They return the same, images in the layer's type, which is float32 where none is
+given. Everything is computed in float32.
+
+What comes in from outside of a picture with boxes is `fill_value`, whatever the fill mode: mirrored and repeated things
+would have no box.
 
 Keras 3.15 has layers of most of these names. Used here are those that were found right: brightness, contrast,
 sharpness, posterisation, automatic contrast and erasing. Its rotation, shear and crop put boxes elsewhere than the
@@ -37,7 +41,8 @@ class RandomAffine(keras.layers.Layer):
         shift: Largest shift as share of height and width, in `[0, 1)`.
         shear: Largest shear as tangent of the angle, in `[0, 1)`.
         flip: "horizontal", "vertical", "both" or None.
-        fill_mode: What comes in from outside: "reflect", "nearest", "wrap" or "constant".
+        fill_mode: What comes in from outside: "reflect", "nearest", "wrap" or "constant", which it is where there are
+            boxes.
         fill_value: What "constant" is for images; for masks it is 0.
         seed: Seed of the random generator.
 
@@ -64,7 +69,8 @@ class RandomAffine(keras.layers.Layer):
         **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
         if rotation < 0:
             raise ValueError(f"`rotation` must be at least 0. Received: rotation={rotation}")
         _check_shares(zoom=zoom, crop=crop, shift=shift, shear=shear)
@@ -145,7 +151,8 @@ class RandAugment(keras.layers.Layer):
 
     def __init__(self, num_ops=2, magnitude=0.3, fill_mode="reflect", seed=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
         if num_ops < 1:
             raise ValueError(f"`num_ops` must be at least 1. Received: num_ops={num_ops}")
         if not 0 <= magnitude <= 1:
@@ -163,15 +170,14 @@ class RandAugment(keras.layers.Layer):
         _leave_xla_to_jax(self)
 
     def call(self, inputs, training=False):
-        inputs = _cast(inputs, self.compute_dtype)
         if not training:
-            return inputs
+            return _cast(inputs, self.compute_dtype)
         count = _shape(inputs)[0]
         chosen = [
             keras.random.randint((count,), 0, GEOMETRIC + COLOURS, seed=self.seed_generator)
             for _ in range(self.num_ops)
         ]
-        inputs = _with_images(inputs, self._recolour(_images(inputs), chosen))
+        inputs = _with_images(inputs, self._recolour(ops.cast(_images(inputs), "float32"), chosen))
         return _move(inputs, *self._draw(_shape(inputs), chosen), self.fill_mode, 0.0, self.compute_dtype)
 
     def build(self, input_shape):
@@ -192,7 +198,7 @@ class RandAugment(keras.layers.Layer):
         for chosen_here in chosen:
             for number, way in enumerate(ways, GEOMETRIC):
                 here = ops.equal(chosen_here, number)[:, None, None, None]
-                images = ops.clip(ops.where(here, ops.cast(way(images), images.dtype), images), *RANGE)
+                images = ops.clip(ops.where(here, way(images), images), *RANGE)
         return images
 
     def _draw(self, shape, chosen):
@@ -242,16 +248,17 @@ class MixUp(keras.layers.Layer):
 
     def __init__(self, alpha=0.2, seed=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
         if alpha <= 0:
             raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
         self.alpha, self.seed = alpha, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
-        outputs = _cast(inputs, self.compute_dtype)
         if not training:
-            return outputs
+            return _cast(inputs, self.compute_dtype)
+        outputs = _cast(inputs, "float32")
         _check_shares_of_classes(inputs)
         count = _shape(inputs)[0]
         weights = keras.random.beta((count,), self.alpha, self.alpha, dtype="float32", seed=self.seed_generator)
@@ -266,7 +273,7 @@ class MixUp(keras.layers.Layer):
                 key: ops.concatenate([values, ops.take(values, others, axis=0)], axis=1)
                 for key, values in inputs["bounding_boxes"].items()
             }
-        return outputs
+        return _cast(outputs, self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
@@ -293,16 +300,17 @@ class CutMix(keras.layers.Layer):
 
     def __init__(self, alpha=1.0, seed=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
         if alpha <= 0:
             raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
         self.alpha, self.seed = alpha, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
-        outputs = _cast(inputs, self.compute_dtype)
         if not training:
-            return outputs
+            return _cast(inputs, self.compute_dtype)
+        outputs = _cast(inputs, "float32")
         _check_shares_of_classes(inputs, masks=False)
         if "bounding_boxes" in inputs:
             raise ValueError("CutMix must be called without `bounding_boxes`: use MixUp. Received: boxes")
@@ -317,7 +325,7 @@ class CutMix(keras.layers.Layer):
         labels = outputs["labels"]
         area = ops.cast(ops.mean(ops.cast(pasted, "float32"), axis=(1, 2)), labels.dtype)
         outputs["labels"] = (1 - area) * labels + area * ops.take(labels, others, axis=0)
-        return outputs
+        return _cast(outputs, self.compute_dtype)
 
     def _inside(self, share, count, size):
         """Whether each place along one axis lies in the rectangle, `(batch, size)`."""
@@ -350,7 +358,7 @@ class ImageAugmentation(keras.layers.Layer):
         saturation: Largest change of saturation, in `[0, 1)`, for images with three channels.
         noise: Standard deviation of Gaussian noise in values from 0 to 255, at least 0.
         erasing: Probability that a rectangle of up to a fifth of the image is replaced by noise, in `[0, 1)`.
-        fill_mode: What comes in from outside: "reflect", "nearest", "wrap" or "constant".
+        fill_mode: As of `RandomAffine`.
         seed: Seed of the random generators.
 
     Call arguments:
@@ -358,7 +366,7 @@ class ImageAugmentation(keras.layers.Layer):
         training: Whether to change.
 
     Returns:
-        The same with float32 images of values from 0 to 255; boxes and masks moved with them.
+        The same with images of values from 0 to 255; boxes and masks moved with them.
 
     Raises:
         ValueError: An argument is out of range.
@@ -384,7 +392,8 @@ class ImageAugmentation(keras.layers.Layer):
         **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
         _check_shares(brightness=brightness, contrast=contrast, saturation=saturation, erasing=erasing)
         if noise < 0:
             raise ValueError(f"`noise` must be at least 0. Received: noise={noise}")
@@ -406,7 +415,7 @@ class ImageAugmentation(keras.layers.Layer):
     def call(self, inputs, training=False):
         outputs = self.affine(inputs, training=training)
         if not training:
-            return outputs
+            return _cast(outputs, self.compute_dtype)
         images = _images(outputs)
         for name in ("brightness", "contrast"):
             if self.values[name]:
@@ -418,7 +427,7 @@ class ImageAugmentation(keras.layers.Layer):
             images = images + self.values["noise"] * noise
         if self.values["erasing"]:
             images = self.erasing(images, training=True)
-        return _with_images(outputs, ops.clip(images, *RANGE))
+        return _cast(_with_images(outputs, ops.clip(images, *RANGE)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -487,13 +496,15 @@ def _matrices(a, b, c, d):
 
 def _move(inputs, linear, offset, fill_mode, fill_value, dtype):
     """Resamples images and masks and moves boxes; see `RandomAffine` for `linear` and `offset`."""
-    images = ops.cast(_images(inputs), dtype)
+    images = ops.cast(_images(inputs), "float32")
+    if isinstance(inputs, dict) and "bounding_boxes" in inputs:
+        fill_mode = "constant"
     height, width = ops.shape(images)[1:3]
     centre = ops.stack([ops.cast(width, "float32") - 1, ops.cast(height, "float32") - 1]) / 2
     rest = centre + offset - ops.squeeze(ops.matmul(linear, centre[None, :, None]), -1)
     rows = ops.concatenate([linear, rest[:, :, None]], axis=2)
     transform = ops.concatenate([ops.reshape(rows, (-1, 6)), ops.zeros_like(offset)], axis=1)
-    outputs = ops.image.affine_transform(images, transform, "bilinear", fill_mode, fill_value)
+    outputs = ops.cast(ops.image.affine_transform(images, transform, "bilinear", fill_mode, fill_value), dtype)
     if not isinstance(inputs, dict):
         return outputs
     inputs = {**inputs, "images": outputs}

@@ -46,5 +46,8 @@ class TokenDropout(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def compute_output_spec(self, inputs, training=False):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

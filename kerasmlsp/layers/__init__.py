@@ -1,6 +1,11 @@
 """The catalogue of layers that Keras lacks."""
 
-from kerasmlsp.layers.attention import AttentionPooling, MultiHeadAttention, ScaledDotProductAttention
+from kerasmlsp.layers.attention import (
+    AttentionPooling,
+    KerasMultiHeadAttention,
+    MultiHeadAttention,
+    ScaledDotProductAttention,
+)
 from kerasmlsp.layers.autoregressive import GatedConvolutions, MaskedConv2D
 from kerasmlsp.layers.calibration import LengthCalibration
 from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
@@ -34,6 +39,7 @@ __all__ = [
     "GraphConvolutionLSTMCell",
     "HashedNgrams",
     "Hopfield",
+    "KerasMultiHeadAttention",
     "LSTMVariantCell",
     "LearnedPosition",
     "LengthCalibration",

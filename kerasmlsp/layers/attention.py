@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.composite import Composite
+
 
 def softmax(scores):
     """Softmax over the last axis, written out: Keras's own warns of sequences of one step, as texts of one word are."""
@@ -86,7 +88,14 @@ class ScaledDotProductAttention(keras.layers.Layer):
 
     Returns:
         `(..., length, features)` and the weights `(..., length, memory)`, float32, each row of which sums to 1.
+
+    Raises:
+        ValueError: Queries and keys differ in size.
     """
+
+    def build(self, query_shape, key_shape, value_shape, attention_mask_shape=None):
+        if query_shape[-1] != key_shape[-1]:
+            raise ValueError(f"`key` must have the {query_shape[-1]} features of `query`. Received: shape {key_shape}")
 
     def call(self, query, key, value, attention_mask=None):
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
@@ -105,7 +114,7 @@ class ScaledDotProductAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(Composite):
     """Scaled dot-product attention in several subspaces at once.
 
     Head `j` attends with `Q W_j^Q`, `K W_j^K` and `V W_j^V`, of `features / num_heads` each; the heads together go
@@ -175,3 +184,12 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "num_heads": self.num_heads}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class KerasMultiHeadAttention(Composite, keras.layers.MultiHeadAttention):
+    """`keras.layers.MultiHeadAttention`, which in Keras 3.15 cannot be loaded again once it is quantized.
+
+    Args:
+        *args: As for `keras.layers.MultiHeadAttention`, as are all others and the call.
+    """

@@ -25,24 +25,31 @@ class LengthCalibration(keras.layers.Layer):
         inputs: Pair of probabilities `(batch, num_members, num_classes)` and token counts `(batch,)`.
 
     Returns:
-        Probabilities `(batch, num_classes)`, float32.
+        Probabilities `(batch, num_classes)`, computed in float32 whatever the layer's type, which is float32 where none
+        is given.
     """
 
     def __init__(self, num_members, num_classes, **kwargs):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.num_members, self.num_classes = num_members, num_classes
 
     def build(self, input_shape):
+        whole = {"dtype": "float32", "autocast": False}
         self.shares = self.add_weight(
             name="member_weights",
             shape=(2, self.num_members),
+            **whole,
             initializer=lambda shape, dtype: ops.array([[1 / shape[1]] * shape[1], [0.0] * shape[1]], dtype),
         )
         self.range = self.add_weight(
-            name="range", shape=(2,), initializer=lambda shape, dtype: ops.array([0.0, 1e9], dtype), trainable=False
+            name="range",
+            shape=(2,),
+            **whole,
+            initializer=lambda shape, dtype: ops.array([0.0, 1e9], dtype),
+            trainable=False,
         )
-        self.biases = self.add_weight(name="biases", shape=(2, self.num_classes), initializer="zeros")
+        self.biases = self.add_weight(name="biases", shape=(2, self.num_classes), initializer="zeros", **whole)
 
     def adapt(self, lengths):
         """Keeps the range of the token counts that the layer is fitted on."""
@@ -55,7 +62,8 @@ class LengthCalibration(keras.layers.Layer):
         opinions = ops.log(ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0))
         share = self.shares[0] + self.shares[1] * length
         biases = self.biases[0] + self.biases[1] * length
-        return ops.softmax(ops.sum(opinions * share[:, :, None], axis=1) + biases)
+        found = ops.softmax(ops.sum(opinions * share[:, :, None], axis=1) + biases)
+        return ops.cast(found, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0][0], self.num_classes

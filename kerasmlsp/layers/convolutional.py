@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.composite import Composite
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class TemporalBlock(keras.layers.Layer):
+class TemporalBlock(Composite):
     """Two dilated causal convolutions with a residual around: `relu(x + f(f(x)))`, `f = drop relu convolution`.
 
     A convolution at time `t` sees its input at `t, t - dilation, ..., t - (kernel_size - 1) dilation`, and zeros before

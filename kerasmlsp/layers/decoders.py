@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from kerasmlsp.layers.attention import softmax
+from kerasmlsp.layers.composite import Composite
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class AttentionRNN(keras.layers.Layer):
+class AttentionRNN(Composite):
     """A recurrent network that looks at a memory before each step, by additive attention.
 
     With the output `h_{t-1}` of the step before and the memory `m_i`,
@@ -63,7 +64,7 @@ class AttentionRNN(keras.layers.Layer):
     def call(self, inputs, memory, memory_mask=None):
         start = self.initial_state(ops.shape(inputs)[0], memory, memory_mask)
         kept = start[len(self.starts) :]
-        # A scan hands out what it carries.
+        # A loop hands out what it carries.
         weights = ops.zeros(ops.shape(memory)[:2], "float32")
         context = ops.zeros_like(memory[:, 0])
 
@@ -72,9 +73,9 @@ class AttentionRNN(keras.layers.Layer):
             return [*states, context, weights], [*states, context, weights]
 
         begin = [*start[: len(self.starts)], context, weights]
-        _, found = ops.scan(one, begin, ops.swapaxes(inputs, 0, 1))
+        found = _scanned(one, begin, ops.swapaxes(inputs, 0, 1))
         outputs, context, weights = (ops.swapaxes(found[i], 0, 1) for i in (0, -2, -1))
-        return ops.concatenate([inputs, outputs, context], axis=-1), weights
+        return self._joined(inputs, outputs, context), weights
 
     def _one(self, inputs, states, memory, keys, seen):
         scores = self.score(ops.tanh(self.query(states[0])[:, None] + keys))[..., 0]
@@ -82,8 +83,13 @@ class AttentionRNN(keras.layers.Layer):
         context = ops.matmul(ops.cast(weights, memory.dtype)[:, None], memory)[:, 0]
         if self.gate is not None:
             context = context * self.gate(states[0])
-        _, states = self.cell(ops.concatenate([inputs, context], axis=-1), states)
-        return list(keras.tree.flatten(states)), context, weights
+        _, after = self.cell(ops.concatenate([inputs, context], axis=-1), states)
+        after = [ops.cast(new, old.dtype) for new, old in zip(keras.tree.flatten(after), states, strict=True)]
+        return after, context, weights
+
+    def _joined(self, inputs, outputs, context):
+        # The cell may be of another type than the layer.
+        return ops.concatenate([ops.cast(part, self.compute_dtype) for part in (inputs, outputs, context)], axis=-1)
 
     def initial_state(self, batch_size, memory, memory_mask=None):
         """States of the cell, and what every step looks at: the memory, its keys and where there is any."""
@@ -91,13 +97,14 @@ class AttentionRNN(keras.layers.Layer):
         seen = ops.ones(ops.shape(memory)[:2], "bool") if memory_mask is None else memory_mask
         shares = ops.cast(seen, memory.dtype)[..., None]
         mean = ops.sum(memory * shares, axis=1) / ops.maximum(ops.sum(shares, axis=1), 1)
-        return [*(start(mean) for start in self.starts), memory, self.key(memory), seen]
+        states = [ops.cast(start(mean), self.cell.compute_dtype) for start in self.starts]
+        return [*states, memory, self.key(memory), seen]
 
     def step(self, inputs, state, position):
         """Works off one step of every row: `(batch, features)` to the answer of a call and the new state."""
-        kept = state[len(self.starts) :]
+        kept, inputs = state[len(self.starts) :], ops.cast(inputs, self.compute_dtype)
         states, context, _ = self._one(inputs, state[: len(self.starts)], *kept)
-        return ops.concatenate([inputs, states[0], context], axis=-1), [*states, *kept]
+        return self._joined(inputs, states[0], context), [*states, *kept]
 
     def compute_output_spec(self, inputs, memory, memory_mask=None):
         outputs, weights = self.compute_output_shape(inputs.shape, memory.shape)
@@ -116,8 +123,26 @@ class AttentionRNN(keras.layers.Layer):
         return cls(keras.saving.deserialize_keras_object(config.pop("cell")), **config)
 
 
+def _scanned(step, carry, inputs):
+    """What `ops.scan` stacks; on TensorFlow in a loop whose end is known, which XLA needs for the gradient."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.scan(step, carry, inputs)[1]
+    import tensorflow as tf
+
+    length = inputs.shape[0] or tf.shape(inputs)[0]
+    given = tf.TensorArray(inputs.dtype, length).unstack(inputs)
+    found = [tf.TensorArray(each.dtype, length, element_shape=each.shape) for each in carry]
+
+    def body(place, carry, found):
+        carry, outputs = step(carry, given.read(place))
+        return place + 1, carry, [array.write(place, each) for array, each in zip(found, outputs, strict=True)]
+
+    *_, found = tf.while_loop(lambda place, *_: place < length, body, (0, carry, found), maximum_iterations=length)
+    return [array.stack() for array in found]
+
+
 @keras.saving.register_keras_serializable("kerasmlsp")
-class MultiplicativeAttention(keras.layers.Layer):
+class MultiplicativeAttention(Composite):
     """Lets the states of a decoder look at a memory by multiplicative attention.
 
     With a state `h_t` and the memory `m_i`, `e_ti = h_t W m_i`, `a_t = softmax(e_t)`, `z_t = sum_i a_ti m_i`, and the

@@ -27,7 +27,7 @@ class Hopfield(keras.layers.Layer):
         training: Whether to add the energy to the losses, without recall.
 
     Returns:
-        The states that recall ends in, `(batch, units)`, float32; while training, the inputs.
+        The states that recall ends in, `(batch, units)`; while training, the inputs.
 
     Raises:
         ValueError: `sweeps` is less than 1.
@@ -41,13 +41,15 @@ class Hopfield(keras.layers.Layer):
 
     def build(self, input_shape):
         self.units = input_shape[-1]
-        self.kernel = self.add_weight(name="kernel", shape=(self.units, self.units), initializer="zeros")
+        # Whole numbers, which half precision would round.
+        shape = (self.units, self.units)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="zeros", autocast=False)
 
     def call(self, inputs, training=False):
         states = ops.cast(inputs, "float32")
         if training:
             self.add_loss(ops.mean(self.energy(states)) / self.units)
-            return states
+            return ops.cast(states, self.compute_dtype)
         weights, columns = self._weights(), ops.transpose(states)
 
         def more(sweep, changed, columns):
@@ -61,7 +63,7 @@ class Hopfield(keras.layers.Layer):
             return sweep + 1, ops.any(ops.not_equal(after, columns)), after
 
         start = ops.convert_to_tensor(0, "int32"), ops.convert_to_tensor(True), columns
-        return ops.transpose(ops.while_loop(more, body, start)[-1])
+        return ops.cast(ops.transpose(ops.while_loop(more, body, start)[-1]), self.compute_dtype)
 
     def store(self, patterns):
         """Adds patterns `(count, units)` of -1 and 1 by Hebb's rule: `w_ij += sum_p x_pi x_pj`."""
@@ -124,7 +126,7 @@ class ModernHopfield(keras.layers.Layer):
         inputs: States `(batch, units)`.
 
     Returns:
-        The states after the last step, `(batch, units)`, float32.
+        The states after the last step, `(batch, units)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -141,14 +143,14 @@ class ModernHopfield(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (self.num_patterns, input_shape[-1])
-        self.patterns = self.add_weight(name="patterns", shape=shape, initializer="glorot_uniform")
+        self.patterns = self.add_weight(name="patterns", shape=shape, initializer="glorot_uniform", autocast=False)
 
     def call(self, inputs):
         states = ops.cast(inputs, "float32")
         for _ in range(self.steps):
             shares = ops.softmax(self.beta * self._likeness(states))
             states = ops.matmul(shares, ops.cast(self.patterns, "float32"))
-        return states
+        return ops.cast(states, self.compute_dtype)
 
     def store(self, patterns):
         """Puts patterns `(num_patterns, units)` in the place of those there are."""
@@ -195,7 +197,7 @@ class RBM(keras.layers.Layer):
         training: Whether to add the loss.
 
     Returns:
-        Probabilities of the hidden units `(batch, units)`, float32.
+        Probabilities of the hidden units `(batch, units)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -224,7 +226,7 @@ class RBM(keras.layers.Layer):
         if training:
             visible, fields_after = self._negative(shares)
             self.add_loss(ops.mean(self._free(inputs, fields)) - ops.mean(self._free(visible, fields_after)))
-        return shares
+        return ops.cast(shares, self.compute_dtype)
 
     def free_energy(self, visible):
         """Free energy of visible units `(batch, visible)`, `(batch,)`."""

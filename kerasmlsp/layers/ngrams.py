@@ -142,7 +142,8 @@ class NaiveBayesNgrams(keras.layers.Layer):
         self.statistics = table("statistics", 1 + self.columns, "zeros", "float16")
         start = keras.initializers.Constant(self.scale)
         self.kernel = table("kernel", self.columns, start, "float32", trainable=True)
-        self.bias = self.add_weight(name="bias", shape=(self.columns,), initializer="zeros", dtype="float32")
+        shape = (self.columns,)
+        self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros", dtype="float32", autocast=False)
 
     def adapt(self, batches, smoothing=1.0, min_count=3):
         """Counts the n-grams of each class and gives the places of the table to them.

@@ -43,7 +43,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             (self.moving_mean, found.batch_mean),
             (self.moving_variance, found.batch_variance * ((count - 1) / count)),
         ):
-            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+            before = ops.cast(moving, "float32")
+            moving.assign(ops.cast(before * self.momentum + value * (1 - self.momentum), moving.dtype))
         return ops.cast(found.y, self.compute_dtype)
 
     def _can_fuse(self, inputs):

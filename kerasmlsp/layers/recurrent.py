@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.composite import Composite
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class LSTM(keras.layers.LSTM):
@@ -133,12 +135,13 @@ class Stateful(keras.layers.Layer):
         ]
 
     def call(self, inputs, training=False):
+        # The layer may be of another type than this one.
         if not training:
-            return self.layer(inputs)[0]
+            return ops.cast(self.layer(inputs)[0], self.compute_dtype)
         outputs, *states = self.layer(inputs, initial_state=[ops.stop_gradient(s) for s in self.states], training=True)
         for kept, state in zip(self.states, states, strict=True):
             kept.assign(state)
-        return outputs
+        return ops.cast(outputs, self.compute_dtype)
 
     def reset_state(self):
         """Has the next training batch start from zeros, as where another pass over the streams begins.
@@ -154,7 +157,8 @@ class Stateful(keras.layers.Layer):
 
     def step(self, inputs, state, position):
         """Works off one step of every row: `(batch, features)` to `(batch, units)` and the new state."""
-        return cell_step(self.layer, inputs, state)
+        output, state = cell_step(self.layer, inputs, state)
+        return ops.cast(output, self.compute_dtype), state
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], self.layer.units)
@@ -169,7 +173,7 @@ class Stateful(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class ResidualRecurrence(keras.layers.Layer):
+class ResidualRecurrence(Composite):
     """Adds what it makes of every step to its state: `h[n] = h[n-1] + tanh(W x[n] + b)`, from 0.
 
     The derivative of a state by the one before is 1, so that gradients neither vanish nor explode. All steps are worked

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.composite import Composite
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class ClassToken(keras.layers.Layer):
@@ -41,7 +43,8 @@ class MaskedFrames(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, length, features)`.
-        masked: Booleans `(batch, length)`, True for the frames to replace.
+        masked: Booleans `(batch, length)`, True for the frames to replace. Where it is of another length, what it has
+            too many counts for nothing, and frames that it lacks stay.
 
     Returns:
         A tensor of the shape of `inputs`.
@@ -52,10 +55,17 @@ class MaskedFrames(keras.layers.Layer):
 
     def call(self, inputs, masked):
         vector = ops.cast(ops.convert_to_tensor(self.vector), inputs.dtype)
-        return ops.where(ops.expand_dims(ops.cast(masked, "bool"), 2), vector, inputs)
+        return ops.where(_fitted(masked, ops.shape(inputs)[1])[:, :, None], vector, inputs)
 
     def compute_output_shape(self, inputs_shape, masked_shape=None):
         return inputs_shape
+
+
+def _fitted(masked, length):
+    """A mask of another length: cut, or without what it lacks. How many frames a waveform has is not easily told."""
+    masked = ops.cast(masked, "bool")
+    lacking = ops.zeros((ops.shape(masked)[0], length), "bool")
+    return ops.concatenate([masked, lacking], axis=1)[:, :length]
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -161,13 +171,16 @@ class ProductQuantizer(keras.layers.Layer):
     def _chosen(self, logits, training):
         """One entry of each codebook as zeros and a one; while training with the gradient of the softmax."""
         if not training:
-            return ops.one_hot(ops.argmax(logits, axis=-1), self.num_entries, dtype="float32")
+            return self._largest(logits)
         uniform = keras.random.uniform(ops.shape(logits), 1e-6, 1 - 1e-6, dtype="float32", seed=self.seed_generator)
         temperature = self._value(self.current)
         soft = ops.softmax((logits - ops.log(-ops.log(uniform))) / temperature)
         self.current.assign(ops.maximum(temperature * self.decay, self.least_temperature))
-        hard = ops.one_hot(ops.argmax(soft, axis=-1), self.num_entries, dtype="float32")
-        return hard + soft - ops.stop_gradient(soft)
+        return self._largest(soft) + soft - ops.stop_gradient(soft)
+
+    def _largest(self, scores):
+        # Not `argmax`, which Keras makes of operations on bits that ONNX and LiteRT lack.
+        return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], self.num_entries, dtype="float32")
 
     def compute_output_spec(self, inputs, training=False):
         return keras.KerasTensor((*inputs.shape[:-1], self.units), dtype="float32")
@@ -182,7 +195,7 @@ class ProductQuantizer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class ContrastiveFrames(keras.layers.Layer):
+class ContrastiveFrames(Composite):
     """Tells what stood at a masked frame from what stood at others.
 
     Context `c_t` and candidates `q_s`, both mapped to `units` features, give `z_ts = cos(c_t, q_s) / temperature`. Adds
@@ -201,7 +214,7 @@ class ContrastiveFrames(keras.layers.Layer):
     Call arguments:
         inputs: Context, `(batch, length, features)`.
         candidates: Candidates, `(batch, length, other features)`.
-        masked: Booleans `(batch, length)`.
+        masked: Booleans `(batch, length)`; of another length as for `MaskedFrames`.
 
     Returns:
         `z`, `(batch, length, length)`, float32.
@@ -230,7 +243,7 @@ class ContrastiveFrames(keras.layers.Layer):
         context = ops.normalize(self.context_projection(ops.cast(inputs, "float32")), axis=-1)
         candidates = ops.normalize(self.candidate_projection(ops.cast(candidates, "float32")), axis=-1)
         logits = ops.matmul(context, ops.transpose(candidates, (0, 2, 1))) / self.temperature
-        self.add_loss(self._loss(logits, ops.cast(masked, "bool")))
+        self.add_loss(self._loss(logits, _fitted(masked, ops.shape(logits)[1])))
         return logits
 
     def _loss(self, logits, masked):

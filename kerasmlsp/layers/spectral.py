@@ -38,15 +38,16 @@ class ShortTimeFourierTransform(keras.layers.Layer):
 
     Returns:
         Real and imaginary parts, `(batch, frames, bins)` each, with `1 + (samples - L) // H` frames and `N` bins.
+        Computed in float32 whatever the layer's type, which is float32 where none is given.
 
     Raises:
         ValueError: A size is too small, the window is unknown, or the waveform shorter than a frame.
     """
 
     def __init__(self, frame_length, hop, fft_length=None, window="hann", onesided=False, **kwargs):
-        # The samples of a waveform need more digits than half precision has.
+        # The samples of a waveform need more digits than half precision has: what it says is cast in the end.
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         _check(2, frame_length=frame_length)
         _check(1, hop=hop)
         if fft_length is not None and fft_length < frame_length:
@@ -71,8 +72,9 @@ class ShortTimeFourierTransform(keras.layers.Layer):
         self.weighting = sum(terms).astype("float32")
 
     def call(self, inputs):
-        frames = ops.extract_sequences(inputs, self.frame_length, self.hop)
-        real, imaginary = ops.rfft(frames * ops.convert_to_tensor(self.weighting), fft_length=self.size)
+        frames = ops.extract_sequences(ops.cast(inputs, "float32"), self.frame_length, self.hop)
+        parts = ops.rfft(frames * ops.convert_to_tensor(self.weighting), fft_length=self.size)
+        real, imaginary = (ops.cast(part, self.compute_dtype) for part in parts)
         if self.onesided:
             return real, imaginary
         # X[N - k] is the conjugate of X[k].
@@ -88,7 +90,7 @@ class ShortTimeFourierTransform(keras.layers.Layer):
         return shape, shape
 
     def compute_output_spec(self, inputs):
-        return tuple(keras.KerasTensor(shape, "float32") for shape in self.compute_output_shape(inputs.shape))
+        return tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in self.compute_output_shape(inputs.shape))
 
     def get_config(self):
         names = ("frame_length", "hop", "fft_length", "window", "onesided")
@@ -120,7 +122,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         inputs: Waveforms `(batch, samples)` in [-1, 1], of at least one frame.
 
     Returns:
-        `(batch, frames, num_bands)`.
+        `(batch, frames, num_bands)`, computed in float32 whatever the layer's type, which is float32 where none is
+        given.
 
     Raises:
         ValueError: A value is out of range, or the waveform shorter than a frame.
@@ -138,7 +141,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         _check(1, num_bands=num_bands, sampling_rate=sampling_rate)
         _check_above_0(frame_seconds=frame_seconds, hop_seconds=hop_seconds, epsilon=epsilon)
         _check_band(min_frequency, max_frequency, sampling_rate)
@@ -162,7 +165,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     def call(self, inputs):
         real, imaginary = self.transform(inputs)
         power = ops.matmul(real**2 + imaginary**2, ops.convert_to_tensor(self.filters))
-        return ops.log10(power + self.epsilon)
+        return ops.cast(ops.log10(power + self.epsilon), self.compute_dtype)
 
     def _edges(self):
         return self.min_frequency, self.max_frequency or self.sampling_rate / 2
@@ -204,6 +207,7 @@ class Scalogram(keras.layers.Layer):
 
     Returns:
         `(batch, columns, num_bands)` with `1 + (samples - 1) // hop` columns, the lowest frequency first.
+        Computed in float32 whatever the layer's type, which is float32 where none is given.
 
     Raises:
         ValueError: A value is out of range.
@@ -213,7 +217,7 @@ class Scalogram(keras.layers.Layer):
         self, num_bands=40, sampling_rate=16_000, min_frequency=50.0, max_frequency=None, hop=1, cycles=6.0, **kwargs
     ):
         kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         _check(2, num_bands=num_bands)
         _check(1, hop=hop)
         _check_above_0(sampling_rate=sampling_rate, min_frequency=min_frequency, cycles=cycles)
@@ -233,10 +237,10 @@ class Scalogram(keras.layers.Layer):
         self.wavelets = np.concatenate(parts, axis=1)[:, None].astype("float32")
 
     def call(self, inputs):
-        signal = ops.pad(inputs, ((0, 0), (self.reach, self.reach)))[..., None]
+        signal = ops.pad(ops.cast(inputs, "float32"), ((0, 0), (self.reach, self.reach)))[..., None]
         found = ops.conv(signal, ops.convert_to_tensor(self.wavelets), strides=self.hop, padding="valid")
         real, imaginary = ops.split(found, 2, axis=-1)
-        return _magnitude(real, imaginary)
+        return ops.cast(_magnitude(real, imaginary), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], _frames(input_shape[1], 1, self.hop), self.num_bands)

@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from kerasmlsp.layers.attention import MultiHeadAttention
+from kerasmlsp.layers.composite import Composite
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class DecoderBlock(keras.layers.Layer):
+class DecoderBlock(Composite):
     """Causal self-attention and a feed-forward net, each with its norm before and its residual around.
 
     `x + O(attention(L(x)))`, then `x + W2 relu(W1 R(x))^2`. `L` is layer normalisation: the features less their mean,
@@ -171,7 +172,7 @@ def _rotated(heads, angles):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class TransformerDecoderBlock(keras.layers.Layer):
+class TransformerDecoderBlock(Composite):
     """The classic block: causal self-attention, attention to a memory where there is one, and a feed-forward net.
 
     Each part `F` makes `LayerNorm(x + F(x))`, or `x + F(LayerNorm(x))` with `normalize_first`. Projections have biases.

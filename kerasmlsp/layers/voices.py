@@ -5,6 +5,7 @@ from keras import ops
 
 from kerasmlsp.layers import chorales
 from kerasmlsp.layers.chorales import HELD, KEY, LOWEST, PITCH, PITCHES, VOCABULARY, VoiceEmbedding, columns
+from kerasmlsp.layers.composite import Composite
 from kerasmlsp.layers.transformer import DecoderBlock
 
 _NEVER = -1e9
@@ -13,7 +14,7 @@ _ENDS = (PITCH, PITCH + PITCHES, PITCH + PITCHES + 12, PITCH + 3 * PITCHES + 11)
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class VoiceTransformer(keras.layers.Layer):
+class VoiceTransformer(Composite):
     """Predicts the next token of four voices from `VoiceState`.
 
     The blocks see one vector a step, a quarter of the tokens. Their output joins the vector of the latest token, which

@@ -90,7 +90,7 @@ def restricted_boltzmann_machine(
 
     Returns:
         A model from visible units `(batch, num_visible)` in `[0, 1]` to the probabilities of the hidden ones,
-        `(batch, num_hidden)`, float32.
+        `(batch, num_hidden)`.
 
     Raises:
         ValueError: A size is too small.

@@ -4,7 +4,13 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment import TokenDropout
-from kerasmlsp.layers import AttentionPooling, LearnedPosition, SinusoidalPosition, TransformerDecoderBlock
+from kerasmlsp.layers import (
+    AttentionPooling,
+    KerasMultiHeadAttention,
+    LearnedPosition,
+    SinusoidalPosition,
+    TransformerDecoderBlock,
+)
 from kerasmlsp.models import _checks, _decoders, _text
 
 
@@ -251,7 +257,7 @@ def _check_heads(embedding_dim, num_heads):
 def _block(states, mask, num_heads, feed_forward_dim, dropout, name):
     features = states.shape[-1]
     attended = layers.LayerNormalization(name=f"{name}_attention_normalization")(states)
-    attended = layers.MultiHeadAttention(num_heads, features // num_heads, dropout=dropout, name=f"{name}_attention")(
+    attended = KerasMultiHeadAttention(num_heads, features // num_heads, dropout=dropout, name=f"{name}_attention")(
         attended, attended, attention_mask=None if mask is None else ops.expand_dims(mask, 1)
     )
     states = states + layers.Dropout(dropout, name=f"{name}_attention_dropout")(attended)
