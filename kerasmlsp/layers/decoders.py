@@ -5,6 +5,7 @@ from keras import ops
 
 from kerasmlsp.layers.attention import softmax
 from kerasmlsp.layers.composite import Composite
+from kerasmlsp.layers.recurrent import scanned
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -73,7 +74,7 @@ class AttentionRNN(Composite):
             return [*states, context, weights], [*states, context, weights]
 
         begin = [*start[: len(self.starts)], context, weights]
-        found = _scanned(one, begin, ops.swapaxes(inputs, 0, 1))
+        found = scanned(one, begin, ops.swapaxes(inputs, 0, 1))
         outputs, context, weights = (ops.swapaxes(found[i], 0, 1) for i in (0, -2, -1))
         return self._joined(inputs, outputs, context), weights
 
@@ -121,24 +122,6 @@ class AttentionRNN(Composite):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config.pop("cell")), **config)
-
-
-def _scanned(step, carry, inputs):
-    """What `ops.scan` stacks; on TensorFlow in a loop whose end is known, which XLA needs for the gradient."""
-    if keras.backend.backend() != "tensorflow":
-        return ops.scan(step, carry, inputs)[1]
-    import tensorflow as tf
-
-    length = inputs.shape[0] or tf.shape(inputs)[0]
-    given = tf.TensorArray(inputs.dtype, length).unstack(inputs)
-    found = [tf.TensorArray(each.dtype, length, element_shape=each.shape) for each in carry]
-
-    def body(place, carry, found):
-        carry, outputs = step(carry, given.read(place))
-        return place + 1, carry, [array.write(place, each) for array, each in zip(found, outputs, strict=True)]
-
-    *_, found = tf.while_loop(lambda place, *_: place < length, body, (0, carry, found), maximum_iterations=length)
-    return [array.stack() for array in found]
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")

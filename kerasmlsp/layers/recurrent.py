@@ -88,6 +88,24 @@ def cell_step(layer, inputs, state):
     return outputs, list(keras.tree.flatten(state))
 
 
+def scanned(step, carry, inputs):
+    """What `ops.scan` stacks; on TensorFlow in a loop whose end is known, which XLA needs for the gradient."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.scan(step, carry, inputs)[1]
+    import tensorflow as tf
+
+    length = inputs.shape[0] or tf.shape(inputs)[0]
+    given = tf.TensorArray(inputs.dtype, length).unstack(inputs)
+    found = [tf.TensorArray(each.dtype, length, element_shape=each.shape) for each in carry]
+
+    def body(place, carry, found):
+        carry, outputs = step(carry, given.read(place))
+        return place + 1, carry, [array.write(place, each) for array, each in zip(found, outputs, strict=True)]
+
+    *_, found = tf.while_loop(lambda place, *_: place < length, body, (0, carry, found), maximum_iterations=length)
+    return [array.stack() for array in found]
+
+
 def unfuse(model):
     """Has Keras run the LSTMs of a model, for compilers that know nothing but its operations."""
     for layer in model._flatten_layers():
