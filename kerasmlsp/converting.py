@@ -145,7 +145,7 @@ def _written(write, model, file, format):
     except OSError:
         raise
     except Exception as error:  # the converters have no common error
-        raise ValueError(f"`model` cannot be converted to {format}: {_refusal(error)}") from error
+        raise _refusal(format, error, "the converter fails") from error
 
 
 @contextlib.contextmanager
@@ -164,10 +164,11 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _refusal(error):
-    if lacking := {name for pair in _LACKING.findall(str(error)) for name in pair if name}:
-        return f"it has no operation for {', '.join(sorted(lacking))} of these types."
-    return reason(error)
+def _refusal(format, error, failure):
+    lacking = {name for pair in _LACKING.findall(str(error)) for name in pair if name}
+    lacks = f"it has no operation for {', '.join(sorted(lacking))} of these types."
+    said = lacks if lacking else f"{failure}. Received: {reason(error)}"
+    return ValueError(f"`model` cannot be converted to {format}: {said}")
 
 
 def _write_onnx(model, file):
@@ -262,7 +263,7 @@ def _run(open_file, file, format, feeds):
             run = open_file(file)
             return [run(feed) for feed in feeds]
     except Exception as error:  # neither have the runtimes
-        raise ValueError(f"`model` cannot be converted to {format}: {_refusal(error)}") from error
+        raise _refusal(format, error, "its file does not run") from error
 
 
 def _open_onnx(file):

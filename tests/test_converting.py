@@ -164,10 +164,15 @@ def test_conversions_that_fail_leave_nothing(nets, tmp_path, monkeypatch):
     refused('`format` must be "onnx" or "litert"', (".onnx", (), write, wrong), "tflite")
     refused("`model` must be a functional", (".onnx", (), write, wrong), model="net")
     refused("`examples` must have the inputs", (".onnx", (), write, wrong), examples={"words": examples})
-    refused("^`model` cannot be converted to onnx: Unsupported$", (".onnx", (), fail, wrong))
+    refused(
+        "^`model` cannot be converted to onnx: the converter fails. Received: Unsupported$", (".onnx", (), fail, wrong)
+    )
 
     def broken(file):
         raise RuntimeError("operation not known")
 
-    refused("cannot be converted to onnx: operation not known", (".onnx", (), write, broken))
+    refused(
+        "cannot be converted to onnx: its file does not run. Received: operation not known",
+        (".onnx", (), write, broken),
+    )
     refused("Output `probabilities` of the onnx file differs by 1", (".onnx", (), write, wrong))
