@@ -13,8 +13,6 @@ __version__ = "0.1.0"
 def load_model(path, *, compile: bool = False):
     """Loads a `.keras` file, whatever layers, losses, optimizers and models of this package it names.
 
-        >>> model = kerasmlsp.load_model("runs/music/default/model.keras")
-
     Args:
         path: The file, `str` or `Path`.
         compile: Whether to take the optimizer and the losses from the file, too, to go on with a training.
@@ -25,6 +23,15 @@ def load_model(path, *, compile: bool = False):
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, or names a class or function that is not imported; the message says which.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasmlsp import models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     models.lenet5(10).save(f"{folder}/model.keras")
+        ...     model = load_model(f"{folder}/model.keras")
+        >>> model.count_params()
+        61706
     """
     import keras
 

@@ -73,13 +73,14 @@ def load(path) -> "SavedModel":
 class SavedModel:
     """A saved model that takes lists, arrays or pandas columns and returns a dict of NumPy arrays.
 
-        >>> model = load(find("sentiment"))
-        >>> model(text=["Two hours I will not get back."])
-        {'label': array([b'negative'], dtype=object), ...}
-
     Attributes:
         path: The folder.
         endpoints: Endpoint name to `{"inputs": ..., "outputs": ...}`, each a dict of name to `tf.TensorSpec`.
+
+    Example:
+        >>> model = load(find("sentiment"))
+        >>> model(text=["Two hours I will not get back."])["label"]
+        array([b'neg'], dtype=object)
     """
 
     def __init__(self, path):

@@ -1,0 +1,71 @@
+"""The examples in docstrings: every public name of the library has one, and each prints what it says."""
+
+import doctest
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Where nothing public is without an example or, if it is a function, without annotations.
+COMPLETE = ()
+# These run on every backend of Keras, the others on TensorFlow alone.
+PORTABLE = ("layers", "models", "augment", "losses", "generation", "detection")
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def within(name, packages):
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def names():
+    """Import names of the library's files."""
+    files = (path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "kerasmlsp").rglob("*.py")))
+    every = [".".join(part for part in file.parts if part != "__init__") for file in files]
+    if keras.backend.backend() == "tensorflow":
+        return every
+    return [name for name in every if within(name, [f"kerasmlsp.{part}" for part in PORTABLE])]
+
+
+def public(module):
+    """What a file defines and others may call, by name."""
+    own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    return {name: value for name, value in own.items() if callable(value) and not name.startswith("_")}
+
+
+def has_example(value):
+    """Whether a docstring ends in a section of its own that holds an example."""
+    return re.search(r"^Example:\n    >>> \S[^\n]*(\n    [^\n]+|\n)*\Z", inspect.getdoc(value) or "", re.MULTILINE)
+
+
+def is_annotated(function):
+    signature = inspect.signature(function)
+    found = [signature.return_annotation, *(each.annotation for each in signature.parameters.values())]
+    return inspect.Signature.empty not in found
+
+
+@pytest.mark.parametrize("name", names())
+def test_examples_print_what_they_say(name):
+    module, said = importlib.import_module(name), []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        runner.run(test, out=said.append)
+    assert not runner.failures, "".join(said)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if within(name, COMPLETE)])
+def test_everything_public_has_an_example(name):
+    module = importlib.import_module(name)
+    lacking = [each for each, value in public(module).items() if not has_example(value)]
+    assert not lacking, f"{lacking} need a section `Example:` at the end of the docstring."
+
+
+@pytest.mark.parametrize("name", [name for name in names() if within(name, COMPLETE)])
+def test_public_functions_are_annotated(name):
+    functions = {
+        each: value for each, value in public(importlib.import_module(name)).items() if inspect.isroutine(value)
+    }
+    assert not [each for each, value in functions.items() if not is_annotated(value)]
