@@ -6,7 +6,12 @@ import numpy as np
 
 from kerasmlsp.music.pieces import KEYS, LOWEST, REST, STEPS_PER_QUARTER, begins
 
-_LATE = 1 / 8  # of a step; played and rounded notes begin a little late, and would be missed where they belong
+_LATE = 1 / 8
+"""Quarters by which a note may be late and still be on time: half a sixteenth, so that at sixteenths each note goes to
+the nearest step, while on a coarser grid notes between two steps stay between them."""
+
+_HALF = 0.499  # of a step, the most that is ever late: what lies in the middle goes to the later step
+_THIRD = 1 / 100  # so near to a third of a step is a note of a triplet: three in a half are 3 + 3 + 2 sixteenths
 
 
 class Part(NamedTuple):
@@ -17,10 +22,13 @@ class Part(NamedTuple):
 
 
 def sampled(notes: np.ndarray, steps_per_quarter: int) -> np.ndarray:
-    """Puts notes on a grid: a note sounds at the steps whose first moment it covers.
+    """Puts notes on a grid: a note sounds at the steps whose first moment it covers, after rounding.
 
-    A start up to an eighth of a step late is on time. Notes between two moments of the grid are left out: rounding
-    would sound them together with notes that they never meet.
+    Start and end go to the next step, or to the one before where they are late by an eighth of a quarter at most and
+    by less than half a step; so on sixteenths they go to the nearest, but those of triplets to the later one. A note
+    too short to last until the next step lasts one step if its start was rounded, not moved. All other notes between
+    two steps are left out, and so is one of two that would start together, but follow each other: rounding would sound
+    it together with notes that it never meets.
 
     Args:
         notes: `(notes, 3)`, start and end in quarters and MIDI pitch.
@@ -29,10 +37,42 @@ def sampled(notes: np.ndarray, steps_per_quarter: int) -> np.ndarray:
     Returns:
         int `(notes left, 3)`: first step, step after the last, MIDI pitch; sorted by pitch.
     """
-    times = np.ceil(np.asarray(notes)[:, :2] * steps_per_quarter - _LATE).astype(int)
-    placed = np.column_stack([times, np.asarray(notes)[:, 2].astype(int)])
-    placed = placed[placed[:, 0] < placed[:, 1]]
+    kept, placed = _placed(notes, steps_per_quarter)
+    placed = placed[kept]
     return placed[np.lexsort((placed[:, 0], placed[:, 2]))]
+
+
+def _placed(notes: np.ndarray, steps_per_quarter: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which notes there is a place for, bool `(notes,)`, and first step, step after the last and pitch of all."""
+    late = min(_LATE * steps_per_quarter, _HALF)
+    times = np.asarray(notes, float)[:, :2] * steps_per_quarter
+    triplet = (np.abs(times % 1 - 1 / 3) < _THIRD) & (late > 1 / 3)
+    first, end = np.ceil(times - np.where(triplet, 0, late)).astype(int).T
+    away = np.abs(times[:, 0] - first)
+    kept = (end > first) | (away <= late) | triplet[:, 0]
+    for together in _groups(first, kept):
+        if len(together) > 1:
+            # The note that fills most of the step and is nearest to it: neither a grace note nor one in its middle.
+            best = together[np.argmax((np.minimum(times[:, 1] - times[:, 0], 1) - away)[together])]
+            meets = (times[together, 0] < times[best, 1]) & (times[together, 1] > times[best, 0])
+            kept[together] = meets | (together == best)
+    placed = np.column_stack([first, np.maximum(end, first + 1), np.asarray(notes)[:, 2].astype(int)])
+    return kept, placed
+
+
+def _groups(first: np.ndarray, kept: np.ndarray) -> list[np.ndarray]:
+    """The places of those notes that start at the same step."""
+    places = np.flatnonzero(kept)[np.argsort(first[kept], kind="stable")]
+    return np.split(places, np.flatnonzero(np.diff(first[places])) + 1)
+
+
+def moves(parts: list[Part], steps_per_quarter: int) -> np.ndarray:
+    """Returns by how many quarters `sampled` moves the start of each note; NaN where it leaves the note out."""
+    moved = []
+    for part in parts:
+        kept, placed = _placed(part.notes, steps_per_quarter)
+        moved.append(np.where(kept, placed[:, 0] / steps_per_quarter - part.notes[:, 0], np.nan))
+    return np.concatenate(moved)
 
 
 def length(parts: list[Part], steps_per_quarter: int) -> int:

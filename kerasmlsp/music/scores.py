@@ -4,6 +4,7 @@ Both are imported where they are used, so that importing this module costs nothi
 """
 
 import contextlib
+import io
 import logging
 import re
 import warnings
@@ -12,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasmlsp.music.abc_notation import Voice, read_tune
 from kerasmlsp.music.grid import Part
+from kerasmlsp.music.midi import mended
 from kerasmlsp.music.pieces import STEPS_PER_QUARTER
 
 MIDI = (".mid", ".midi")
@@ -20,6 +23,8 @@ ABC = (".abc",)
 MUSICXML = (".musicxml", ".mxl", ".xml")
 
 _LONGEST = 50_000  # quarters, half a day: a damaged file may claim years, and fill the memory
+
+_log = logging.getLogger("kerasmlsp")
 
 
 class Score(NamedTuple):
@@ -74,11 +79,16 @@ def _explained(path):
 def _midi(path: Path) -> Score:
     import pretty_midi
 
+    content, count = mended(path.read_bytes())
     with _explained(path), warnings.catch_warnings():
         # Time signatures in later tracks are common, and pretty_midi's own ticks are undone below.
         warnings.filterwarnings("ignore", message="Tempo, Key or Time signature change events found on non-zero tracks")
-        midi = pretty_midi.PrettyMIDI(str(path))
+        midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
         parts = [_midi_part(midi, instrument) for instrument in midi.instruments if not instrument.is_drum]
+    if count:
+        _log.warning(
+            "%s: %d events that MIDI does not allow were clipped or left out; its notes are kept.", path, count
+        )
     key = None
     if len({change.key_number for change in midi.key_signature_changes}) == 1:
         number = midi.key_signature_changes[0].key_number
@@ -104,8 +114,6 @@ def _single(bars) -> int | None:
 
 def _abc(path: Path) -> list[Score]:
     """Every tune is read by itself, so that one that is damaged does not take the others along."""
-    from music21 import converter
-
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -117,20 +125,29 @@ def _abc(path: Path) -> list[Score]:
         number = tune[2:].split("\n", 1)[0].strip()
         name = path.stem if len(tunes) == 1 else f"{path.stem}-{number}"
         try:
-            with _explained(f"{path}, tune {number}"):
-                scores.append(_music21_score(name, converter.parseData(header + tune, format="abc")))
-        except ValueError as error:
-            failure = error
+            scores.append(_abc_score(name, read_tune(header + tune)))
+        except (ValueError, ArithmeticError) as error:
+            failure = ValueError(f"`path` must hold tunes in ABC notation. Received: {path}, tune {number} ({error})")
             if len(tunes) > 1:
-                warned(error)
+                warned(failure)
     if not scores:
         raise failure
     return scores
 
 
+def _abc_score(name: str, voices: list[Voice]) -> Score:
+    voices = [voice for voice in voices if voice.notes]
+    if not voices:
+        return Score(name, [], None, None, 0)
+    first = voices[0]
+    parts = [Part(voice.name, np.array(voice.notes, float)) for voice in voices]
+    bar = None if None in first.bars else _single([STEPS_PER_QUARTER * quarters for quarters in first.bars])
+    return Score(name, parts, first.key, bar, _pickup(first.pickup, bar))
+
+
 def warned(error: Exception):
     """Logs that a piece is left out."""
-    logging.getLogger("kerasmlsp").warning("Left out: %s", error)
+    _log.warning("Left out: %s", error)
 
 
 def _musicxml(path: Path) -> Score:
@@ -155,15 +172,15 @@ def _music21_score(name: str, score) -> Score:
     found = keys[0] if keys and keys[0][1] in ("major", "minor") else None
     metres = first.recurse().getElementsByClass(meter.TimeSignature)
     bar = _single([STEPS_PER_QUARTER * metre.barDuration.quarterLength for metre in metres])
-    return Score(name, [part for part in parts if len(part.notes)], found, bar, _pickup(first, bar))
+    measures = first.getElementsByClass("Measure")
+    pickup = _pickup(measures[0].duration.quarterLength, bar) if measures else 0
+    return Score(name, [part for part in parts if len(part.notes)], found, bar, pickup)
 
 
-def _pickup(part, bar: int | None) -> int:
-    measures = part.getElementsByClass("Measure")
-    if bar is None or not measures:
-        return 0
-    steps = int(STEPS_PER_QUARTER * measures[0].duration.quarterLength)
-    return steps if steps < bar else 0
+def _pickup(quarters, bar: int | None) -> int:
+    """Steps of the first bar, where it is incomplete."""
+    steps = int(STEPS_PER_QUARTER * quarters)
+    return steps if bar is not None and steps < bar else 0
 
 
 def _music21_notes(stream) -> np.ndarray:
