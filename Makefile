@@ -54,7 +54,7 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.created setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[music]'
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.created setup.cfg pyproject.toml

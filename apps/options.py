@@ -28,6 +28,8 @@ _EXTRAS = {
     "pycocoevalcap": "kerasmlsp[caption]",
     "openpyxl": "kerasmlsp[excel]",
     "pillow_heif": "kerasmlsp[heic]",
+    "music21": "kerasmlsp[music]",
+    "pretty_midi": "kerasmlsp[music]",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import generation, metrics, music, training
-from kerasmlsp.apps.music import data, model, train, windows
+from kerasmlsp.apps.music import data, generate, model, train, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.layers.chorales import PREFACE
 
@@ -159,5 +159,7 @@ def _write(folder, rows, written):
     if first is None:
         return [table]
     music.write_piano_roll(picture, first.pitches, first.onsets, bar=first.bar, pickup=first.pickup, title=first.name)
-    music.write_midi(sound, first.pitches, first.onsets, tempo=80, program=19)
-    return [table, picture, sound]
+    files = [table, picture]
+    if generate.written(sound, lambda: music.write_midi(sound, first.pitches, first.onsets, tempo=80, program=19)):
+        files.append(sound)
+    return files

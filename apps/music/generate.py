@@ -1,6 +1,7 @@
 """Music in four voices, with nothing but the saved model."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from kerasmlsp.apps.music.keys import key_name, key_of
 PITCHES = (28, 88)  # that there are tokens for
 SOPRANO = (57, 81)  # what Bach's sing
 METRES = {"4/4": 16, "3/4": 12}
+
+log = logging.getLogger("kerasmlsp")
 
 
 def new(bars, metre, key, pickup=0):
@@ -129,15 +132,30 @@ def generate(model, piece, folder, *, seeds, tempo, **settings):
 def save(chorale, folder, *, tempo):
     """Writes a chorale as MIDI, WAV, MusicXML and a picture into a folder, which is made where missing.
 
+    What needs a package that is not installed is left out, and the log says so.
+
     Returns:
         List of the paths.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     midi, wav, sheet, picture = (folder / f"{chorale.name}{ending}" for ending in (".mid", ".wav", ".musicxml", ".png"))
-    music.write_midi(midi, chorale.pitches, chorale.onsets, tempo=tempo, program=19)
-    music.write_wav(wav, chorale.pitches, chorale.onsets, tempo=tempo)
-    music.write_musicxml(sheet, chorale, tempo=tempo)
     title, bars = f"{chorale.name}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
-    music.write_piano_roll(picture, chorale.pitches, chorale.onsets, title=title, **bars)
-    return [midi, wav, sheet, picture]
+    notes = chorale.pitches, chorale.onsets
+    writing = {
+        midi: lambda: music.write_midi(midi, *notes, tempo=tempo, program=19),
+        wav: lambda: music.write_wav(wav, *notes, tempo=tempo),
+        sheet: lambda: music.write_musicxml(sheet, chorale, tempo=tempo),
+        picture: lambda: music.write_piano_roll(picture, *notes, title=title, **bars),
+    }
+    return [path for path, write in writing.items() if written(path, write)]
+
+
+def written(path, write):
+    """Calls `write` and tells whether the file is written, which some are not without the extra `music`."""
+    try:
+        write()
+    except ModuleNotFoundError as error:
+        log.warning("%s is not written. %s", path, error)
+        return False
+    return True

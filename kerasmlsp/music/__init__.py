@@ -1,6 +1,8 @@
 """Music: files in and out, four-voice chorales, and rules of harmony.
 
-Importing this package is cheap: music21, pretty_midi and matplotlib are imported by the functions that need them.
+Importing this package is cheap: music21, pretty_midi and matplotlib are imported by the functions that need them. The
+first two come with `pip install 'kerasmlsp[music]'`: MIDI, WAV, MusicXML and Bach's chorales need them; ABC, JSON and
+pictures do not.
 """
 
 from kerasmlsp.music.chorales import read_chorales

@@ -38,18 +38,22 @@ class Voice:
     Attributes:
         name: As the tune calls it, "" for the only one.
         notes: Lists of start and end in quarters, exact, and MIDI pitch as it sounds.
-        key: Tonic and "major" or "minor" where the first note is, None where it is in another mode.
         bars: Lengths in quarters of the bars that hold notes; None for a tune in no metre.
         pickup: Length in quarters of what is before the first bar line.
     """
 
     def __init__(self):
-        self.name, self.notes, self.key, self.bars, self.pickup = "", [], None, set(), Fraction(0)
+        self.name, self.notes, self.bars, self.pickup = "", [], set(), Fraction(0)
         self._time = self._bar = self._layers = Fraction(0)  # now, where the bar began, and where its layers ended
         self._metre, self._compound, self._unit = None, False, None
-        self._signature, self._altered, self._semitones = {}, {}, 0
+        self._key, self._signature, self._altered, self._semitones = None, {}, {}, 0
         self._last, self._lasted, self._tied = {}, Fraction(0), {}  # letter and octave to the number of the note
         self._tuplet, self._broken = (0, Fraction(1)), Fraction(1)
+
+    @property
+    def key(self) -> tuple[int, str] | None:
+        """Tonic, as it sounds, and "major" or "minor" where the first note is; None in another mode."""
+        return self._key and ((self._key[0] + self._semitones) % 12, self._key[1])
 
     def field(self, letter: str, value: str):
         """Takes what a field says of key, metre, and length of the notes that follow."""
@@ -68,24 +72,18 @@ class Voice:
 
     def _set_key(self, value: str):
         named = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
-        pipes = value.lower().startswith("hp")
-        if not named and not pipes and value and not value.lower().startswith("none"):
+        if not named and value and not re.match("hp|none", value, re.IGNORECASE):
             return  # a clef, say
         mode = named[3][:3].lower() if named else ""
-        fifths = 0
+        minor, fifths = _MODES.get(mode) == -3, 0
         if named and mode != "exp":
             fifths = _FIFTHS.index(named[1]) - 1 + 7 * ((named[2] == "#") - (named[2] == "b")) + _MODES.get(mode, 0)
-        step = 1 if fifths > 0 else -1
-        signature = dict(_PIPES) if pipes else {}
-        for number in range(abs(fifths)):
-            letter = _FIFTHS[::step][number % 7]
-            signature[letter] = signature.get(letter, 0) + step
-        signed = re.findall(r"(?<=\s)(\^\^?|__?|=)([A-Ga-g])\b", value)
-        self._signature = signature | {letter.upper(): _SIGNS[sign] for sign, letter in signed}
+        signed = {letter.upper(): _SIGNS[sign] for sign, letter in re.findall(r"\s(\^\^?|__?|=)([A-Ga-g])\b", value)}
+        pipes = _PIPES if value.lower().startswith("hp") else {}
+        self._signature = _signature(fifths) | pipes | signed
         if not self.notes:
-            tonic = 7 * (fifths + (3 if _MODES.get(mode) == -3 else 0)) % 12
-            known = named and not signed and (_MODES.get(mode, 0) in (0, -3)) and mode != "exp"
-            self.key = (tonic, "minor" if _MODES.get(mode) == -3 else "major") if known else None
+            plain = named and not signed and mode != "exp" and (minor or mode not in _MODES)
+            self._key = (7 * (fifths + 3 * minor) % 12, "minor" if minor else "major") if plain else None
 
     def _set_transposition(self, value: str):
         semitones, octaves = (re.search(rf"\b{name}=\s*(-?\d+)", value) for name in ("transpose", "octave"))
@@ -197,7 +195,7 @@ def read_tune(text: str) -> list[Voice]:
     for letter, value, found in _tokens(text):
         if letter == "V":
             name = value.split(maxsplit=1)[0] if value.strip() else ""
-            said[name] = said.get(name, "") + value
+            said[name] = said.get(name, "") + f" {value}"
             voice = _named(voices, name, header, said[name]) if begun else voice
         elif letter:
             voice.field(letter, value)
@@ -210,6 +208,16 @@ def read_tune(text: str) -> list[Voice]:
     if not begun:
         raise ValueError("no field K:")
     return list(voices.values())
+
+
+def _signature(fifths: int) -> dict[str, int]:
+    """Letters that a key alters, of so many fifths above C major, negative below."""
+    step = 1 if fifths > 0 else -1
+    signature: dict[str, int] = {}
+    for number in range(abs(fifths)):
+        letter = _FIFTHS[::step][number % 7]
+        signature[letter] = signature.get(letter, 0) + step
+    return signature
 
 
 def _length(text: str) -> Fraction:

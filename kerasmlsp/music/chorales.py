@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
-from kerasmlsp.music.grid import length, roll_of, skyline
+from kerasmlsp.music.grid import length, moves, roll_of, skyline
 from kerasmlsp.music.pieces import LOWEST, REST, STEPS_PER_QUARTER, VOICES, Chorale, begins
-from kerasmlsp.music.reading import from_each_file, read_steps
+from kerasmlsp.music.reading import from_each_file, read_steps, tell_moved
 from kerasmlsp.music.scores import Score, read_scores
 
 _FORMAT = 1  # of the cache: raise it where the meaning of a field changes
@@ -30,6 +31,9 @@ def read_chorales(path=None, *, cache=None, json_steps_per_quarter: int = 4) -> 
     Without a path these are the pieces by Bach in music21's corpus that have exactly four parts, each piece once:
     of pieces that are equal up to transposition in 95 % of all steps the first stays. Repeats are not played twice.
 
+    Notes go to the nearest sixteenth, short ones last one, and the log says how many were moved or left out. Pitches
+    are as they sound, also of instruments that transpose.
+
     Voices come from the file where it has four parts (sorted by mean pitch) or parts called soprano, alto, tenor and
     bass. Where it has only chords, as JSON and music for one piano, their notes are given to the voices from the top;
     where fewer than four sound, two voices share a note or one rests, whichever moves the voices less. JSON that gives
@@ -47,6 +51,7 @@ def read_chorales(path=None, *, cache=None, json_steps_per_quarter: int = 4) -> 
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged, holds no notes, or more than four voices. In a folder
             such a file is left out with a warning in the log, and it is an error that none is left.
     """
@@ -54,12 +59,17 @@ def read_chorales(path=None, *, cache=None, json_steps_per_quarter: int = 4) -> 
         raise ValueError(f"`json_steps_per_quarter` must be 1, 2 or 4. Received: {json_steps_per_quarter!r}")
     if path is None:
         return _cached_corpus(cache)
-    return from_each_file(path, lambda file: _chorales(file, STEPS_PER_QUARTER // json_steps_per_quarter))
+    moved: list[np.ndarray] = []
+    chorales = from_each_file(path, lambda file: _chorales(file, STEPS_PER_QUARTER // json_steps_per_quarter, moved))
+    tell_moved(path, moved, STEPS_PER_QUARTER)
+    return chorales
 
 
-def _chorales(path: Path, repeats: int) -> list[Chorale]:
+def _chorales(path: Path, repeats: int, moved: list[np.ndarray]) -> list[Chorale]:
     if path.suffix.lower() != ".json":
-        return [_from_score(score, path) for score in read_scores(path)]
+        scores = read_scores(path)
+        moved += [moves(score.parts, STEPS_PER_QUARTER) for score in scores]
+        return [_from_score(score, path) for score in scores]
     chorales = []
     for name, split, piece in read_steps(path):
         pitches = np.repeat(_voices(piece, f"{path}, {name}"), repeats, axis=0)
@@ -77,6 +87,8 @@ def _from_score(score: Score, path) -> Chorale:
         roll, struck = roll_of(score.parts, STEPS_PER_QUARTER)
         pitches = _voices([(np.flatnonzero(step) + LOWEST).tolist() for step in roll], path)
         onsets = begins(pitches, np.take_along_axis(struck, np.maximum(pitches - LOWEST, 0).astype(int), axis=1))
+    if not onsets.any():
+        raise ValueError(f"`path` must hold notes on the grid of sixteenths. Received: {path}, which holds none")
     return Chorale(score.name, pitches, onsets, score.key, bar=score.bar, pickup=score.pickup)
 
 
@@ -123,8 +135,10 @@ def _shared(notes: list[int], before: np.ndarray) -> list[int]:
 
 def _cached_corpus(cache) -> list[Chorale]:
     if cache is None:
-        # Not from music21 itself, whose import is slow.
-        version = importlib.metadata.version("music21")
+        try:  # not from music21 itself, whose import is slow
+            version = importlib.metadata.version("music21")
+        except importlib.metadata.PackageNotFoundError:
+            version = required("music21", "music").__version__
         cache = Path.home() / ".cache" / "kerasmlsp" / f"chorales-{version}.npz"
         cache.parent.mkdir(parents=True, exist_ok=True)
     cache = Path(cache).expanduser()
@@ -141,8 +155,7 @@ def _cached_corpus(cache) -> list[Chorale]:
 
 
 def _corpus() -> list[Chorale]:
-    from music21 import corpus
-
+    corpus = required("music21", "music").corpus
     files = sorted(Path(file) for file in corpus.getComposer("bach") if Path(file).suffix in (".mxl", ".xml"))
     chorales = []
     for number, file in enumerate(files):

@@ -49,7 +49,7 @@ def _placed(notes: np.ndarray, steps_per_quarter: int) -> tuple[np.ndarray, np.n
     triplet = (np.abs(times % 1 - 1 / 3) < _THIRD) & (late > 1 / 3)
     first, end = np.ceil(times - np.where(triplet, 0, late)).astype(int).T
     away = np.abs(times[:, 0] - first)
-    kept = (end > first) | (away <= late) | triplet[:, 0]
+    kept = (times[:, 1] > times[:, 0]) & ((end > first) | (away <= late) | triplet[:, 0])
     for together in _groups(first, kept):
         if len(together) > 1:
             # The note that fills most of the step and is nearest to it: neither a grace note nor one in its middle.

@@ -1,9 +1,10 @@
-"""Chorales into sheet music: MusicXML through music21, which is imported where it is used."""
+"""Chorales into sheet music: MusicXML through music21, an extra, which is imported where it is used."""
 
 from pathlib import Path
 
 import numpy as np
 
+from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
 from kerasmlsp.music.pieces import REST, STEPS_PER_QUARTER, VOICES, Chorale, begins
 
@@ -21,6 +22,7 @@ def write_musicxml(path, chorale: Chorale, *, tempo: float | None = None):
         tempo: Quarter notes per minute, written above the first bar; None for no mark.
 
     Raises:
+        ModuleNotFoundError: music21 is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending is wrong, or the piece has no steps.
         OSError: The file cannot be written.
     """
@@ -29,6 +31,7 @@ def write_musicxml(path, chorale: Chorale, *, tempo: float | None = None):
         raise ValueError(f"`path` must end in .musicxml or .xml. Received: {path}")
     if not len(chorale.pitches):
         raise ValueError(f"`chorale` must hold at least one step. Received: {chorale.name!r}, which holds none")
+    required("music21", "music")
     content = _content(chorale, tempo)
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 

@@ -1,24 +1,29 @@
 """Piano rolls and melodies from files: MIDI, ABC, MusicXML, and JSON as the JSB chorales come."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from kerasmlsp.files import existing, read_json, visible_files
-from kerasmlsp.music.grid import length, roll_of, skyline
-from kerasmlsp.music.pieces import KEYS, LOWEST, Melody, Tune
+from kerasmlsp.music.grid import length, moves, roll_of, skyline
+from kerasmlsp.music.pieces import KEYS, LOWEST, STEPS_PER_QUARTER, Melody, Tune
 from kerasmlsp.music.scores import ABC, MIDI, MUSICXML, read_scores, warned
 
 _KINDS = (*MIDI, *ABC, *MUSICXML, ".json")
+
+_log = logging.getLogger("kerasmlsp")
 
 
 def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> list[Tune]:
     """Reads every piece of a file or folder as a piano roll of 88 keys.
 
-    A key sounds at a step where a note covers the step's first moment (an eighth of a step of lateness is forgiven), as
-    in the JSB chorales; so changes of tempo do not matter, and notes between two moments of the grid are left out, as
-    are drums, ABC's chord symbols and pitches outside the keyboard. Repeats in ABC and MusicXML are not played twice.
-    JSON holds one step after another already: `steps_per_quarter` does not change it.
+    A key sounds at a step where a note covers the step's first moment, as in the JSB chorales, after notes late by less
+    than an eighth of a quarter and half a step were put in time; so changes of tempo do not matter, and notes between
+    two moments of the grid are left out, as are drums, chord symbols and pitches outside the keyboard. The log says how
+    many were moved or left out; 12 steps hold sixteenths and triplets of eighths. Pitches are as they sound, also of
+    instruments that transpose. Repeats in ABC and MusicXML are not played twice. JSON holds one step after another
+    already: `steps_per_quarter` does not change it.
 
     Reference: Boulanger-Lewandowski, Bengio and Vincent, ICML 2012, "Modeling temporal dependencies in high-dimensional
     sequences".
@@ -34,29 +39,40 @@ def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> l
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes. In a folder such a file is left out
             with a warning in the log, and it is an error that none is left.
     """
     if not isinstance(steps_per_quarter, int) or steps_per_quarter < 1:
         raise ValueError(f"`steps_per_quarter` must be a positive integer. Received: {steps_per_quarter!r}")
-    return from_each_file(path, lambda file: _rolls(file, steps_per_quarter), recursive=recursive)
+    moved: list[np.ndarray] = []
+    tunes = from_each_file(path, lambda file: _rolls(file, steps_per_quarter, moved), recursive=recursive)
+    tell_moved(path, moved, steps_per_quarter)
+    return tunes
 
 
 def read_melody(path) -> Melody:
     """Reads the melody of a file: the highest notes of the part that lies highest, on the grid of sixteenths.
+
+    Notes go to the nearest sixteenth, short ones last one, and the log says how many were moved or left out. Pitches
+    are as they sound, also of instruments that transpose.
 
     Args:
         path: File: .mid, .midi, .abc, .musicxml, .mxl or .xml. Of a collection in ABC the first tune is read.
 
     Raises:
         FileNotFoundError: There is no such file.
+        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes.
     """
     score = read_scores(_file(path))[0]
-    steps = length(score.parts, 4)
+    steps = length(score.parts, STEPS_PER_QUARTER)
     # By time, not by count: many short notes in an accompaniment do not outweigh a long one.
     highest = max(score.parts, key=lambda part: np.average(part.notes[:, 2], weights=_durations(part.notes)))
     pitches, onsets = skyline(highest.notes, steps)
+    if not onsets.any():
+        raise ValueError(f"`path` must hold notes on the grid of sixteenths. Received: {path}, which holds none")
+    tell_moved(path, [moves([highest], STEPS_PER_QUARTER)], STEPS_PER_QUARTER)
     return Melody(score.name, pitches, onsets, score.key, score.bar, score.pickup)
 
 
@@ -113,10 +129,29 @@ def _pitch(number) -> int:
     return int(number) if number > 0 else 0
 
 
-def _rolls(path: Path, steps_per_quarter: int) -> list[Tune]:
+def tell_moved(path, moved: list[np.ndarray], steps_per_quarter: int):
+    """Logs how many notes, of how many, were moved to the grid by more than an eighth of a step, or left out.
+
+    Args:
+        path: What was read.
+        moved: Of each score, see `grid.moves`.
+        steps_per_quarter: Of the grid.
+    """
+    quarters = np.abs(np.concatenate([np.empty(0), *moved]))
+    far, left_out = np.count_nonzero(quarters > 1 / 8 / steps_per_quarter), np.count_nonzero(np.isnan(quarters))
+    if far or left_out:
+        message = "%s: of %d notes, %d were moved to the grid of %d steps in a quarter, by up to %.2g quarters, "
+        message += "and %d between two steps were left out."
+        farthest = np.nanmax(quarters, initial=0)
+        _log.info(message, path, quarters.size, far, steps_per_quarter, farthest, left_out)
+
+
+def _rolls(path: Path, steps_per_quarter: int, moved: list[np.ndarray]) -> list[Tune]:
     if path.suffix.lower() == ".json":
         return [Tune(name, _roll(piece), None, split) for name, split, piece in read_steps(path)]
-    tunes = [Tune(score.name, *roll_of(score.parts, steps_per_quarter)) for score in read_scores(path)]
+    scores = read_scores(path)
+    tunes = [Tune(score.name, *roll_of(score.parts, steps_per_quarter)) for score in scores]
+    moved += [moves(score.parts, steps_per_quarter) for score in scores]
     tunes = [tune for tune in tunes if tune.roll.any()]
     if not tunes:
         raise ValueError(f"`path` must hold notes of a piano on the grid. Received: {path}, which holds none")

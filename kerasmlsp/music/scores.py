@@ -1,6 +1,6 @@
-"""Music files of every kind as lists of notes: MIDI through pretty_midi, ABC and MusicXML through music21.
+"""Music files of every kind as lists of notes: MIDI through pretty_midi, MusicXML through music21.
 
-Both are imported where they are used, so that importing this module costs nothing.
+Both are extras, and imported where they are used, so that importing this module costs nothing.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasmlsp.extras import required
 from kerasmlsp.music.abc_notation import Voice, read_tune
 from kerasmlsp.music.grid import Part
 from kerasmlsp.music.midi import mended
@@ -40,9 +41,11 @@ class Score(NamedTuple):
 def read_scores(path: Path) -> list[Score]:
     """Reads one file: several scores where it is a collection in ABC, otherwise one.
 
-    Drums, grace notes and chord symbols that are not written out are left out; repeats are not played twice.
+    Pitches are as they sound, also of instruments that transpose. Drums, grace notes and chord symbols that are not
+    written out are left out; repeats are not played twice.
 
     Raises:
+        ModuleNotFoundError: The extra `music` is not installed.
         ValueError: The ending is unknown, or the file is damaged or has no notes.
     """
     ending = path.suffix.lower()
@@ -77,8 +80,7 @@ def _explained(path):
 
 
 def _midi(path: Path) -> Score:
-    import pretty_midi
-
+    pretty_midi = required("pretty_midi", "music")
     content, count = mended(path.read_bytes())
     with _explained(path), warnings.catch_warnings():
         # Time signatures in later tracks are common, and pretty_midi's own ticks are undone below.
@@ -151,10 +153,9 @@ def warned(error: Exception):
 
 
 def _musicxml(path: Path) -> Score:
-    from music21 import converter
-
     if not path.stat().st_size:
         raise ValueError(f"`path` must hold notes. Received: {path}, which is empty")
+    converter = required("music21", "music").converter
     with _explained(path):
         # Without its pickles in the temporary folder: whoever may write there could make this run anything.
         return _music21_score(
@@ -163,11 +164,15 @@ def _musicxml(path: Path) -> Score:
 
 
 def _music21_score(name: str, score) -> Score:
-    from music21 import key, meter
+    from music21 import instrument, key, meter, note, percussion
 
+    if any(player.transposition for player in score.recurse().getElementsByClass(instrument.Instrument)):
+        score.toSoundingPitch(inPlace=True)
+    if drums := score.recurse().getElementsByClass((note.Unpitched, percussion.PercussionChord)):
+        _log.warning("%s: %d notes without a pitch, as of drums, are left out.", name, len(drums))
     streams = [(part.partName or "", part) for part in score.parts] or [("", score)]
     parts = [Part(title, _music21_notes(stream)) for title, stream in streams]
-    first = streams[0][1]
+    first = next((stream for (_, stream), part in zip(streams, parts, strict=True) if len(part.notes)), score)
     keys = [(found.tonic.pitchClass, found.mode) for found in first.recurse().getElementsByClass(key.Key)]
     found = keys[0] if keys and keys[0][1] in ("major", "minor") else None
     metres = first.recurse().getElementsByClass(meter.TimeSignature)
@@ -189,7 +194,9 @@ def _music21_notes(stream) -> np.ndarray:
         if "ChordSymbol" in element.classes or element.duration.isGrace:
             continue
         start, end = float(element.offset), float(element.offset + element.quarterLength)
-        for note in element.notes if element.isChord else (element,):
+        for note in getattr(element, "notes", (element,)):
+            if not hasattr(note, "pitch"):  # of a drum
+                continue
             tied = note.tie is not None and note.tie.type in ("stop", "continue")
             held = next((row for row in reversed(rows) if row[1:] == [start, note.pitch.midi]), None) if tied else None
             if held:

@@ -1,6 +1,6 @@
 """Music into files: MIDI, WAV and a picture. `musicxml.py` writes sheet music.
 
-pretty_midi and matplotlib are imported where they are used, so that importing this module costs nothing.
+pretty_midi, an extra, and matplotlib are imported where they are used, so that importing this module costs nothing.
 """
 
 import wave
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
 from kerasmlsp.music.pieces import KEYS, LOWEST, REST, VOICES, begins
 
@@ -29,6 +30,7 @@ def write_midi(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: f
         program: Instrument of General MIDI, 0 (piano) to 127; 19 is a church organ, 52 a choir.
 
     Raises:
+        ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
     """
@@ -49,6 +51,7 @@ def write_wav(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: fl
         sample_rate: In hertz, commonly 22,050 or 44,100.
 
     Raises:
+        ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
     """
@@ -175,8 +178,7 @@ def _notes(pitches: np.ndarray, onsets) -> np.ndarray:
 
 
 def _midi(music, onsets, steps_per_quarter: int, tempo: float, program: int):
-    import pretty_midi
-
+    pretty_midi = required("pretty_midi", "music")
     for name, value in (("steps_per_quarter", steps_per_quarter), ("tempo", tempo)):
         if not value > 0:
             raise ValueError(f"`{name}` must be above 0. Received: {value!r}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import wave
 from importlib import resources
 from pathlib import Path
@@ -118,6 +119,45 @@ def test_a_melody_stays_and_gets_three_voices(workshop):
     [row] = generated("--melody", "tune.mid", output="harmonised")
     tune, found = music.read_melody("tune.mid"), music.read_chorales(row["files"][2])[0]
     assert np.array_equal(found.pitches[:32, 0], tune.pitches) and np.array_equal(found.onsets[:32, 0], tune.onsets)
+
+
+def without_extra(monkeypatch):
+    for package in ("music21", "pretty_midi", "mido"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+
+def test_without_the_extra_a_melody_in_abc_is_harmonised_as_a_picture(workshop, monkeypatch):
+    Path("tune.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\ncBAG|")
+    without_extra(monkeypatch)
+    words = ("generate", "--melody", "tune.abc", "--attempts", 2, "--output", "pictures", "--json")
+    result = command("music", *words)
+    [row] = json.loads(result.stdout)
+    assert [Path(file).suffix for file in row["files"]] == [".png"] and len(list(Path("pictures").iterdir())) == 1
+    assert all(f"{ending} is not written. This needs" in result.stderr for ending in (".mid", ".wav", ".musicxml"))
+    assert result.stderr.count("pip install 'kerasmlsp[music]'") == 3
+
+
+def test_without_the_extra_a_run_is_measured_on_json(workshop, monkeypatch):
+    Path("songs.json").write_text(json.dumps([piece(seed).pitches.tolist() for seed in range(2)]))
+    Path("runs/music/whole/evaluation/sample.mid").unlink(missing_ok=True)
+    without_extra(monkeypatch)
+    words = ("music", "evaluate", "--run", "whole", "--data", "songs.json", "--samples", 1, "--bars", 1, "--json")
+    result = command(*words)
+    assert [Path(file).name for file in json.loads(result.stdout)["files"]] == [
+        "metrics.json",
+        "harmony.csv",
+        "sample.png",
+    ]
+    assert "sample.mid is not written. This needs" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("train", "--data", "songs"), ("train",), ("generate", "--melody", "tune.mid")])
+def test_without_the_extra_a_command_says_what_to_install(workshop, monkeypatch, words):
+    without_extra(monkeypatch)
+    monkeypatch.setenv("HOME", str(workshop / "home"))
+    result = command("music", *words, *(("--run", "none") if words[0] == "train" else ()), code=1)
+    assert "pip install 'kerasmlsp[music]'" in result.stderr and "Traceback" not in result.stderr
+    assert not Path("runs/music/none").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pretty_midi
 import pytest
 
 from kerasmlsp import music
-from kerasmlsp.music import chorales, grid
+from kerasmlsp.music import chorales, grid, midi
 
 DATA = Path.home() / ".cache" / "kerasmlsp" / "data"
 ABC = 'X:{number}\nT:Tune\nM:3/4\nL:1/8\nK:G\nD2|"G"GA{{c}}Bc dc|"D"D3 D3|]\n'
@@ -18,17 +19,17 @@ JSB = {"train": [[[60, 64], [60], []]], "valid": [[[21.0]]], "test": [[[108, 20,
 
 def write_midi(path, *parts, tempo=120.0, drum=False, resolution=220, changes=()):
     """Writes notes given as start and end in quarters and pitch, a list for each part."""
-    midi = pretty_midi.PrettyMIDI(initial_tempo=tempo, resolution=resolution)
+    file = pretty_midi.PrettyMIDI(initial_tempo=tempo, resolution=resolution)
     for quarter, then in changes:  # pretty_midi reads changes of tempo but has no method that adds one
-        midi._tick_scales.append((quarter * resolution, 60 / (then * resolution)))
-    midi._update_tick_to_time(resolution * 100)
+        file._tick_scales.append((quarter * resolution, 60 / (then * resolution)))
+    file._update_tick_to_time(resolution * 100)
     for notes in parts:
         track = pretty_midi.Instrument(0, is_drum=drum)
         for start, end, pitch in notes:
-            times = (midi.tick_to_time(round(time * resolution)) for time in (start, end))
+            times = (file.tick_to_time(round(time * resolution)) for time in (start, end))
             track.notes.append(pretty_midi.Note(90, pitch, *times))
-        midi.instruments.append(track)
-    midi.write(str(path))
+        file.instruments.append(track)
+    file.write(str(path))
     return path
 
 
@@ -59,6 +60,189 @@ def test_changes_of_tempo_do_not_move_the_grid(tmp_path):
 def test_a_little_late_is_on_time(tmp_path):
     path = write_midi(tmp_path / "a.mid", [(0.05, 1.1, 60), (1.1, 1.9, 62)])
     assert keys(music.read_rolls(path, steps_per_quarter=1)[0]) == [[60], [62]]
+
+
+EIGHTHS = [(number / 2, number / 2 + 0.45, 60 + number) for number in range(8)]
+
+
+def struck(melody):
+    return [(int(step), int(melody.pitches[step])) for step in np.flatnonzero(melody.onsets)]
+
+
+@pytest.mark.parametrize("late", [-0.12, -0.08, -0.03, 0, 0.01, 0.05, 0.08, 0.12])
+@pytest.mark.parametrize("length", [0.45, 0.2, 0.05])
+def test_played_notes_go_to_the_nearest_step(tmp_path, late, length):
+    played = [(max(0, start + late), start + late + length + 0.12, pitch) for start, _, pitch in EIGHTHS]
+    played = [(start, min(end, start + length), pitch) for start, end, pitch in played]
+    melody = music.read_melody(write_midi(tmp_path / "a.mid", played, resolution=480))
+    assert struck(melody) == [(2 * number, 60 + number) for number in range(8)]
+
+
+def test_noise_in_time_is_rounded_away(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.03, 8)
+    played = [(max(0, start + late), end, pitch) for (start, end, pitch), late in zip(EIGHTHS, noise, strict=True)]
+    melody = music.read_melody(write_midi(tmp_path / "a.mid", played, resolution=480))
+    assert struck(melody) == [(2 * number, 60 + number) for number in range(8)]
+
+
+def test_triplets_on_either_grid(tmp_path, caplog):
+    notes = [(number / 3, number / 3 + 0.3, 60 + number) for number in range(6)]
+    path = write_midi(tmp_path / "a.mid", notes, resolution=480)
+    with caplog.at_level(logging.INFO, logger="kerasmlsp"):
+        melody = music.read_melody(path)
+    assert struck(melody) == [(0, 60), (2, 61), (3, 62), (4, 63), (6, 64), (7, 65)]
+    [record] = caplog.records
+    assert (
+        "of 6 notes, 4 were moved to the grid of 4 steps in a quarter, by up to 0.17 quarters, and 0" in record.message
+    )
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="kerasmlsp"):
+        [tune] = music.read_rolls(path, steps_per_quarter=12)
+    assert np.argwhere(tune.onsets).tolist() == [[4 * number, 39 + number] for number in range(6)]
+    assert not caplog.records
+
+
+def test_notes_for_which_there_is_no_step_are_counted(tmp_path, caplog):
+    notes = [(number / 8, number / 8 + 0.12, 60 + number) for number in range(8)]
+    with caplog.at_level(logging.INFO, logger="kerasmlsp"):
+        melody = music.read_melody(write_midi(tmp_path / "a.mid", notes, resolution=480))
+    assert struck(melody) == [(0, 60), (1, 62), (2, 64), (3, 66)]
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path / 'a.mid'}: of 8 notes, 0 were moved to the grid of 4 steps in a quarter, by up to 0 quarters, "
+        "and 4 between two steps were left out."
+    ]
+
+
+def test_a_grace_note_gives_way_to_its_note(tmp_path):
+    melody = music.read_melody(write_midi(tmp_path / "a.mid", [(1, 1.04, 74), (1.04, 2, 72)], resolution=480))
+    assert struck(melody) == [(4, 72)] and melody.pitches.tolist() == [0] * 4 + [72] * 4
+
+
+def test_a_chord_of_which_each_note_is_a_little_late_stays_whole(tmp_path):
+    chord = [(0, 1, 60), (0.02, 0.9, 64), (0.04, 1, 67)]
+    [tune] = music.read_rolls(write_midi(tmp_path / "a.mid", chord, resolution=480), steps_per_quarter=4)
+    assert keys(tune) == [[60, 64, 67]] * 4
+
+
+def test_a_melody_without_notes_is_refused(tmp_path):
+    for body in ("z4|", "C0|"):
+        (tmp_path / "a.abc").write_text(f"X:1\nL:1/4\nK:C\n{body}")
+        for read in (music.read_melody, music.read_chorales, music.read_rolls):
+            with pytest.raises(ValueError, match=r"`path` must hold notes.*a\.abc"):
+                read(tmp_path / "a.abc")
+
+
+def midi_bytes(events):
+    """A MIDI file of C D E F in quarters, with other events before them."""
+    for pitch in (60, 62, 64, 65):
+        events += b"\0\x90" + bytes([pitch, 80]) + b"\x83\x60\x80" + bytes([pitch, 0])
+    events += b"\0\xff\x2f\0"
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(events)) + events
+
+
+SLOPPY = {
+    "9 flats": b"\0\xff\x59\x02\xf7\0",
+    "mode 7": b"\0\xff\x59\x02\0\x07",
+    "half a key": b"\0\xff\x59\x01\0",
+    "metre of 0": b"\0\xff\x58\x04\0\x02\x18\x08",
+    "half a metre": b"\0\xff\x58\x02\x04\x02",
+    "tempo of 0": b"\0\xff\x51\x03\0\0\0",
+    "no frames": b"\0\xff\x54\x05\xff\0\0\0\0",
+    "volume of 255": b"\0\xb0\x07\xff",
+    "in running status": b"\0\xb0\x07\x40\0\x0a\x80",
+    "bend": b"\0\xe0\x80\x40",
+    "system exclusive": b"\0\xf0\x03\x50\xff\xf7",
+    "velocity of 200": b"\0\x90\x30\xc8\0\x80\x30\xc8",  # a note of no length
+}
+
+
+@pytest.mark.parametrize("name", SLOPPY)
+def test_midi_with_a_fault_beside_the_notes_is_read_and_told(tmp_path, caplog, name):
+    (tmp_path / "a.mid").write_bytes(midi_bytes(SLOPPY[name]))
+    melody = music.read_melody(tmp_path / "a.mid")
+    assert struck(melody) == [(0, 60), (4, 62), (8, 64), (12, 65)] and melody.key is None
+    [record] = caplog.records
+    assert "a.mid: " in record.message and "that MIDI does not allow were clipped or left out" in record.message
+
+
+def test_midi_without_a_fault_is_not_touched(tmp_path, caplog):
+    content = midi_bytes(b"\0\xff\x59\x02\xfe\0\0\xb0\x07\x7f\0\xf0\x02\x50\xf7\0\xff\x58\x04\x03\x02\x18\x08")
+    assert midi.mended(content) == (content, 0)
+    (tmp_path / "a.mid").write_bytes(content)
+    melody = music.read_melody(tmp_path / "a.mid")
+    assert (melody.key, melody.bar) == ((10, "major"), 12) and not caplog.records
+
+
+CLIPPED = midi_bytes(b"\0\xb0\x07\xff")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        midi_bytes(b"\0\x90\xbc\x50"),  # no such pitch
+        CLIPPED[:40] + CLIPPED[41:],  # a byte is lost, and what follows is shifted
+        CLIPPED[:-9],
+        CLIPPED[:-1] + b"\x7f",
+    ],
+    ids=["pitch", "lost", "cut", "end"],
+)
+def test_damaged_midi_is_refused(tmp_path, content):
+    (tmp_path / "a.mid").write_bytes(content)
+    with pytest.raises(ValueError, match=r"`path` must be a whole file.*a\.mid"):
+        music.read_melody(tmp_path / "a.mid")
+    assert (tmp_path / "a.mid").read_bytes() == content
+
+
+SHEET = """<score-partwise version="3.1"><part-list><score-part id="P1"><part-name>A</part-name></score-part>
+<score-part id="P2"><part-name>Drums</part-name></score-part></part-list><part id="P1">{}</part>{}</score-partwise>"""
+OPENING = """<divisions>1</divisions><key><fifths>0</fifths><mode>major</mode></key>
+<time><beats>2</beats><beat-type>4</beat-type></time>"""
+DRUMS = """<part id="P2"><measure number="1"><attributes><divisions>1</divisions></attributes>
+<note><unpitched/><duration>1</duration></note><note><chord/><unpitched/><duration>1</duration></note>
+<note><unpitched/><duration>1</duration></note></measure></part>"""
+
+
+def sheet(path, *transpositions, drums=""):
+    """Writes a sheet of bars C5 D5, each behind a change of transposition: chromatic steps and octaves, or None."""
+    bars = []
+    for number, transposition in enumerate(transpositions):
+        opening = OPENING if number == 0 else ""
+        if transposition:
+            steps, octaves = transposition
+            opening += f"<transpose><diatonic>{round(steps * 7 / 12)}</diatonic><chromatic>{steps}</chromatic>"
+            opening += f"<octave-change>{octaves}</octave-change></transpose>"
+        notes = "".join(
+            f"<note><pitch><step>{step}</step><octave>5</octave></pitch><duration>1</duration></note>" for step in "CD"
+        )
+        bars.append(f'<measure number="{number}"><attributes>{opening}</attributes>{notes}</measure>')
+    path.write_text(SHEET.format("".join(bars), drums))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("transpositions", "pitches", "key"),
+    [
+        ([None], [72, 74], (0, "major")),
+        ([(-2, 0)], [70, 72], (10, "major")),  # clarinet in B flat
+        ([(-2, -1)], [58, 60], (10, "major")),  # bass clarinet
+        ([(0, -1)], [60, 62], (0, "major")),  # guitar
+        ([(12, 0)], [84, 86], (0, "major")),  # piccolo
+        ([None, (-2, 0), None, (-9, 0), (0, 0)], [72, 74, 70, 72, 70, 72, 63, 65, 72, 74], (0, "major")),
+    ],
+)
+def test_instruments_that_transpose_sound(tmp_path, transpositions, pitches, key):
+    path = sheet(tmp_path / "a.musicxml", *transpositions)
+    melody = music.read_melody(path)
+    assert melody.pitches[::4].tolist() == pitches and melody.key == key
+    assert [step for [step] in keys(music.read_rolls(path)[0])] == pitches
+    assert music.read_chorales(path)[0].pitches[::4, 0].tolist() == pitches
+
+
+def test_drums_in_musicxml_are_left_out_and_told(tmp_path, caplog):
+    path = sheet(tmp_path / "a.musicxml", None, drums=DRUMS)
+    assert struck(music.read_melody(path)) == [(0, 72), (4, 74)]
+    assert "a: 2 notes without a pitch" in caplog.text
+    assert keys(music.read_rolls(path)[0]) == [[72], [74]] and len(music.read_chorales(path)) == 1
 
 
 def test_drums_are_no_notes(tmp_path):
