@@ -32,11 +32,26 @@ class UpdateNorms(keras.callbacks.Callback):
 
     Raises:
         ValueError: `every` is less than 1.
+
+    Example:
+        >>> import tempfile
+        >>> dense = keras.layers.Dense(1, kernel_initializer="zeros", name="dense")
+        >>> model = keras.Sequential([keras.Input((1,)), dense], name="net")
+        >>> model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "norms.csv")
+        ...     _ = model.fit(np.ones((1, 1)), np.ones((1, 1)), callbacks=[UpdateNorms(path)], verbose=0)
+        ...     rows = path.read_text().split()
+        >>> rows[0]
+        'epoch,step,layer,gradient,update'
+        >>> *_, layer, gradient, update = rows[1].split(",")
+        >>> layer, round(float(gradient), 3), round(float(update), 3)  # weight and bias: -2 each
+        ('net/dense', 2.828, 1.414)
     """
 
     COLUMNS = ("epoch", "step", "layer", "gradient", "update")
 
-    def __init__(self, path, every=None):
+    def __init__(self, path: str | Path, every: int | None = None):
         super().__init__()
         if every is not None and every < 1:
             raise ValueError(f"`every` must be at least 1 or None. Received: every={every}")

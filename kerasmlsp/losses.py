@@ -1,13 +1,15 @@
 """Losses that Keras lacks, and their metrics."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-def frame_nats(targets, logits):
+def frame_nats(targets: ArrayLike, logits: ArrayLike) -> keras.KerasTensor:
     """Negative log-likelihood of binary frames in nats, summed over the keys of a frame.
 
     With `y` the targets and `z` the logits, `sum_k softplus(z_k) - y_k z_k`: each key is an independent Bernoulli
@@ -23,6 +25,11 @@ def frame_nats(targets, logits):
 
     Returns:
         Nats of each frame, `(batch, length)`, float32.
+
+    Example:
+        >>> nats = frame_nats(keras.ops.zeros((1, 2, 3)), keras.ops.zeros((1, 2, 3)))
+        >>> print(keras.ops.convert_to_numpy(nats).round(3))  # three keys at even odds: 3 ln 2
+        [[2.079 2.079]]
     """
     logits = ops.cast(logits, "float32")
     return ops.sum(ops.softplus(logits) - ops.cast(targets, "float32") * logits, axis=-1)
@@ -30,9 +37,15 @@ def frame_nats(targets, logits):
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class FrameNats(keras.losses.Loss):
-    """`frame_nats` as a loss: the mean over frames by their weights, such as 0 for padding."""
+    """`frame_nats` as a loss: the mean over frames by their weights, such as 0 for padding.
 
-    def __init__(self, reduction="mean_with_sample_weight", name="frame_nats", **kwargs):
+    Example:
+        >>> silence, logits = keras.ops.zeros((1, 2, 3)), keras.ops.array([[[0.0] * 3, [9.0] * 3]])
+        >>> round(float(FrameNats()(silence, logits, sample_weight=keras.ops.array([[1.0, 0.0]]))), 3)  # 3 ln 2
+        2.079
+    """
+
+    def __init__(self, reduction: str | None = "mean_with_sample_weight", name: str = "frame_nats", **kwargs: Any):
         super().__init__(reduction=reduction, name=name, **kwargs)
 
     def call(self, y_true, y_pred):
@@ -44,9 +57,16 @@ class NatsPerFrame(keras.metrics.Metric):
     """Mean of `frame_nats` over the frames of all batches by their weights, such as 0 for padding.
 
     `keras.metrics.Mean` would weigh a batch by its pieces, not by its frames, where batches differ in length.
+
+    Example:
+        >>> metric = NatsPerFrame()
+        >>> for frames in (1, 3):  # two batches of silence, at even odds of each of two keys
+        ...     metric.update_state(keras.ops.zeros((1, frames, 2)), keras.ops.zeros((1, frames, 2)))
+        >>> round(float(metric.result()), 3), float(metric.frames)  # 2 ln 2
+        (1.386, 4.0)
     """
 
-    def __init__(self, name="nats", **kwargs):
+    def __init__(self, name: str = "nats", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self._direction = "down"  # where Keras and `training.fit` look for it
         self.nats = self.add_weight(name="nats", initializer="zeros")
@@ -86,9 +106,16 @@ class NegativeSampling(keras.losses.Loss):
 
     Raises:
         ValueError: `negatives` is not above 0.
+
+    Example:
+        >>> loss = NegativeSampling(negatives=5)
+        >>> round(float(loss(keras.ops.array([[[1, -1, -1]]]), keras.ops.zeros((1, 1, 3)))), 3)  # (1 + 5) ln 2
+        4.159
     """
 
-    def __init__(self, negatives=5, reduction="sum", name="negative_sampling", **kwargs):
+    def __init__(
+        self, negatives: float = 5, reduction: str | None = "sum", name: str = "negative_sampling", **kwargs: Any
+    ):
         super().__init__(reduction=reduction, name=name, **kwargs)
         if negatives <= 0:
             raise ValueError(f"`negatives` must be above 0. Received: negatives={negatives}")
@@ -128,9 +155,20 @@ class NTXent(keras.losses.Loss):
 
     Raises:
         ValueError: `temperature` is not above 0.
+
+    Example:
+        >>> views = keras.ops.array([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
+        >>> round(float(NTXent(temperature=1.0)(keras.ops.zeros(2), views)), 3)  # -ln(e / (e + 1 + 1))
+        0.551
     """
 
-    def __init__(self, temperature=0.1, reduction="sum_over_batch_size", name="nt_xent", **kwargs):
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "nt_xent",
+        **kwargs: Any,
+    ):
         super().__init__(reduction=reduction, name=name, **kwargs)
         if temperature <= 0:
             raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
@@ -151,7 +189,7 @@ class NTXent(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-def logistic_mixture_nats(targets, parameters, num_levels):
+def logistic_mixture_nats(targets: ArrayLike, parameters: ArrayLike, num_levels: int) -> keras.KerasTensor:
     """Negative log-likelihood of samples under a mixture of logistic distributions that is cut into levels, in nats.
 
     With weights `w_i`, means `m_i` and scales `s_i`, and the logistic function `S`, a sample `x` of one of `num_levels`
@@ -168,6 +206,11 @@ def logistic_mixture_nats(targets, parameters, num_levels):
 
     Returns:
         Nats of each sample, `(...)`, float32.
+
+    Example:
+        >>> nats = logistic_mixture_nats(keras.ops.array([-1.0, 1.0]), keras.ops.zeros((2, 3)), num_levels=2)
+        >>> print(keras.ops.convert_to_numpy(nats).round(3))  # a distribution around 0 gives half to either level: ln 2
+        [0.693 0.693]
     """
     logits, means, log_scales = ops.split(ops.cast(parameters, "float32"), 3, axis=-1)
     targets, half = ops.cast(targets, "float32")[..., None], 1.0 / (num_levels - 1)
@@ -197,9 +240,20 @@ class LogisticMixture(keras.losses.Loss):
 
     Raises:
         ValueError: `num_levels` is less than 2.
+
+    Example:
+        >>> loss = LogisticMixture(num_levels=2)
+        >>> round(float(loss(keras.ops.array([[[-1.0], [1.0]]]), keras.ops.zeros((1, 2, 3)))), 3)  # ln 2
+        0.693
     """
 
-    def __init__(self, num_levels=256, reduction="sum_over_batch_size", name="logistic_mixture", **kwargs):
+    def __init__(
+        self,
+        num_levels: int = 256,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "logistic_mixture",
+        **kwargs: Any,
+    ):
         super().__init__(reduction=reduction, name=name, **kwargs)
         if num_levels < 2:
             raise ValueError(f"`num_levels` must be at least 2. Received: num_levels={num_levels}")
@@ -225,10 +279,21 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     Raises:
         ValueError: `label_smoothing` is out of range.
+
+    Example:
+        >>> ids, logits = keras.ops.array([[0]]), keras.ops.log(keras.ops.array([[[0.9, 0.1]]]))
+        >>> round(float(SmoothedCrossentropy(0.0)(ids, logits)), 3)  # -ln 0.9
+        0.105
+        >>> round(float(SmoothedCrossentropy(0.2)(ids, logits)), 3)  # -0.9 ln 0.9 - 0.1 ln 0.1
+        0.325
     """
 
     def __init__(
-        self, label_smoothing=0.1, reduction="mean_with_sample_weight", name="smoothed_crossentropy", **kwargs
+        self,
+        label_smoothing: float = 0.1,
+        reduction: str | None = "mean_with_sample_weight",
+        name: str = "smoothed_crossentropy",
+        **kwargs: Any,
     ):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"`label_smoothing` must be in [0, 1). Received: label_smoothing={label_smoothing}")

@@ -1,5 +1,7 @@
 """Data augmentation for waveforms and spectrograms."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -24,9 +26,15 @@ class RandomTimeShift(keras.layers.Layer):
 
     Raises:
         ValueError: `max_shift` is negative.
+
+    Example:
+        >>> click = keras.ops.one_hot([4], 9)
+        >>> moved = RandomTimeShift(max_shift=2)(click, training=True)
+        >>> abs(int(keras.ops.argmax(moved[0])) - 4) <= 2
+        True
     """
 
-    def __init__(self, max_shift, seed=None, **kwargs):
+    def __init__(self, max_shift: int, seed: int | None = None, **kwargs: Any):
         # The samples of a waveform need more digits than half precision has.
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -71,9 +79,14 @@ class RandomGain(keras.layers.Layer):
 
     Raises:
         ValueError: `max_decibels` is less than `min_decibels`.
+
+    Example:
+        >>> louder = RandomGain(min_decibels=20.0, max_decibels=20.0)(keras.ops.array([[0.01, -0.05]]), training=True)
+        >>> print(keras.ops.convert_to_numpy(louder).round(3))  # ten times the amplitude
+        [[ 0.1 -0.5]]
     """
 
-    def __init__(self, min_decibels=-6.0, max_decibels=6.0, seed=None, **kwargs):
+    def __init__(self, min_decibels: float = -6.0, max_decibels: float = 6.0, seed: int | None = None, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         _check_order("decibels", min_decibels, max_decibels)
@@ -118,9 +131,14 @@ class AdditiveNoise(keras.layers.Layer):
 
     Raises:
         ValueError: `max_snr` is less than `min_snr`.
+
+    Example:
+        >>> noisy = AdditiveNoise(min_snr=20.0, max_snr=20.0)(keras.ops.ones((1, 100_000)), training=True)
+        >>> round(float(keras.ops.std(noisy)), 2)  # 20 dB below the signal, a tenth of its amplitude
+        0.1
     """
 
-    def __init__(self, min_snr=10.0, max_snr=40.0, seed=None, **kwargs):
+    def __init__(self, min_snr: float = 10.0, max_snr: float = 40.0, seed: int | None = None, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         _check_order("snr", min_snr, max_snr)
@@ -169,9 +187,23 @@ class SpecAugment(keras.layers.Layer):
 
     Raises:
         ValueError: A number is negative.
+
+    Example:
+        >>> bright = keras.ops.tile(keras.ops.array([[[0.0], [1.0]]]), (1, 3, 8))
+        >>> hidden = SpecAugment(max_frames=3)(bright, training=True)  # of 6 frames; the mean is 0.5
+        >>> set(keras.ops.convert_to_numpy(hidden).ravel().tolist()) <= {0.0, 0.5, 1.0}
+        True
     """
 
-    def __init__(self, max_frames=25, max_bands=7, num_time_masks=2, num_band_masks=2, seed=None, **kwargs):
+    def __init__(
+        self,
+        max_frames: int = 25,
+        max_bands: int = 7,
+        num_time_masks: int = 2,
+        num_band_masks: int = 2,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.max_frames, self.max_bands, self.seed = max_frames, max_bands, seed
         self.num_time_masks, self.num_band_masks = num_time_masks, num_band_masks

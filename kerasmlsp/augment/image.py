@@ -16,6 +16,7 @@ thresholds outside of the range asked for, and its rotation turns off XLA for a 
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -53,20 +54,27 @@ class RandomAffine(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> box = {"boxes": keras.ops.array([[[0.0, 1.0, 2.0, 6.0]]]), "labels": keras.ops.array([[7]])}
+        >>> inputs = {"images": keras.ops.ones((1, 8, 8, 3)), "bounding_boxes": box}
+        >>> boxes = RandomAffine(flip="both")(inputs, training=True)["bounding_boxes"]["boxes"]
+        >>> print(keras.ops.convert_to_numpy(boxes[0, 0, 2:] - boxes[0, 0, :2]).round(3))  # of the same size
+        [2. 5.]
     """
 
     def __init__(
         self,
-        rotation=0.0,
-        zoom=0.0,
-        crop=0.0,
-        shift=0.0,
-        shear=0.0,
-        flip=None,
-        fill_mode="reflect",
-        fill_value=0.0,
-        seed=None,
-        **kwargs,
+        rotation: float = 0.0,
+        zoom: float = 0.0,
+        crop: float = 0.0,
+        shift: float = 0.0,
+        shear: float = 0.0,
+        flip: str | None = None,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")
         # Boxes and labels are not to be rounded.
@@ -147,9 +155,22 @@ class RandAugment(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> photographs = keras.ops.full((2, 8, 8, 3), 200.0)
+        >>> changed = RandAugment(num_ops=2, magnitude=0.5)(photographs, training=True)
+        >>> tuple(changed.shape), bool(keras.ops.all((changed >= 0) & (changed <= 255)))
+        ((2, 8, 8, 3), True)
     """
 
-    def __init__(self, num_ops=2, magnitude=0.3, fill_mode="reflect", seed=None, **kwargs):
+    def __init__(
+        self,
+        num_ops: int = 2,
+        magnitude: float = 0.3,
+        fill_mode: str = "reflect",
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         kwargs.setdefault("dtype", "float32")
         # Boxes and labels are not to be rounded.
         super().__init__(autocast=False, **kwargs)
@@ -244,9 +265,16 @@ class MixUp(keras.layers.Layer):
 
     Raises:
         ValueError: `alpha` is not above 0, or labels or masks are class numbers, which cannot be blended.
+
+    Example:
+        >>> black_and_white = keras.ops.stack([keras.ops.zeros((4, 4, 3)), keras.ops.ones((4, 4, 3))])
+        >>> mixed = MixUp(alpha=1.0)({"images": black_and_white, "labels": keras.ops.eye(2)}, training=True)
+        >>> share = keras.ops.mean(mixed["images"], axis=(1, 2, 3))  # of white
+        >>> bool(keras.ops.all(keras.ops.isclose(share, mixed["labels"][:, 1])))
+        True
     """
 
-    def __init__(self, alpha=0.2, seed=None, **kwargs):
+    def __init__(self, alpha: float = 0.2, seed: int | None = None, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         # Boxes and labels are not to be rounded.
         super().__init__(autocast=False, **kwargs)
@@ -296,9 +324,16 @@ class CutMix(keras.layers.Layer):
 
     Raises:
         ValueError: `alpha` is not above 0, labels are class numbers, or there are boxes.
+
+    Example:
+        >>> black_and_white = keras.ops.stack([keras.ops.zeros((4, 4, 3)), keras.ops.ones((4, 4, 3))])
+        >>> mixed = CutMix()({"images": black_and_white, "labels": keras.ops.eye(2)}, training=True)
+        >>> share = keras.ops.mean(mixed["images"], axis=(1, 2, 3))  # of white
+        >>> bool(keras.ops.all(keras.ops.isclose(share, mixed["labels"][:, 1])))
+        True
     """
 
-    def __init__(self, alpha=1.0, seed=None, **kwargs):
+    def __init__(self, alpha: float = 1.0, seed: int | None = None, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         # Boxes and labels are not to be rounded.
         super().__init__(autocast=False, **kwargs)
@@ -370,26 +405,34 @@ class ImageAugmentation(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = ImageAugmentation(rotation=10.0, flip="horizontal", brightness=0.2, noise=5.0)
+        >>> photographs = keras.ops.full((2, 8, 8, 3), 250.0)
+        >>> float(keras.ops.max(layer(photographs, training=True))) <= 255
+        True
+        >>> float(keras.ops.max(layer(photographs)))  # at inference nothing changes
+        250.0
     """
 
     GEOMETRY = ("rotation", "zoom", "crop", "shift", "shear", "flip", "fill_mode")
 
     def __init__(
         self,
-        rotation=0.0,
-        zoom=0.0,
-        crop=0.0,
-        shift=0.0,
-        shear=0.0,
-        flip=None,
-        brightness=0.0,
-        contrast=0.0,
-        saturation=0.0,
-        noise=0.0,
-        erasing=0.0,
-        fill_mode="reflect",
-        seed=None,
-        **kwargs,
+        rotation: float = 0.0,
+        zoom: float = 0.0,
+        crop: float = 0.0,
+        shift: float = 0.0,
+        shear: float = 0.0,
+        flip: str | None = None,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        noise: float = 0.0,
+        erasing: float = 0.0,
+        fill_mode: str = "reflect",
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")
         # Boxes and labels are not to be rounded.

@@ -1,6 +1,7 @@
 """Data augmentation for windows of motion sensors; for jitter, there is `keras.layers.GaussianNoise`."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,9 +28,14 @@ class RandomScaling(keras.layers.Layer):
 
     Raises:
         ValueError: `deviation` is negative.
+
+    Example:
+        >>> scaled = RandomScaling(deviation=0.1)(keras.ops.ones((1, 5, 3)), training=True)
+        >>> float(keras.ops.max(keras.ops.abs(scaled - scaled[:, :1])))  # every step of a channel by the same factor
+        0.0
     """
 
-    def __init__(self, deviation=0.1, seed=None, **kwargs):
+    def __init__(self, deviation: float = 0.1, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         _check_deviation(deviation)
         self.deviation, self.seed = deviation, seed
@@ -71,9 +77,14 @@ class RandomAxisRotation(keras.layers.Layer):
 
     Raises:
         ValueError: `max_degrees` is out of range, or the channels are no multiple of three.
+
+    Example:
+        >>> turned = RandomAxisRotation()(keras.ops.array([[[3.0, 4.0, 0.0]]]), training=True)
+        >>> round(float(keras.ops.norm(turned[0, 0])), 3)  # a turn keeps the length
+        5.0
     """
 
-    def __init__(self, max_degrees=180.0, seed=None, **kwargs):
+    def __init__(self, max_degrees: float = 180.0, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= max_degrees <= 180:
             raise ValueError(f"`max_degrees` must be in [0, 180]. Received: max_degrees={max_degrees}")
@@ -135,9 +146,14 @@ class TimeWarp(keras.layers.Layer):
 
     Raises:
         ValueError: A value is out of range, or the number of steps unknown or less than 2.
+
+    Example:
+        >>> warped = TimeWarp()(keras.ops.reshape(keras.ops.arange(5.0), (1, 5, 1)), training=True)
+        >>> round(float(warped[0, 0, 0]), 3), round(float(warped[0, -1, 0]), 3)  # the ends stay
+        (0.0, 4.0)
     """
 
-    def __init__(self, deviation=0.2, knots=4, seed=None, **kwargs):
+    def __init__(self, deviation: float = 0.2, knots: int = 4, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         _check_deviation(deviation)
         if knots < 2:

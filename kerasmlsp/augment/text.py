@@ -1,5 +1,7 @@
 """Data augmentation for token ids."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -26,9 +28,16 @@ class TokenDropout(keras.layers.Layer):
 
     Raises:
         ValueError: `rate` is out of range.
+
+    Example:
+        >>> ids = TokenDropout(rate=0.5)(keras.ops.array([[7, 8, 9, 0, 0]]), training=True)
+        >>> keras.ops.convert_to_numpy(ids)[0, 3:].tolist()  # padding stays
+        [0, 0]
+        >>> set(keras.ops.convert_to_numpy(ids).ravel().tolist()) <= {UNKNOWN, 7, 8, 9, PADDING}
+        True
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
         if not 0 <= rate < 1:

@@ -2,9 +2,12 @@
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 
-def grad_cam(model, images, classes=None, *, layer=None):
+def grad_cam(
+    model: keras.Model, images: ArrayLike, classes: ArrayLike | None = None, *, layer: str | None = None
+) -> keras.KerasTensor:
     """Weighs the maps of a convolutional layer by how much each raises the score of a class.
 
     With `A_k` the maps of the layer, `y` the score of the class before the softmax, and the mean taken over places,
@@ -26,6 +29,20 @@ def grad_cam(model, images, classes=None, *, layer=None):
 
     Raises:
         ValueError: The model has no such layer, or none with maps.
+
+    Example:
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((2, 2, 1)),
+        ...         keras.layers.Conv2D(1, 1, kernel_initializer="ones"),
+        ...         keras.layers.GlobalAveragePooling2D(),
+        ...         keras.layers.Dense(2, "softmax", kernel_initializer="ones"),
+        ...     ]
+        ... )
+        >>> heat = grad_cam(model, keras.ops.array([[[[0.0], [2.0]], [[4.0], [0.0]]]]))
+        >>> print(keras.ops.convert_to_numpy(heat))
+        [[[0.  0.5]
+          [1.  0. ]]]
     """
     maps_of, score = _parts(model, layer)
     maps = ops.cast(maps_of(images), "float32")

@@ -1,13 +1,22 @@
 """Layers in which a network learns where to look."""
 
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kerasmlsp.layers.composite import Composite
 
 
-def softmax(scores):
-    """Softmax over the last axis, written out: Keras's own warns of sequences of one step, as texts of one word are."""
+def softmax(scores: ArrayLike) -> keras.KerasTensor:
+    """Softmax over the last axis, written out: Keras's own warns of sequences of one step, as texts of one word are.
+
+    Example:
+        >>> weights = softmax(keras.ops.log(keras.ops.array([[1.0, 3.0]])))
+        >>> print(keras.ops.convert_to_numpy(weights).round(3))
+        [[0.25 0.75]]
+    """
     weights = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
     return weights / ops.sum(weights, axis=-1, keepdims=True)
 
@@ -34,9 +43,17 @@ class AttentionPooling(keras.layers.Layer):
 
     Raises:
         ValueError: `units` is less than 1.
+
+    Example:
+        >>> layer = AttentionPooling(units=4)
+        >>> pooled, weights = layer(keras.ops.ones((1, 3, 2)), mask=keras.ops.array([[True, True, False]]))
+        >>> print(keras.ops.convert_to_numpy(weights))  # equal steps weigh the same, padding nothing
+        [[0.5 0.5 0. ]]
+        >>> tuple(pooled.shape)
+        (1, 2)
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         if units < 1:
             raise ValueError(f"`units` must be at least 1. Received: units={units}")
@@ -91,6 +108,12 @@ class ScaledDotProductAttention(keras.layers.Layer):
 
     Raises:
         ValueError: Queries and keys differ in size.
+
+    Example:
+        >>> query, key = keras.ops.array([[[20.0, 0.0]]]), keras.ops.array([[[1.0, 0.0], [0.0, 1.0]]])
+        >>> found, weights = ScaledDotProductAttention()(query, key, keras.ops.array([[[5.0], [7.0]]]))
+        >>> print(keras.ops.convert_to_numpy(weights).round(3), keras.ops.convert_to_numpy(found).round(3))
+        [[[1. 0.]]] [[[5.]]]
     """
 
     def build(self, query_shape, key_shape, value_shape, attention_mask_shape=None):
@@ -136,9 +159,16 @@ class MultiHeadAttention(Composite):
 
     Raises:
         ValueError: `num_heads` is less than 1 or does not divide the features.
+
+    Example:
+        >>> outputs, weights = MultiHeadAttention(num_heads=2)(keras.ops.ones((1, 3, 8)), keras.ops.ones((1, 4, 6)))
+        >>> tuple(outputs.shape), tuple(weights.shape)
+        ((1, 3, 8), (1, 2, 3, 4))
+        >>> print(keras.ops.convert_to_numpy(weights)[0, 0, 0].round(3))  # four places that are the same
+        [0.25 0.25 0.25 0.25]
     """
 
-    def __init__(self, num_heads, **kwargs):
+    def __init__(self, num_heads: int, **kwargs: Any):
         super().__init__(**kwargs)
         if num_heads < 1:
             raise ValueError(f"`num_heads` must be at least 1. Received: num_heads={num_heads}")
@@ -192,4 +222,9 @@ class KerasMultiHeadAttention(Composite, keras.layers.MultiHeadAttention):
 
     Args:
         *args: As for `keras.layers.MultiHeadAttention`, as are all others and the call.
+
+    Example:
+        >>> layer = KerasMultiHeadAttention(num_heads=2, key_dim=4)
+        >>> tuple(layer(keras.ops.ones((1, 3, 8)), keras.ops.ones((1, 5, 8))).shape)
+        (1, 3, 8)
     """

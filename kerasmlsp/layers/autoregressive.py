@@ -1,10 +1,13 @@
 """Convolutions that see what came before only: earlier samples of a signal, earlier pixels of an image."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -32,9 +35,16 @@ class GatedConvolutions(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = GatedConvolutions(skip_features=8, dilations=(1, 2, 4))
+        >>> tuple(layer(keras.ops.ones((1, 20, 3))).shape)
+        (1, 20, 8)
+        >>> [tuple(past.shape) for past in layer.initial_state(batch_size=1)]  # an output sees 1 + 2 + 4 steps back
+        [(1, 1, 3), (1, 2, 3), (1, 4, 3)]
     """
 
-    def __init__(self, skip_features, dilations, kernel_size=2, **kwargs):
+    def __init__(self, skip_features: int, dilations: Sequence[int], kernel_size: int = 2, **kwargs: Any):
         super().__init__(**kwargs)
         least = {"skip_features": (skip_features, 1), "kernel_size": (kernel_size, 2)}
         least["dilations"] = (min(dilations, default=0), 1)
@@ -150,9 +160,17 @@ class MaskedConv2D(keras.layers.Conv2D):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = MaskedConv2D(1, kernel_size=3, mask="A", kernel_initializer="ones")
+        >>> seen = layer(keras.ops.ones((1, 3, 3, 1)))
+        >>> print(keras.ops.convert_to_numpy(seen)[0, :, :, 0])  # how many pixels each one sees: 4 at most
+        [[0. 1. 1.]
+         [2. 4. 3.]
+         [2. 4. 3.]]
     """
 
-    def __init__(self, filters, kernel_size, mask="B", channels=1, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, mask: str = "B", channels: int = 1, **kwargs: Any):
         sizes = {kernel_size} if isinstance(kernel_size, int) else set(kernel_size)
         if len(sizes) > 1 or min(sizes) % 2 == 0:
             raise ValueError(f"`kernel_size` must be an odd int. Received: kernel_size={kernel_size}")
@@ -181,18 +199,28 @@ class MaskedConv2D(keras.layers.Conv2D):
         return {**config, "mask": self.mask, "channels": self.channels}
 
 
-def mu_law(samples, num_levels=256):
+def mu_law(samples: ArrayLike, num_levels: int = 256) -> keras.KerasTensor:
     """Maps samples in `[-1, 1]` to levels from 0 to `num_levels - 1`, finer for quiet ones (ITU-T G.711).
 
     `sign(x) log(1 + mu |x|) / log(1 + mu)`, `mu = num_levels - 1`, rounded to one of `num_levels` steps.
+
+    Example:
+        >>> print(keras.ops.convert_to_numpy(mu_law([-1.0, 0.0, 0.01, 1.0])))  # a hundredth of the range is 29 levels
+        [  0 128 157 255]
     """
     samples, mu = ops.clip(ops.cast(samples, "float32"), -1.0, 1.0), num_levels - 1
     squeezed = ops.sign(samples) * ops.log1p(mu * ops.abs(samples)) / math.log1p(mu)
     return ops.cast(ops.floor((squeezed + 1.0) / 2.0 * mu + 0.5), "int32")
 
 
-def mu_law_inverse(levels, num_levels=256):
-    """Maps levels from 0 to `num_levels - 1` to samples in `[-1, 1]`."""
+def mu_law_inverse(levels: ArrayLike, num_levels: int = 256) -> keras.KerasTensor:
+    """Maps levels from 0 to `num_levels - 1` to samples in `[-1, 1]`.
+
+    Example:
+        >>> samples = mu_law_inverse(keras.ops.array([0, 128, 254, 255]))
+        >>> print(keras.ops.convert_to_numpy(samples).round(3))  # the loudest two levels are far apart
+        [-1.     0.     0.957  1.   ]
+    """
     mu = num_levels - 1
     squeezed = 2.0 * ops.cast(levels, "float32") / mu - 1.0
     return ops.sign(squeezed) * ops.expm1(ops.abs(squeezed) * math.log1p(mu)) / mu

@@ -1,5 +1,7 @@
 """Layers that turn the opinions of trained models into probabilities that can be trusted."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -27,9 +29,15 @@ class LengthCalibration(keras.layers.Layer):
     Returns:
         Probabilities `(batch, num_classes)`, computed in float32 whatever the layer's type, which is float32 where none
         is given.
+
+    Example:
+        >>> layer = LengthCalibration(num_members=2, num_classes=2)
+        >>> opinions = keras.ops.array([[[0.5, 0.5], [0.1, 0.9]]])
+        >>> print(keras.ops.convert_to_numpy(layer([opinions, keras.ops.array([20])])).round(3))  # the geometric mean
+        [[0.25 0.75]]
     """
 
-    def __init__(self, num_members, num_classes, **kwargs):
+    def __init__(self, num_members: int, num_classes: int, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         self.num_members, self.num_classes = num_members, num_classes

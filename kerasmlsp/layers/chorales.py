@@ -4,6 +4,9 @@ A piece on the grid of sixteenths is `START, key, metre, phase`, then four token
 tenor, alto, then `STOP`. The token of a voice is `HOLD`, `REST`, or the pitch of a note that begins.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -42,8 +45,13 @@ COLUMNS = {
 SIZES = tuple(size for sizes in COLUMNS.values() for size in sizes)
 
 
-def columns(name):
-    """Returns the places of the numbers called `name` in the output of `VoiceState`."""
+def columns(name: str) -> list[int]:
+    """Returns the places of the numbers called `name` in the output of `VoiceState`.
+
+    Example:
+        >>> columns("pitches")  # after token, voice, phase, metre and key
+        [5, 6, 7, 8]
+    """
     names = [each for each, sizes in COLUMNS.items() for _ in sizes]
     return [place for place, each in enumerate(names) if each == name]
 
@@ -64,6 +72,14 @@ class VoiceState(keras.layers.Layer):
 
     Returns:
         Int32 `(batch, length, 27)`.
+
+    Example:
+        >>> tokens = keras.ops.array([[START, KEY, METRE, PHASE, PITCH + 60 - LOWEST]])  # C major, C4 in the soprano
+        >>> told = keras.ops.convert_to_numpy(VoiceState()(tokens))
+        >>> told.shape
+        (1, 5, 27)
+        >>> told[0, -1, columns("pitches")].tolist(), told[0, -1, columns("degrees")].tolist()
+        ([33, 0, 0, 0], [1, 0, 0, 0])
     """
 
     def call(self, inputs):
@@ -169,9 +185,16 @@ class VoiceEmbedding(keras.layers.Layer):
 
     Raises:
         ValueError: A name is unknown.
+
+    Example:
+        >>> layer = VoiceEmbedding(units=8, names=["voice", "pitches"])
+        >>> tuple(layer(keras.ops.zeros((1, 5, 27), "int32")).shape)
+        (1, 5, 8)
+        >>> tuple(layer.kernel.shape)  # vectors of 4 voices, and of 62 values of the pitch of each
+        (252, 8)
     """
 
-    def __init__(self, units, names=None, **kwargs):
+    def __init__(self, units: int, names: Iterable[str] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if unknown := [name for name in names or () if name not in COLUMNS]:
             raise ValueError(f"`names` must be among {', '.join(COLUMNS)}. Received: names={unknown}")

@@ -7,6 +7,15 @@ class Composite(keras.layers.Layer):
     """A layer of layers, which comes back from a `.keras` file quantized as it was.
 
     Keras's `quantize` changes the layers inside, of which the configuration of the layer around them says nothing.
+
+    Example:
+        >>> from kerasmlsp.layers import ResidualRecurrence
+        >>> layer = ResidualRecurrence(units=4)
+        >>> tuple(layer(keras.ops.ones((1, 3, 2))).shape)
+        (1, 3, 4)
+        >>> layer.change.quantize("int8")
+        >>> list(layer.get_build_config()["quantized"])
+        ['/change']
     """
 
     def get_build_config(self):

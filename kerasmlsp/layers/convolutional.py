@@ -1,5 +1,7 @@
 """Convolutions over time that see the past only, and can also go on by one step."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -32,9 +34,16 @@ class TemporalBlock(Composite):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = TemporalBlock(filters=4, kernel_size=3, dilation=2)
+        >>> tuple(layer(keras.ops.ones((1, 10, 3))).shape)
+        (1, 10, 4)
+        >>> [tuple(past.shape) for past in layer.initial_state(batch_size=1)]  # both look (3 - 1) * 2 steps back
+        [(1, 4, 3), (1, 4, 4)]
     """
 
-    def __init__(self, filters, kernel_size=2, dilation=1, dropout=0.0, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 2, dilation: int = 1, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         for name, value, least in (("filters", filters, 1), ("kernel_size", kernel_size, 2), ("dilation", dilation, 1)):
             if value < least:

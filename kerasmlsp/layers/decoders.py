@@ -1,5 +1,7 @@
 """Recurrent decoders that look back at a memory: the states of an encoder, or the regions of an image."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -37,9 +39,17 @@ class AttentionRNN(Composite):
 
     Raises:
         ValueError: `attention_units` is less than 1.
+
+    Example:
+        >>> layer = AttentionRNN(keras.layers.GRUCell(8), attention_units=4)
+        >>> outputs, weights = layer(keras.ops.ones((1, 3, 5)), keras.ops.ones((1, 4, 6)))
+        >>> tuple(outputs.shape)  # 5 of the input, 8 of the cell, 6 of the memory
+        (1, 3, 19)
+        >>> print(keras.ops.convert_to_numpy(weights)[0, 0].round(3))  # four places that are the same
+        [0.25 0.25 0.25 0.25]
     """
 
-    def __init__(self, cell, attention_units, gated=False, **kwargs):
+    def __init__(self, cell: keras.layers.Layer, attention_units: int, gated: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         if attention_units < 1:
             raise ValueError(f"`attention_units` must be at least 1. Received: attention_units={attention_units}")
@@ -147,9 +157,15 @@ class MultiplicativeAttention(Composite):
 
     Raises:
         ValueError: `units` is less than 1.
+
+    Example:
+        >>> layer = MultiplicativeAttention(units=8)
+        >>> outputs, weights = layer(keras.ops.ones((1, 3, 5)), keras.ops.ones((1, 4, 6)))
+        >>> tuple(outputs.shape), tuple(weights.shape)
+        ((1, 3, 8), (1, 3, 4))
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         if units < 1:
             raise ValueError(f"`units` must be at least 1. Received: units={units}")

@@ -1,5 +1,7 @@
 """Tables of vectors."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -25,9 +27,14 @@ class WordVectors(keras.layers.Embedding):
 
     Raises:
         ValueError: A size is less than 1.
+
+    Example:
+        >>> layer = WordVectors(vocabulary_size=100, units=8)
+        >>> tuple(layer(keras.ops.array([[4, 2, 99]])).shape), layer.count_params()
+        ((1, 3, 8), 800)
     """
 
-    def __init__(self, vocabulary_size, units, **kwargs):
+    def __init__(self, vocabulary_size: int, units: int, **kwargs: Any):
         for name, value in (("vocabulary_size", vocabulary_size), ("units", units)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")

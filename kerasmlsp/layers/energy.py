@@ -1,5 +1,7 @@
 """Networks with an energy: what they have learned lies in its valleys."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -31,9 +33,17 @@ class Hopfield(keras.layers.Layer):
 
     Raises:
         ValueError: `sweeps` is less than 1.
+
+    Example:
+        >>> layer = Hopfield()
+        >>> layer.build((None, 4))
+        >>> layer.store([[1.0, 1.0, -1.0, -1.0]])
+        >>> found = layer(keras.ops.array([[1.0, 1.0, -1.0, 1.0]]))  # the last unit is wrong
+        >>> print(keras.ops.convert_to_numpy(found), float(layer.energy(found)[0]))
+        [[ 1.  1. -1. -1.]] -6.0
     """
 
-    def __init__(self, sweeps=50, synchronous=False, **kwargs):
+    def __init__(self, sweeps: int = 50, synchronous: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         if sweeps < 1:
             raise ValueError(f"`sweeps` must be at least 1. Received: sweeps={sweeps}")
@@ -130,9 +140,16 @@ class ModernHopfield(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = ModernHopfield(num_patterns=2, beta=8.0)
+        >>> layer.build((None, 4))
+        >>> layer.store([[1.0, 1.0, -1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
+        >>> print(keras.ops.convert_to_numpy(layer(keras.ops.array([[0.5, 1.0, -1.0, -1.0]]))).round(3))
+        [[ 1.  1. -1. -1.]]
     """
 
-    def __init__(self, num_patterns, beta=1.0, steps=1, **kwargs):
+    def __init__(self, num_patterns: int, beta: float = 1.0, steps: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         for name, value in (("num_patterns", num_patterns), ("steps", steps)):
             if value < 1:
@@ -201,9 +218,16 @@ class RBM(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer, dark = RBM(units=2), keras.ops.zeros((1, 3))
+        >>> print(keras.ops.convert_to_numpy(layer(dark)))  # without biases nothing drives the hidden units
+        [[0.5 0.5]]
+        >>> print(keras.ops.convert_to_numpy(layer.free_energy(dark)).round(3))  # -2 ln 2
+        [-1.386]
     """
 
-    def __init__(self, units, gibbs_steps=1, num_chains=0, seed=None, **kwargs):
+    def __init__(self, units: int, gibbs_steps: int = 1, num_chains: int = 0, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         for name, value, least in (("units", units, 1), ("gibbs_steps", gibbs_steps, 1), ("num_chains", num_chains, 0)):
             if value < least:

@@ -1,8 +1,11 @@
 """Recurrent layers over the nodes of a graph."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -37,9 +40,14 @@ class GraphConvolutionLSTMCell(keras.layers.Layer):
     Raises:
         ValueError: `adjacency` is not square, `reachability` or the inputs are of another size, or `order` is less than
             1.
+
+    Example:
+        >>> cell = GraphConvolutionLSTMCell([[0, 1, 0], [1, 0, 1], [0, 1, 0]], order=2)
+        >>> tuple(keras.layers.RNN(cell)(keras.ops.ones((1, 5, 3))).shape)  # five steps of three nodes
+        (1, 3)
     """
 
-    def __init__(self, adjacency, reachability=None, order=3, **kwargs):
+    def __init__(self, adjacency: ArrayLike, reachability: ArrayLike | None = None, order: int = 3, **kwargs: Any):
         super().__init__(**kwargs)
         edges = np.asarray(adjacency) != 0
         if edges.ndim != 2 or edges.shape[0] != edges.shape[1]:
@@ -88,8 +96,18 @@ class GraphConvolutionLSTMCell(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def neighbourhoods(edges, order):
-    """For `k = 1 ... order`, 1 where a node is reached in at most `k` steps: float32 `(nodes, nodes)` each."""
+def neighbourhoods(edges: ArrayLike, order: int) -> list[np.ndarray]:
+    """For `k = 1 ... order`, 1 where a node is reached in at most `k` steps: float32 `(nodes, nodes)` each.
+
+    Example:
+        >>> one_step, two_steps = neighbourhoods([[0, 1, 0], [1, 0, 1], [0, 1, 0]], order=2)  # a chain of three
+        >>> print(one_step)
+        [[1. 1. 0.]
+         [1. 1. 1.]
+         [0. 1. 1.]]
+        >>> bool(two_steps.all())
+        True
+    """
     step = (np.asarray(edges) != 0) | np.eye(len(edges), dtype=bool)
     found = [step]
     while len(found) < order:

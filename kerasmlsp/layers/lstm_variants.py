@@ -1,5 +1,7 @@
 """The variants of the LSTM."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -41,20 +43,28 @@ class LSTMVariantCell(keras.layers.Layer):
 
     Raises:
         ValueError: `units` is less than 1, or `coupled_gates` lacks a gate to couple.
+
+    Example:
+        >>> tuple(keras.layers.RNN(LSTMVariantCell(8, peepholes=True))(keras.ops.ones((2, 5, 3))).shape)
+        (2, 8)
+        >>> cell = LSTMVariantCell(8, coupled_gates=True)
+        >>> cell.build((None, 3))
+        >>> cell.count_params()  # candidate and two gates: 3 * 8 * (3 + 8 + 1)
+        288
     """
 
     def __init__(
         self,
-        units,
-        input_gate=True,
-        forget_gate=True,
-        output_gate=True,
-        input_activation=True,
-        output_activation=True,
-        peepholes=False,
-        coupled_gates=False,
-        gate_recurrence=False,
-        **kwargs,
+        units: int,
+        input_gate: bool = True,
+        forget_gate: bool = True,
+        output_gate: bool = True,
+        input_activation: bool = True,
+        output_activation: bool = True,
+        peepholes: bool = False,
+        coupled_gates: bool = False,
+        gate_recurrence: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if units < 1:

@@ -1,5 +1,7 @@
 """Layers for bags of n-grams: hashing, and the naive-Bayes-weighted linear model over a table of them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -33,9 +35,14 @@ class HashedNgrams(keras.layers.Layer):
 
     Raises:
         ValueError: `order` is less than 1, or `skips` less than 0.
+
+    Example:
+        >>> hashes = HashedNgrams(order=2)(keras.ops.array([[5, 6, 7, 0]]))
+        >>> tuple(hashes.shape), int(keras.ops.count_nonzero(hashes))  # three words and two pairs
+        ((1, 8), 5)
     """
 
-    def __init__(self, order=3, skips=0, **kwargs):
+    def __init__(self, order: int = 3, skips: int = 0, **kwargs: Any):
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
         if order < 1:
@@ -114,9 +121,25 @@ class NaiveBayesNgrams(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = NaiveBayesNgrams(num_buckets=100, num_classes=2)
+        >>> layer.build((None, None))
+        >>> layer.adapt([([[3], [5]], [0, 1])], min_count=1)  # n-gram 3 in a text of class 0, 5 in one of class 1
+        >>> shares = keras.ops.softmax(layer(keras.ops.array([[3]])))
+        >>> print(keras.ops.convert_to_numpy(shares).round(3))  # twice as common in class 0, with 1 added to all counts
+        [[0.667 0.333]]
     """
 
-    def __init__(self, num_buckets, num_classes, scale=1.0, rate=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        num_buckets: int,
+        num_classes: int,
+        scale: float = 1.0,
+        rate: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if num_buckets < 2:
             raise ValueError(f"`num_buckets` must be at least 2. Received: num_buckets={num_buckets}")

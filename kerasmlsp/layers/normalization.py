@@ -19,6 +19,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         **kwargs: As for `keras.layers.BatchNormalization`.
+
+    Example:
+        >>> maps = keras.ops.reshape(keras.ops.arange(8.0), (2, 2, 2, 1))
+        >>> outputs = keras.ops.convert_to_numpy(BatchNormalization()(maps, training=True))
+        >>> abs(round(float(outputs.mean()), 3)), round(float(outputs.std()), 3)
+        (0.0, 1.0)
     """
 
     def call(self, inputs, training=None, mask=None):

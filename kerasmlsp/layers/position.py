@@ -1,6 +1,7 @@
 """Layers that tell a Transformer where in the sequence it is."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -25,9 +26,15 @@ class SinusoidalPosition(keras.layers.Layer):
 
     Raises:
         ValueError: `max_wavelength` is not positive, or the number of features is odd.
+
+    Example:
+        >>> waves = SinusoidalPosition()(keras.ops.zeros((1, 2, 2)))
+        >>> print(keras.ops.convert_to_numpy(waves).round(3))  # sine and cosine of 0, then of 1
+        [[[0.    1.   ]
+          [0.841 0.54 ]]]
     """
 
-    def __init__(self, max_wavelength=10_000.0, **kwargs):
+    def __init__(self, max_wavelength: float = 10_000.0, **kwargs: Any):
         super().__init__(**kwargs)
         if max_wavelength <= 0:
             raise ValueError(f"`max_wavelength` must be above 0. Received: max_wavelength={max_wavelength}")
@@ -82,9 +89,15 @@ class LearnedPosition(keras.layers.Layer):
 
     Raises:
         ValueError: `max_length` is less than 1.
+
+    Example:
+        >>> layer = LearnedPosition(max_length=2)
+        >>> outputs = keras.ops.convert_to_numpy(layer(keras.ops.zeros((1, 3, 4))))
+        >>> outputs.shape, bool((outputs[0, 2] == outputs[0, 1]).all())  # the third step has the vector of the second
+        ((1, 3, 4), True)
     """
 
-    def __init__(self, max_length, **kwargs):
+    def __init__(self, max_length: int, **kwargs: Any):
         super().__init__(**kwargs)
         if max_length < 1:
             raise ValueError(f"`max_length` must be at least 1. Received: max_length={max_length}")

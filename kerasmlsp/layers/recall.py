@@ -1,5 +1,7 @@
 """Looking up what followed when the past looked like now, and taking it past a recurrent layer."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -32,9 +34,16 @@ class Recall(keras.layers.Layer):
 
     Raises:
         ValueError: An argument is less than 1.
+
+    Example:
+        >>> outputs = Recall(num_heads=2)(keras.ops.eye(3)[None])
+        >>> tuple(outputs.shape)  # 3 + 2 * (3 + 1)
+        (1, 3, 11)
+        >>> float(outputs[0, 0, -1])  # at the start there is nothing to recall
+        1.0
     """
 
-    def __init__(self, num_heads=1, span=4, window=512, **kwargs):
+    def __init__(self, num_heads: int = 1, span: int = 4, window: int = 512, **kwargs: Any):
         super().__init__(**kwargs)
         for name, value in (("num_heads", num_heads), ("span", span), ("window", window)):
             if value < 1:
@@ -143,9 +152,15 @@ class Beside(keras.layers.Layer):
 
     Raises:
         ValueError: `layer` does not return sequences, or returns states.
+
+    Example:
+        >>> layer = Beside(keras.layers.LSTM(8, return_sequences=True))
+        >>> outputs = layer(keras.ops.ones((1, 5, 3)))
+        >>> tuple(outputs.shape), keras.ops.convert_to_numpy(outputs)[0, 0, :3].tolist()
+        ((1, 5, 11), [1.0, 1.0, 1.0])
     """
 
-    def __init__(self, layer, input_dropout=0.0, dropout=0.0, **kwargs):
+    def __init__(self, layer: keras.layers.RNN, input_dropout: float = 0.0, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         if not (isinstance(layer, keras.layers.RNN) and layer.return_sequences and not layer.return_state):
             raise ValueError(f"`layer` must be an RNN layer that returns sequences only. Received: layer={layer}")

@@ -1,5 +1,8 @@
 """Recurrent layers that are faster than Keras's own where these are slow."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -23,9 +26,15 @@ class LSTM(keras.layers.LSTM):
         units: Size of the state.
         fused: Whether the one operation may be used.
         **kwargs: As for `keras.layers.LSTM`.
+
+    Example:
+        >>> tuple(LSTM(8)(keras.ops.ones((2, 5, 3))).shape)
+        (2, 8)
+        >>> tuple(LSTM(8, return_sequences=True)(keras.ops.ones((2, 5, 3))).shape)
+        (2, 5, 8)
     """
 
-    def __init__(self, units, fused=True, **kwargs):
+    def __init__(self, units: int, fused: bool = True, **kwargs: Any):
         super().__init__(units, **kwargs)
         self.fused = fused
         if self._can_fuse():
@@ -76,20 +85,47 @@ def _gates_reordered(weights):
     return ops.concatenate([entry, candidate, forget, output], axis=-1)
 
 
-def cell_state(layer, batch_size):
-    """Zeros for the states of a recurrent layer's cell, a list of `(batch, units)`."""
+def cell_state(layer: keras.layers.RNN, batch_size: int) -> list[keras.KerasTensor]:
+    """Zeros for the states of a recurrent layer's cell, a list of `(batch, units)`.
+
+    Example:
+        >>> [tuple(state.shape) for state in cell_state(LSTM(8), batch_size=2)]
+        [(2, 8), (2, 8)]
+    """
     sizes = keras.tree.flatten(layer.cell.state_size)
     return [ops.zeros((batch_size, size), layer.compute_dtype) for size in sizes]
 
 
-def cell_step(layer, inputs, state):
-    """Runs a recurrent layer's cell on one step: `(batch, features)` to `(batch, units)` and the list of new states."""
+def cell_step(
+    layer: keras.layers.RNN, inputs: keras.KerasTensor, state: list[keras.KerasTensor]
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+    """Runs a recurrent layer's cell on one step: `(batch, features)` to `(batch, units)` and the list of new states.
+
+    Example:
+        >>> layer = keras.layers.SimpleRNN(1, None, kernel_initializer="ones", recurrent_initializer="ones")
+        >>> layer.build((None, None, 1))
+        >>> output, state = cell_step(layer, keras.ops.array([[2.0]]), [keras.ops.array([[3.0]])])
+        >>> float(output[0, 0]), float(state[0][0, 0])  # the input and the state before
+        (5.0, 5.0)
+    """
     outputs, state = layer.cell(inputs, state)
     return outputs, list(keras.tree.flatten(state))
 
 
-def scanned(step, carry, inputs):
-    """What `ops.scan` stacks; on TensorFlow in a loop whose end is known, which XLA needs for the gradient."""
+def scanned(
+    step: Callable[[list, keras.KerasTensor], tuple[list, list]],
+    carry: list[keras.KerasTensor],
+    inputs: keras.KerasTensor,
+) -> list[keras.KerasTensor]:
+    """What `ops.scan` stacks; on TensorFlow in a loop whose end is known, which XLA needs for the gradient.
+
+    Example:
+        >>> def add(carry, value):
+        ...     return [carry[0] + value], [carry[0] + value]
+        >>> [sums] = scanned(add, [keras.ops.zeros(())], keras.ops.array([1.0, 2.0, 3.0]))
+        >>> print(keras.ops.convert_to_numpy(sums))
+        [1. 3. 6.]
+    """
     if keras.backend.backend() != "tensorflow":
         return ops.scan(step, carry, inputs)[1]
     import tensorflow as tf
@@ -106,8 +142,16 @@ def scanned(step, carry, inputs):
     return [array.stack() for array in found]
 
 
-def unfuse(model):
-    """Has Keras run the LSTMs of a model, for compilers that know nothing but its operations."""
+def unfuse(model: keras.Model) -> None:
+    """Has Keras run the LSTMs of a model, for compilers that know nothing but its operations.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((None, 3)), LSTM(8)])
+        >>> before = model(keras.ops.ones((1, 5, 3)))
+        >>> unfuse(model)
+        >>> bool(keras.ops.all(keras.ops.isclose(model(keras.ops.ones((1, 5, 3))), before, atol=1e-6)))
+        True
+    """
     for layer in model._flatten_layers():
         if isinstance(layer, LSTM) and layer._can_fuse():
             layer.fused, layer.supports_jit = False, True
@@ -137,9 +181,16 @@ class Stateful(keras.layers.Layer):
 
     Raises:
         ValueError: `layer` does not return sequences and states.
+
+    Example:
+        >>> options = {"kernel_initializer": "ones", "recurrent_initializer": "ones"}
+        >>> count = keras.layers.SimpleRNN(1, None, return_sequences=True, return_state=True, **options)
+        >>> layer, ones = Stateful(count, batch_size=1), keras.ops.ones((1, 3, 1))
+        >>> [keras.ops.convert_to_numpy(layer(ones, training=True)).ravel().tolist() for _ in range(2)]
+        [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
     """
 
-    def __init__(self, layer, batch_size, **kwargs):
+    def __init__(self, layer: keras.layers.RNN, batch_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         if not (isinstance(layer, keras.layers.RNN) and layer.return_sequences and layer.return_state):
             raise ValueError(f"`layer` must be an RNN layer that returns sequences and states. Received: layer={layer}")
@@ -210,9 +261,16 @@ class ResidualRecurrence(Composite):
 
     Raises:
         ValueError: `units` is less than 1.
+
+    Example:
+        >>> layer = ResidualRecurrence(units=1)
+        >>> layer.build((None, None, 1))
+        >>> _ = layer.change.kernel.assign([[100.0]])  # so large that the tangent is 1 or -1
+        >>> print(keras.ops.convert_to_numpy(layer(keras.ops.array([[[1.0], [1.0], [-1.0]]]))).ravel().round(3))
+        [1. 2. 1.]
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         if units < 1:
             raise ValueError(f"`units` must be at least 1. Received: units={units}")

@@ -1,5 +1,7 @@
 """Layers of networks that learn from data without labels."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -18,6 +20,10 @@ class ClassToken(keras.layers.Layer):
 
     Returns:
         `(batch, 1 + length, features)`.
+
+    Example:
+        >>> tuple(ClassToken()(keras.ops.ones((2, 4, 3))).shape)
+        (2, 5, 3)
     """
 
     def build(self, input_shape):
@@ -48,6 +54,11 @@ class MaskedFrames(keras.layers.Layer):
 
     Returns:
         A tensor of the shape of `inputs`.
+
+    Example:
+        >>> outputs = MaskedFrames()(keras.ops.ones((1, 3, 2)), keras.ops.array([[False, True, False]]))
+        >>> keras.ops.convert_to_numpy(keras.ops.all(outputs == 1, axis=-1)).tolist()
+        [[True, False, True]]
     """
 
     def build(self, inputs_shape, masked_shape=None):
@@ -101,19 +112,26 @@ class ProductQuantizer(keras.layers.Layer):
 
     Raises:
         ValueError: A size, the temperature, the decay or the weight is out of range.
+
+    Example:
+        >>> layer = ProductQuantizer(num_groups=2, num_entries=4, units=6)
+        >>> tuple(layer(keras.ops.ones((1, 5, 3))).shape)
+        (1, 5, 6)
+        >>> tuple(layer.codebooks.shape)  # 4 * 4 vectors can be put together
+        (2, 4, 3)
     """
 
     def __init__(
         self,
-        num_groups,
-        num_entries,
-        units,
-        temperature=2.0,
-        least_temperature=0.5,
-        decay=0.999995,
-        diversity_weight=0.1,
-        seed=None,
-        **kwargs,
+        num_groups: int,
+        num_entries: int,
+        units: int,
+        temperature: float = 2.0,
+        least_temperature: float = 0.5,
+        decay: float = 0.999995,
+        diversity_weight: float = 0.1,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if num_groups < 1:
@@ -221,9 +239,17 @@ class ContrastiveFrames(Composite):
 
     Raises:
         ValueError: A size or the temperature is too small.
+
+    Example:
+        >>> layer, frames = ContrastiveFrames(units=4), keras.ops.ones((1, 5, 3))
+        >>> logits = layer(frames, frames, keras.ops.array([[True, True, True, True, False]]))
+        >>> tuple(logits.shape), round(float(layer.losses[0]), 3)  # ln 4: four masked frames that are the same
+        ((1, 5, 5), 1.386)
     """
 
-    def __init__(self, units, num_distractors=100, temperature=0.1, seed=None, **kwargs):
+    def __init__(
+        self, units: int, num_distractors: int = 100, temperature: float = 0.1, seed: int | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         for name, value in (("units", units), ("num_distractors", num_distractors)):
             if value < 1:

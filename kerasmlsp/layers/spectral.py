@@ -1,6 +1,7 @@
 """Layers from waveforms to images of time and frequency, and a normalisation for such images."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,9 +43,23 @@ class ShortTimeFourierTransform(keras.layers.Layer):
 
     Raises:
         ValueError: A size is too small, the window is unknown, or the waveform shorter than a frame.
+
+    Example:
+        >>> layer = ShortTimeFourierTransform(frame_length=4, hop=4, window="boxcar")
+        >>> real, imaginary = layer(keras.ops.array([[1.0, 0.0, -1.0, 0.0]]))  # one turn of a cosine
+        >>> print(keras.ops.convert_to_numpy(real).round(3))
+        [[[0. 2. 0. 2.]]]
     """
 
-    def __init__(self, frame_length, hop, fft_length=None, window="hann", onesided=False, **kwargs):
+    def __init__(
+        self,
+        frame_length: int,
+        hop: int,
+        fft_length: int | None = None,
+        window: str = "hann",
+        onesided: bool = False,
+        **kwargs: Any,
+    ):
         # The samples of a waveform need more digits than half precision has: what it says is cast in the end.
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
@@ -127,18 +142,23 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     Raises:
         ValueError: A value is out of range, or the waveform shorter than a frame.
+
+    Example:
+        >>> silence = LogMelSpectrogram()(keras.ops.zeros((1, 16_000)))
+        >>> tuple(silence.shape), round(float(silence[0, 0, 0]), 3)  # log10 of `epsilon`
+        ((1, 98, 40), -6.0)
     """
 
     def __init__(
         self,
-        num_bands=40,
-        sampling_rate=16_000,
-        frame_seconds=0.025,
-        hop_seconds=0.010,
-        min_frequency=20.0,
-        max_frequency=None,
-        epsilon=1e-6,
-        **kwargs,
+        num_bands: int = 40,
+        sampling_rate: int = 16_000,
+        frame_seconds: float = 0.025,
+        hop_seconds: float = 0.010,
+        min_frequency: float = 20.0,
+        max_frequency: float | None = None,
+        epsilon: float = 1e-6,
+        **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
@@ -211,10 +231,23 @@ class Scalogram(keras.layers.Layer):
 
     Raises:
         ValueError: A value is out of range.
+
+    Example:
+        >>> layer = Scalogram(num_bands=3, sampling_rate=1000, min_frequency=50.0, max_frequency=200.0)
+        >>> found = layer(np.sin(2 * np.pi * 100 * np.arange(200) / 1000)[None])
+        >>> tuple(found.shape), int(keras.ops.argmax(found[0, 100]))  # 100 Hz, of 50, 100 and 200
+        ((1, 200, 3), 1)
     """
 
     def __init__(
-        self, num_bands=40, sampling_rate=16_000, min_frequency=50.0, max_frequency=None, hop=1, cycles=6.0, **kwargs
+        self,
+        num_bands: int = 40,
+        sampling_rate: float = 16_000,
+        min_frequency: float = 50.0,
+        max_frequency: float | None = None,
+        hop: int = 1,
+        cycles: float = 6.0,
+        **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
@@ -271,9 +304,16 @@ class SubSpectralNormalization(keras.layers.Layer):
 
     Raises:
         ValueError: A value is out of range, or `sub_bands` does not divide the bands.
+
+    Example:
+        >>> layer = SubSpectralNormalization(sub_bands=2)
+        >>> tuple(layer(keras.ops.ones((1, 5, 4, 3))).shape)
+        (1, 5, 4, 3)
+        >>> tuple(layer.normalization.gamma.shape)  # each of 2 groups of bands has its own, in 3 channels
+        (6,)
     """
 
-    def __init__(self, sub_bands, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(self, sub_bands: int, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any):
         super().__init__(**kwargs)
         _check(1, sub_bands=sub_bands)
         _check_above_0(epsilon=epsilon)

@@ -1,5 +1,7 @@
 """Blocks of Transformers that can also go on by one token."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -38,9 +40,16 @@ class DecoderBlock(Composite):
 
     Raises:
         ValueError: The features cannot be divided among the heads.
+
+    Example:
+        >>> layer = DecoderBlock(num_heads=2, window=16)
+        >>> tuple(layer(keras.ops.ones((1, 5, 8))).shape)
+        (1, 5, 8)
+        >>> [tuple(ring.shape) for ring in layer.initial_state(batch_size=3)]  # keys and values of 16 tokens
+        [(6, 16, 4), (6, 16, 4)]
     """
 
-    def __init__(self, num_heads, window, expansion=4, dropout=0.0, **kwargs):
+    def __init__(self, num_heads: int, window: int, expansion: int = 4, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_heads, self.window, self.expansion, self.dropout = num_heads, window, expansion, dropout
 
@@ -203,10 +212,25 @@ class TransformerDecoderBlock(Composite):
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide the features.
+
+    Example:
+        >>> layer = TransformerDecoderBlock(num_heads=2, feed_forward_dim=16, window=8)
+        >>> outputs, weights = layer(keras.ops.ones((1, 5, 8)), keras.ops.ones((1, 4, 6)))
+        >>> tuple(outputs.shape), tuple(weights.shape)
+        ((1, 5, 8), (1, 5, 4))
+        >>> print(keras.ops.convert_to_numpy(weights)[0, 0].round(3))  # four places that are the same
+        [0.25 0.25 0.25 0.25]
     """
 
     def __init__(
-        self, num_heads, feed_forward_dim, window, activation="relu", dropout=0.0, normalize_first=False, **kwargs
+        self,
+        num_heads: int,
+        feed_forward_dim: int,
+        window: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        normalize_first: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         for name, value in (("feed_forward_dim", feed_forward_dim), ("window", window)):

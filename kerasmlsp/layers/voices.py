@@ -1,5 +1,7 @@
 """A Transformer over the steps of four-voice music that writes the four voices of a step one after the other."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,9 +38,20 @@ class VoiceTransformer(Composite):
 
     Returns:
         Logits of the token that follows each, `(batch, length, VOCABULARY)`, float32.
+
+    Example:
+        >>> layer = VoiceTransformer(features=8, num_layers=1, num_heads=2, window=4)
+        >>> preface = keras.ops.array([[chorales.START, KEY, chorales.METRE, chorales.PHASE]])
+        >>> logits = layer(chorales.VoiceState()(preface))
+        >>> tuple(logits.shape) == (1, 4, VOCABULARY)
+        True
+        >>> float(logits[0, 3, KEY])  # no second key
+        -1000000000.0
     """
 
-    def __init__(self, features, num_layers, num_heads, window, dropout=0.0, **kwargs):
+    def __init__(
+        self, features: int, num_layers: int, num_heads: int, window: int, dropout: float = 0.0, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.features, self.num_layers, self.num_heads = features, num_layers, num_heads
         self.window, self.dropout = window, dropout
