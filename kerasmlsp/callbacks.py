@@ -56,7 +56,9 @@ class UpdateNorms(keras.callbacks.Callback):
         if every is not None and every < 1:
             raise ValueError(f"`every` must be at least 1 or None. Received: every={every}")
         self.path, self.every = Path(path), every
-        self.rows, self.totals, self.epoch, self.step, self.recorded = [], {}, 0, 0, 0
+        self.rows: list[dict] = []
+        self.totals: dict = {}
+        self.epoch, self.step, self.recorded = 0, 0, 0
 
     def set_model(self, model):
         super().set_model(model)

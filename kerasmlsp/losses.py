@@ -5,11 +5,10 @@ from typing import Any
 
 import keras
 from keras import ops
-from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-def frame_nats(targets: ArrayLike, logits: ArrayLike) -> keras.KerasTensor:
+def frame_nats(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
     """Negative log-likelihood of binary frames in nats, summed over the keys of a frame.
 
     With `y` the targets and `z` the logits, `sum_k softplus(z_k) - y_k z_k`: each key is an independent Bernoulli
@@ -189,7 +188,9 @@ class NTXent(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-def logistic_mixture_nats(targets: ArrayLike, parameters: ArrayLike, num_levels: int) -> keras.KerasTensor:
+def logistic_mixture_nats(
+    targets: keras.KerasTensor, parameters: keras.KerasTensor, num_levels: int
+) -> keras.KerasTensor:
     """Negative log-likelihood of samples under a mixture of logistic distributions that is cut into levels, in nats.
 
     With weights `w_i`, means `m_i` and scales `s_i`, and the logistic function `S`, a sample `x` of one of `num_levels`

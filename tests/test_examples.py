@@ -11,7 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Where nothing public is without an example or, if it is a function, without annotations.
-COMPLETE = ()
+COMPLETE = (
+    "kerasmlsp.augment",
+    "kerasmlsp.callbacks",
+    "kerasmlsp.interpret",
+    "kerasmlsp.layers",
+    "kerasmlsp.losses",
+)
 # These run on every backend of Keras, the others on TensorFlow alone.
 PORTABLE = ("layers", "models", "augment", "losses", "generation", "detection")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -69,7 +69,7 @@ def test_the_library_knows_neither_click_nor_applications(path):
 
 @pytest.mark.parametrize("path", **ids(portable()))
 def test_portable_files_use_keras_and_numpy_only(path):
-    allowed = {"keras", "numpy", "kerasmlsp", "math", "functools", "itertools", "dataclasses", "collections"}
+    allowed = {"keras", "numpy", "kerasmlsp", "math", "functools", "itertools", "dataclasses", "collections", "typing"}
     # For few operations, which other backends never reach: a loop's replacement on CPUs and a loop that XLA can train,
     # batch statistics with their gradient, and a lookup in a table that does not copy it.
     if path.name in ("recurrent.py", "normalization.py", "embeddings.py") and path.parent.name == "layers":

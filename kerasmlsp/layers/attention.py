@@ -4,12 +4,11 @@ from typing import Any
 
 import keras
 from keras import ops
-from numpy.typing import ArrayLike
 
 from kerasmlsp.layers.composite import Composite
 
 
-def softmax(scores: ArrayLike) -> keras.KerasTensor:
+def softmax(scores: keras.KerasTensor) -> keras.KerasTensor:
     """Softmax over the last axis, written out: Keras's own warns of sequences of one step, as texts of one word are.
 
     Example:

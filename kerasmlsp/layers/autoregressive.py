@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -199,13 +198,14 @@ class MaskedConv2D(keras.layers.Conv2D):
         return {**config, "mask": self.mask, "channels": self.channels}
 
 
-def mu_law(samples: ArrayLike, num_levels: int = 256) -> keras.KerasTensor:
+def mu_law(samples: keras.KerasTensor, num_levels: int = 256) -> keras.KerasTensor:
     """Maps samples in `[-1, 1]` to levels from 0 to `num_levels - 1`, finer for quiet ones (ITU-T G.711).
 
     `sign(x) log(1 + mu |x|) / log(1 + mu)`, `mu = num_levels - 1`, rounded to one of `num_levels` steps.
 
     Example:
-        >>> print(keras.ops.convert_to_numpy(mu_law([-1.0, 0.0, 0.01, 1.0])))  # a hundredth of the range is 29 levels
+        >>> levels = mu_law(keras.ops.array([-1.0, 0.0, 0.01, 1.0]))
+        >>> print(keras.ops.convert_to_numpy(levels))  # a hundredth of the range takes 29 levels
         [  0 128 157 255]
     """
     samples, mu = ops.clip(ops.cast(samples, "float32"), -1.0, 1.0), num_levels - 1
@@ -213,7 +213,7 @@ def mu_law(samples: ArrayLike, num_levels: int = 256) -> keras.KerasTensor:
     return ops.cast(ops.floor((squeezed + 1.0) / 2.0 * mu + 0.5), "int32")
 
 
-def mu_law_inverse(levels: ArrayLike, num_levels: int = 256) -> keras.KerasTensor:
+def mu_law_inverse(levels: keras.KerasTensor, num_levels: int = 256) -> keras.KerasTensor:
     """Maps levels from 0 to `num_levels - 1` to samples in `[-1, 1]`.
 
     Example:

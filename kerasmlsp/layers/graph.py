@@ -1,5 +1,6 @@
 """Recurrent layers over the nodes of a graph."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -96,7 +97,7 @@ class GraphConvolutionLSTMCell(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def neighbourhoods(edges: ArrayLike, order: int) -> list[np.ndarray]:
+def neighbourhoods(edges: Sequence | np.ndarray, order: int) -> list[np.ndarray]:
     """For `k = 1 ... order`, 1 where a node is reached in at most `k` steps: float32 `(nodes, nodes)` each.
 
     Example:

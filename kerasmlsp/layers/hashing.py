@@ -9,7 +9,7 @@ def uint32(value: int) -> keras.KerasTensor:
     """Returns a number as an unsigned tensor of 32 bits.
 
     Example:
-        >>> ops.dtype(uint32(7))
+        >>> keras.ops.dtype(uint32(7))
         'uint32'
     """
     return ops.convert_to_tensor(np.uint32(value))
