@@ -60,21 +60,38 @@ def normalize(texts: tf.Tensor, keep: str = "") -> tf.Tensor:
 
     Args:
         texts: String tensor `(batch,)`, UTF-8.
-        keep: Characters that stay as they are. If there are any, accents are joined to those only.
+        keep: Characters that stay as they are. If there are any, accents are joined to those only, and a character
+            stays that has no form with any of them.
 
     Returns:
         String tensor `(batch,)`.
     """
-    return _graph(_normalized, keep)(texts)
+    return _graph(_normalized, keep=keep)(texts)
+
+
+def respell(text: str, known: str) -> str:
+    """Normalizes the lines of a text that have other characters than the known ones; these stay as they are.
+
+    Args:
+        text: Any text.
+        known: An alphabet; `text` may still have others afterwards.
+    """
+    lines, letters = text.split("\n"), set(known)
+    places = [place for place, line in enumerate(lines) if not letters.issuperset(line)]
+    if places:
+        rows = normalize([lines[place] for place in places], known).numpy()
+        for place, row in zip(places, rows, strict=True):
+            lines[place] = row.decode()
+    return "\n".join(lines)
 
 
 @functools.cache
-def _graph(function, *settings):
+def _graph(function, **settings):
     """A graph that all callers share, so that a saved model holds its tables once."""
     import tensorflow as tf
 
     signature = [tf.TensorSpec([None], tf.string)]
-    return tf.function(lambda texts: function(texts, *settings), input_signature=signature, autograph=False)
+    return tf.function(functools.partial(function, **settings), input_signature=signature, autograph=False)
 
 
 def _where(chosen, texts, function):
@@ -191,13 +208,18 @@ def _form(character, own):
     return "".join(own.get(each, each) for each in form)
 
 
+def _helps(form, keep):
+    """Whether a form has any of the characters to keep, by itself or joined."""
+    return not keep or not form or not set(keep).isdisjoint(form + unicodedata.normalize("NFC", form))
+
+
 @functools.cache
 def _forms(keep):
     own = _own()
     # Unicode's first three planes have all that can be written in two ways; Korean syllables need no table.
     points = sorted({*range(0x80, 0xAC00), *range(_SYLLABLES.stop, 0x30000), *map(ord, own)})
     characters = [each for each in map(chr, points) if each not in keep]
-    changed = {each: form for each in characters if (form := _form(each, own)) != each}
+    changed = {each: form for each in characters if (form := _form(each, own)) != each and _helps(form, keep)}
     pairs = {0: 0}  # no characters at all: a table has to have something
     for each in keep or characters:
         parts = unicodedata.decomposition(each).split()

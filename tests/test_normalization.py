@@ -113,9 +113,16 @@ def test_bytes_that_are_no_text_are_marked():
 
 
 def test_known_characters_stay_and_accents_join_those_only():
-    texts = ["\u201cé\u201d \u2019e\u0301\u2019", "a\u0301 á a\u0300 o\u0308", "o\u0300\u0308"]
-    expected = ["\u201cé\" 'é'", "a\u0301 a\u0301 à o\u0308", "o\u0300\u0308"]
-    assert normalized(*texts, keep="'e\u201céàö\u0308") == expected
+    texts = ["\u201cé\u201d \u2019e\u0301\u2019", "e\u0300 è a\u0300 o\u0308 Ñ", "o\u0300\u0308 \u212b\u200b"]
+    expected = ["\u201cé\u201d 'é'", "e\u0300 e\u0300 à o\u0308 Ñ", "o\u0300\u0308 Å"]
+    assert normalized(*texts, keep="'e\u201céàö\u0308Å") == expected
+
+
+def test_lines_are_respelled_where_they_have_unknown_characters():
+    known = '\n aáes\u2019"t'
+    text = "as\u2019t a\u0301\xa0t\n\ne\u0301t\u201c\n"
+    assert normalization.respell(text, known) == 'as\u2019t á t\n\ne\u0301t"\n'
+    assert normalization.respell("", known) == "" and normalization.respell("\xa0", "") == " "
 
 
 @pytest.mark.parametrize("style", ["&{name};", "&#{point};", "&#x{point:x};", "&#X{point:X};"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import batching, tables, tfds
+from kerasmlsp import batching, normalization, tables, tfds
 from kerasmlsp.files import existing, visible_files
 
 log = logging.getLogger("kerasmlsp")
@@ -80,12 +80,14 @@ def split(text, held_out_share, validation_share):
 
 
 def encoded(text, known, config):
-    """Returns the parts of `split` as the places of their characters among the known ones; others are left out.
+    """Returns the parts of `split` as the places of their characters among the known ones.
+
+    Of others, those that have a known form, as typographic quotes have, are read so, and the rest is left out.
 
     Raises:
         ValueError: A part has less than two known characters.
     """
-    whole = split(text, config.held_out_share, config.validation_share)
+    whole = [normalization.respell(part, known) for part in split(text, config.held_out_share, config.validation_share)]
     parts = [encode(part, known) for part in whole]
     if min(map(len, parts)) < 2:
         raise ValueError(

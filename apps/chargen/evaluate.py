@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from kerasmlsp import datasets, metrics, training
+from kerasmlsp import datasets, metrics, normalization, training
 from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
 
@@ -61,6 +61,7 @@ def evaluate(run: Path, path=None, weights="float32"):
         if datasets.fingerprint([text], [""]) != stored["fingerprint"]:
             raise ValueError(f"The text {config.data or config.dataset} has changed since the run was trained on it.")
         part = data.split(text, config.held_out_share, config.validation_share)[2]
+    part = normalization.respell(part, known)
     ids = data.encode(part, known)
     if len(ids) < 2:
         raise ValueError(f"`data` must hold at least two characters that the run knows. Received: {len(ids)}")

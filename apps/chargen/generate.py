@@ -1,5 +1,7 @@
 """Text, with nothing but the saved model."""
 
+from kerasmlsp import normalization
+
 # Characters that are shown at a time. The saved model keeps no state between calls and reads all that stands before
 # again, which is quick; and what it writes at a place depends on seed and place only.
 PIECE = 64
@@ -21,18 +23,21 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
         List of strings: what was written after each prompt.
 
     Raises:
-        ValueError: A prompt has a character that the model does not know.
+        ValueError: A prompt has a character that the model does not know in any form.
     """
-    known = set(model.card["characters"])
-    for prompt in prompts:
-        if unknown := sorted(set(prompt) - known):
+    known = model.card["characters"]
+    respelled = [normalization.respell(prompt, known) for prompt in prompts]
+    for prompt, letters in zip(prompts, map(set, respelled), strict=True):
+        if not letters.issubset(known):
+            others = sorted(set(prompt).difference(known))
+            unknown = [each for each in others if not set(normalization.respell(each, known)).issubset(known)]
             raise ValueError(
                 f"`prompt` must be of the {len(known)} characters that the model knows. Received: "
                 f"{', '.join(map(repr, unknown[:5]))}"
             )
     settings = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     rows = {name: [value] * len(prompts) for name, value in settings.items()}
-    answer = model.call("generate", prompt=list(prompts), seed=list(seeds), **rows)
+    answer = model.call("generate", prompt=respelled, seed=list(seeds), **rows)
     return [text.decode() for text in answer["text"].tolist()]
 
 

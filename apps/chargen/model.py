@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from kerasmlsp import chunking, generation, models, training
+from kerasmlsp import chunking, generation, models, normalization, training
 
 LIMIT = 100_000
 DEFAULTS = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0}
@@ -110,7 +110,8 @@ def endpoints(model, known):
 
     `generate` writes on after each prompt, `length` characters, which also gives the `nats` per character of what it
     wrote under the net itself; `serving_default` does so with `DEFAULTS`. Characters of a prompt that the net does not
-    know are left out, lengths are clipped to `LIMIT`, and a temperature of 0 or less takes the likeliest characters.
+    know are read in a form that it knows (`kerasmlsp.normalization`) or left out. Lengths are clipped to `LIMIT`, and a
+    temperature of 0 or less takes the likeliest characters.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
@@ -121,7 +122,7 @@ def endpoints(model, known):
     filler = chunking.Filler(model, start=start_of(known))
 
     def encoded(prompt):
-        points = tf.strings.unicode_decode(prompt, "UTF-8")
+        points = tf.strings.unicode_decode(normalization.normalize(prompt, known), "UTF-8")
         places = tf.minimum(tf.searchsorted(codes, points.flat_values), len(known) - 1)
         ids = points.with_flat_values(places)
         return tf.ragged.boolean_mask(ids, points.with_flat_values(tf.gather(codes, places) == points.flat_values))

@@ -239,6 +239,25 @@ def test_characters_are_kept_by_frequency_and_others_left_out():
     assert data.encode("cab🎬z", known).tolist() == [0, 1, 2]
 
 
+def test_typographic_forms_are_read_as_the_known_ones(workshop):
+    loaded = loading.load(Path("saved_models/chargen/1"))
+    assert loaded.card["characters"] == "\n .abcdefghiklnoprstuwö"
+    plain, forms = ["the cat ", "a wölf "], ["the\xa0c\xada\u200bt\u3000", "a wo\u0308lf\u2009"]
+    expected = generate.generate(loaded, plain, length=12, seeds=[3, 4])
+    assert generate.generate(loaded, forms, length=12, seeds=[3, 4]) == expected
+    rows = {name: [value] * 2 for name, value in model.DEFAULTS.items()} | {"length": [12] * 2, "seed": [3, 4]}
+    found = loaded.call("generate", prompt=forms, **rows)["text"].tolist()
+    assert [each.decode() for each in found] == expected
+    told = command("chargen", "generate", "--prompt", "the \u201ccat", "--length", 3, code=1).stderr
+    assert "the model knows" in told and "Received: '\u201c'" in told
+
+
+def test_held_out_text_is_read_in_the_forms_of_the_alphabet():
+    config = Config(data="x", held_out_share=0.25, validation_share=0.25)
+    train, chosen, held_out = data.encoded("don't so" * 3 + "don\u2019t so", " 'dnost", config)
+    assert held_out.tolist() == chosen.tolist() == train[:8].tolist() == [2, 4, 3, 1, 6, 0, 5, 4]
+
+
 def test_what_is_held_out_follows_what_is_trained_on():
     parts = data.split(np.arange(1000), 0.1, 0.05)
     assert [(part[0], part[-1]) for part in parts] == [(50, 899), (0, 49), (900, 999)]
