@@ -40,6 +40,14 @@ def attention_lstm(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> model = attention_lstm(1000, 2, embedding_dim=8, units=4)
+        >>> looking = keras.Model(model.input, model.get_layer("attention").output[1])
+        >>> weights = looking(np.array([[5, 7, 9, 0]]))[0]
+        >>> round(float(sum(weights[:3])), 4), float(weights[3])  # none for the padding
+        (1.0, 0.0)
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size, num_classes=num_classes, embedding_dim=embedding_dim, units=units
@@ -92,6 +100,13 @@ def additive_attention_encoder_decoder(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = additive_attention_encoder_decoder(20, 30, embedding_dim=8, units=8, attention_units=6)
+        >>> {name: output.shape for name, output in model.output.items()}
+        {'attention': (None, None, None), 'logits': (None, None, 30)}
+        >>> model.get_layer("memory").output.shape  # states of both directions
+        (None, None, 16)
     """
     _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
     _checks.check_sizes(attention_units=attention_units)
@@ -145,6 +160,13 @@ def multiplicative_attention_encoder_decoder(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> model = multiplicative_attention_encoder_decoder(20, 30, embedding_dim=8, units=8)
+        >>> outputs = model({"source_ids": np.array([[3, 4, 5, 6]]), "target_ids": np.array([[1, 7]])})
+        >>> tuple(outputs["attention"].shape)  # each of two tokens looks at four
+        (1, 2, 4)
     """
     _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
     _checks.check_sizes(num_layers=num_layers)

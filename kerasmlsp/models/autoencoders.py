@@ -31,6 +31,11 @@ def autoencoder(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = autoencoder(8, 2, hidden_units=(4,))
+        >>> [layer.output.shape[-1] for layer in model.layers]
+        [8, 4, 2, 4, 8]
     """
     return _autoencoder(num_features, code_dim, hidden_units, None, name)
 
@@ -60,6 +65,11 @@ def denoising_autoencoder(
 
     Raises:
         ValueError: A size is too small, or `noise` is not above 0.
+
+    Example:
+        >>> model = denoising_autoencoder(8, 2, hidden_units=(4,), noise=0.1)
+        >>> [layer.name for layer in model.layers]
+        ['features', 'noise', 'encoder_1', 'code', 'decoder_1', 'reconstruction']
     """
     if noise <= 0:
         raise ValueError(f"`noise` must be above 0. Received: noise={noise}")

@@ -41,6 +41,12 @@ def wavenet(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = wavenet(16, features=4, skip_features=8, num_stacks=2, blocks_per_stack=3)
+        >>> dilations = model.get_layer("convolutions").dilations
+        >>> dilations, 1 + sum(dilations)  # samples that an answer depends on
+        ((1, 2, 4, 1, 2, 4), 15)
     """
     dilations = _dilations(num_stacks, blocks_per_stack, kernel_size, features=features, skip_features=skip_features)
     _check_levels(num_levels)
@@ -91,6 +97,13 @@ def conditional_wavenet(
 
     Raises:
         ValueError: A size is too small, or there is no condition.
+
+    Example:
+        >>> import numpy as np
+        >>> model = conditional_wavenet(16, num_features=4, hop=3, features=4, blocks_per_stack=2)
+        >>> logits = model({"frames": np.zeros((1, 2, 4)), "levels": np.zeros((1, 6), int)})
+        >>> tuple(logits.shape)  # two frames of three samples
+        (1, 6, 16)
     """
     sizes = {"features": features, "skip_features": skip_features, "hop": hop, "embedding_dim": embedding_dim}
     dilations = _dilations(num_stacks, blocks_per_stack, kernel_size, **sizes)
@@ -148,6 +161,11 @@ def mixture_wavenet(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = mixture_wavenet(5, features=4, skip_features=8, blocks_per_stack=2)
+        >>> model.output_shape  # a weight, a mean and a scale of five distributions
+        (None, None, 15)
     """
     sizes = {"num_mixtures": num_mixtures, "features": features, "skip_features": skip_features}
     dilations = _dilations(num_stacks, blocks_per_stack, kernel_size, **sizes)
@@ -191,6 +209,16 @@ def pixelcnn(
 
     Raises:
         ValueError: A size is too small, or `kernel_size` is even.
+
+    Example:
+        >>> import numpy as np
+        >>> model = pixelcnn(2, 2, 1, 3, filters=8, num_blocks=1)
+        >>> image = np.zeros((1, 2, 2, 1), int)
+        >>> changed = np.array(image)
+        >>> changed[0, 0, 1] = 2
+        >>> change = np.asarray(model(changed) != model(image)).any(axis=(3, 4))
+        >>> change[0].tolist()  # the second pixel tells of those after it, not of itself
+        [[False, False], [True, True]]
     """
     check_sizes(height=height, width=width, channels=channels, num_blocks=num_blocks, kernel_size=kernel_size)
     _check_levels(num_levels)
@@ -212,7 +240,7 @@ def pixelcnn(
     return keras.Model(levels, logits, name=name)
 
 
-def conditional_decoder(model, conditions):
+def conditional_decoder(model: keras.Model, conditions: dict) -> generation.Decoder:
     """Takes a `conditional_wavenet` apart for `kerasmlsp.generation.fill`, one cached step a sample.
 
     Args:
@@ -221,6 +249,15 @@ def conditional_decoder(model, conditions):
 
     Returns:
         A `kerasmlsp.generation.Decoder`, for as many rows as the conditions have.
+
+    Example:
+        >>> import numpy as np
+        >>> from kerasmlsp.generation import FREE, fill
+        >>> model = conditional_wavenet(16, num_classes=2, features=4, num_stacks=1, blocks_per_stack=2)
+        >>> decoder = conditional_decoder(model, {"label": np.array([0, 1, 1])})
+        >>> levels, *_ = fill(decoder, np.full((3, 5), FREE), seeds=np.arange(3))
+        >>> tuple(levels.shape)  # five samples of each of three labels
+        (3, 5)
     """
     convolutions = model.get_layer("convolutions")
     condition_of = keras.Model(
@@ -238,7 +275,9 @@ def conditional_decoder(model, conditions):
     return generation.Decoder(convolutions.initial_state, step, int(model.output.shape[-1]))
 
 
-def sample_mixture(model, length, *, batch=1, seed=0, temperature=1.0):
+def sample_mixture(
+    model: keras.Model, length: int, *, batch: int = 1, seed: int = 0, temperature: float = 1.0
+) -> keras.KerasTensor:
     """Generates waveforms with a `mixture_wavenet`, one cached step a sample, from silence on.
 
     Args:
@@ -250,6 +289,11 @@ def sample_mixture(model, length, *, batch=1, seed=0, temperature=1.0):
 
     Returns:
         `(batch, length)` in `[-1, 1]`, float32.
+
+    Example:
+        >>> model = mixture_wavenet(2, features=4, skip_features=8, num_stacks=1, blocks_per_stack=2)
+        >>> tuple(sample_mixture(model, 5, batch=3).shape)
+        (3, 5)
     """
     convolutions, embedding = model.get_layer("convolutions"), model.get_layer("embedding")
     random = keras.random.SeedGenerator(seed)
@@ -273,7 +317,7 @@ def sample_mixture(model, length, *, batch=1, seed=0, temperature=1.0):
     return ops.while_loop(lambda position, *rest: position < length, body, loop)[-1]
 
 
-def sample_pixels(model, count, *, seed=0, temperature=1.0):
+def sample_pixels(model: keras.Model, count: int, *, seed: int = 0, temperature: float = 1.0) -> keras.KerasTensor:
     """Generates images with a `pixelcnn`, one pass of the net for each channel of each pixel.
 
     Args:
@@ -287,6 +331,12 @@ def sample_pixels(model, count, *, seed=0, temperature=1.0):
 
     Raises:
         ValueError: `temperature` is not above 0.
+
+    Example:
+        >>> model = pixelcnn(2, 3, 1, 4, filters=4, num_blocks=1)
+        >>> levels = sample_pixels(model, 5)
+        >>> tuple(levels.shape)
+        (5, 2, 3, 1)
     """
     if temperature <= 0:
         raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")

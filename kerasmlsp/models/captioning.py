@@ -41,6 +41,13 @@ def image_captioner(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = image_captioner(6, 9, embedding_dim=8, units=8)
+        >>> model.get_layer("image").count_params()  # (6 + 1) * 8: the image becomes a first word
+        56
+        >>> model.output_shape
+        (None, None, 9)
     """
     _text.check_sizes(
         num_features=num_features,
@@ -97,6 +104,15 @@ def attention_captioner(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> model = attention_captioner(6, 9, embedding_dim=8, units=8, attention_units=7)
+        >>> outputs = model({"features": np.zeros((1, 5, 6)), "token_ids": np.array([[1, 4, 7]])})
+        >>> tuple(outputs["attention"].shape)  # where each of three tokens looks, among five regions
+        (1, 3, 5)
+        >>> round(float(outputs["attention"][0, 0, 0]), 4)  # regions that are alike share alike
+        0.2
     """
     _text.check_sizes(
         num_features=num_features,
@@ -156,6 +172,11 @@ def transformer_captioner(
 
     Raises:
         ValueError: A size is too small, `num_heads` does not divide `embedding_dim`, or `dropout` is out of range.
+
+    Example:
+        >>> model = transformer_captioner(6, 9, embedding_dim=8, num_layers=1, num_heads=2, feed_forward_dim=12)
+        >>> {name: output.shape for name, output in model.output.items()}
+        {'attention': (None, None, None), 'logits': (None, None, 9)}
     """
     _text.check_sizes(
         num_features=num_features,

@@ -41,6 +41,11 @@ def chorale_transformer(
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+
+    Example:
+        >>> model = chorale_transformer(features=16, num_layers=1, num_heads=2, window=9)
+        >>> model.output_shape == (None, None, VOCABULARY)
+        True
     """
     _text.check_sizes(features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     ids = _text.token_ids()
@@ -76,6 +81,11 @@ def tonicnet(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = tonicnet(units=8, num_layers=2)
+        >>> [model.get_layer(f"recurrent_{i}").count_params() for i in (1, 2)]  # 3 * 8 * (8 + 8 + 2)
+        [432, 432]
     """
     _text.check_sizes(units=units, num_layers=num_layers)
     ids = _text.token_ids()

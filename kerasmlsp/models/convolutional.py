@@ -39,6 +39,11 @@ def text_cnn(
 
     Raises:
         ValueError: A size is too small, or `kernel_sizes` is empty.
+
+    Example:
+        >>> model = text_cnn(1000, 2, filters=8, kernel_sizes=(2, 3))
+        >>> model.get_layer("pooled").output.shape  # eight filters of two words, and eight of three
+        (None, 16)
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size, num_classes=num_classes, embedding_dim=embedding_dim, filters=filters

@@ -36,6 +36,13 @@ def logistic_regression(
 
     Raises:
         ValueError: A size is too small, or a factor negative.
+
+    Example:
+        >>> import numpy as np
+        >>> model = logistic_regression(2)
+        >>> model.set_weights([np.array([[1.0], [-1.0]]), np.zeros(1)])
+        >>> float(model(np.array([[3.0, 3.0]]))[0, 1])  # on the line between both classes
+        0.5
     """
     check_sizes(num_features=num_features)
     check_sizes(2, num_classes=num_classes)
@@ -92,6 +99,11 @@ def multilayer_perceptron(
 
     Raises:
         ValueError: A size, rate or factor is out of range, an activation unknown, or a softmax has a single output.
+
+    Example:
+        >>> model = multilayer_perceptron(4, 3, hidden_units=(8,))
+        >>> model.count_params()  # (4 + 1) * 8 + (8 + 1) * 3
+        67
     """
     check_sizes(num_features=num_features, num_outputs=num_outputs)
     check_rates(dropout=dropout)
@@ -130,6 +142,13 @@ def universal_approximator(
 
     Raises:
         ValueError: A size is less than 1.
+
+    Example:
+        >>> import numpy as np
+        >>> model = universal_approximator(units=2)
+        >>> model.set_weights([np.array([[1.0, 1.0]]), np.array([1.0, -1.0]), np.array([[1.0], [-1.0]]), np.zeros(1)])
+        >>> [round(float(y), 4) for y in model(np.array([[0.0], [9.0]]))[:, 0]]  # a bump: tanh(x + 1) - tanh(x - 1)
+        [1.5232, 0.0]
     """
     check_sizes(num_features=num_features, num_outputs=num_outputs, units=units)
     return multilayer_perceptron(

@@ -39,6 +39,11 @@ def ssd(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = ssd(2, input_shape=(16, 20, 3), filters=(2, 3, 4), scales=(0.4, 0.7), aspect_ratios=(1.0, 2.0))
+        >>> model.output_shape  # 4 * 5 and 2 * 3 places with three boxes each; 1 + 2 + 4 numbers
+        (None, 78, 7)
     """
     _checks.check_sizes(num_classes=num_classes)
     if not filters or min(filters) < 1:

@@ -48,6 +48,11 @@ def efficientnet_lite0(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = efficientnet_lite0(5, input_shape=(32, 32, 3), width=0.25, depth=0.25)
+        >>> model.get_layer("probabilities").count_params()  # (1280 + 1) * 5
+        6405
     """
     _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
@@ -80,6 +85,11 @@ def efficientnet_lite0_features(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = efficientnet_lite0_features(input_shape=(64, 100, 3), width=0.25, depth=0.25)
+        >>> model.output_shape  # 64 / 32 and 100 / 32, rounded up
+        (None, 2, 4, 1280)
     """
     images, maps = _encoder(input_shape, width, depth)
     return keras.Model(images, layers.Identity(dtype="float32", name="features")(maps), name=name)

@@ -33,6 +33,14 @@ def skip_gram(vocabulary_size: int, *, embedding_dim: int = 100, name: str = "sk
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> model, vectors = skip_gram(3, embedding_dim=2), np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
+        >>> model.set_weights([vectors, vectors])
+        >>> logits = model({"centers": np.array([[2]]), "candidates": np.array([[0, 1, 2]])})
+        >>> [float(each) for each in logits[0, 0]]  # products of (2, 1) with the three vectors
+        [2.0, 1.0, 5.0]
     """
     _check(vocabulary_size, embedding_dim)
     centers = keras.Input((None,), dtype="int32", name="centers")
@@ -60,6 +68,14 @@ def cbow(vocabulary_size: int, *, embedding_dim: int = 100, name: str = "cbow") 
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> model, vectors = cbow(3, embedding_dim=2), np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
+        >>> model.set_weights([vectors, vectors])
+        >>> inputs = {"words": np.array([[0, 1]]), "windows": np.ones((1, 1, 2)), "candidates": np.array([[2]])}
+        >>> float(model(inputs)[0, 0, 0])  # the mean (1/2, 1/2) of two words, times (2, 1)
+        1.5
     """
     _check(vocabulary_size, embedding_dim)
     words = keras.Input((None,), dtype="int32", name="words")

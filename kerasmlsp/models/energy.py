@@ -1,5 +1,7 @@
 """Networks with an energy, and what is made of them."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -29,6 +31,13 @@ def hopfield_network(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> model = hopfield_network(4)
+        >>> model.get_layer("recalled").store(np.array([[1.0, 1.0, -1.0, -1.0]]))
+        >>> np.asarray(model(np.array([[1.0, 1.0, -1.0, 1.0]]))).tolist()  # the last unit was wrong
+        [[1.0, 1.0, -1.0, -1.0]]
     """
     check_sizes(num_units=num_units, sweeps=sweeps)
     state = keras.Input((num_units,), name="state")
@@ -56,6 +65,13 @@ def modern_hopfield_network(
 
     Raises:
         ValueError: A size is too small, or `beta` is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> model = modern_hopfield_network(2, 2)
+        >>> model.get_layer("recalled").store(np.eye(2))
+        >>> [round(float(each), 3) for each in model(np.array([[1.0, 0.0]]))[0]]  # softmax of (1, 0)
+        [0.731, 0.269]
     """
     check_sizes(num_units=num_units, num_patterns=num_patterns, steps=steps)
     state = keras.Input((num_units,), name="state")
@@ -94,6 +110,11 @@ def restricted_boltzmann_machine(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = restricted_boltzmann_machine(6, 4)
+        >>> model.count_params()  # 6 * 4 weights, a bias of each unit
+        34
     """
     check_sizes(num_visible=num_visible, num_hidden=num_hidden)
     visible = keras.Input((num_visible,), name="visible")
@@ -127,6 +148,11 @@ def deep_belief_network(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = deep_belief_network(784, 10, hidden_units=(20, 10))
+        >>> model.count_params()  # (784 + 1) * 20, (20 + 1) * 10, (10 + 1) * 10
+        16020
     """
     check_sizes(num_visible=num_visible, hidden_units=min(hidden_units, default=0))
     check_rates(dropout=dropout)
@@ -139,7 +165,9 @@ def deep_belief_network(
     return keras.Model(visible, class_probabilities(features, num_classes), name=name)
 
 
-def hopfield_overlaps(num_units, loads, *, trials=3, sweeps=50, seed=0):
+def hopfield_overlaps(
+    num_units: int, loads: Sequence[float], *, trials: int = 3, sweeps: int = 50, seed: int = 0
+) -> list[float]:
     """Measures how well a Hopfield network holds random patterns, from few to too many: its capacity curve.
 
     Recall starts from each stored pattern. The overlap of pattern `x` and recalled state `v` is `x . v / num_units`: 1
@@ -160,6 +188,10 @@ def hopfield_overlaps(num_units, loads, *, trials=3, sweeps=50, seed=0):
 
     Raises:
         ValueError: A size is too small, or a load gives no pattern.
+
+    Example:
+        >>> hopfield_overlaps(20, [0.05], trials=1)  # one pattern of twenty units is always held
+        [1.0]
     """
     check_sizes(trials=trials)
     random, model = np.random.default_rng(seed), hopfield_network(num_units, sweeps=sweeps)

@@ -1,5 +1,7 @@
 """Models made of models."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers, ops
 
@@ -7,7 +9,7 @@ from kerasmlsp.layers import LengthCalibration
 from kerasmlsp.models import _text
 
 
-def calibrated_ensemble(members, *, name: str = "calibrated_ensemble") -> keras.Model:
+def calibrated_ensemble(members: Sequence[keras.Model], *, name: str = "calibrated_ensemble") -> keras.Model:
     """Builds a text classifier that combines trained ones by weights and biases that depend on the text's length.
 
     Only the layer named `calibration` can be trained; the members are frozen. With one member this is its
@@ -26,6 +28,12 @@ def calibrated_ensemble(members, *, name: str = "calibrated_ensemble") -> keras.
 
     Raises:
         ValueError: There is no member, or they differ in the number of classes.
+
+    Example:
+        >>> from kerasmlsp.models import lstm_classifier, naive_bayes_ngrams
+        >>> model = calibrated_ensemble([lstm_classifier(100, 2), naive_bayes_ngrams(2, num_buckets=100)])
+        >>> [tuple(weights.shape) for weights in model.trainable_weights]  # factors, biases; each also times the length
+        [(2, 2), (2, 2)]
     """
     classes = {member.output.shape[-1] for member in members}
     if len(classes) != 1:

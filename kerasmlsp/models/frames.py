@@ -39,6 +39,11 @@ def frame_rnn(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = frame_rnn(88, units=8)
+        >>> model.count_params()  # 8 * (88 + 8 + 1) and (8 + 1) * 88
+        1568
     """
     return _recurrent(layers.SimpleRNN, num_keys, units, num_layers, input_dropout, dropout, name)
 
@@ -71,6 +76,11 @@ def frame_lstm(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = frame_lstm(88, units=8)
+        >>> model.get_layer("recurrent_1").count_params()  # four gates: 4 * 8 * (88 + 8 + 1)
+        3104
     """
     return _recurrent(LSTM, num_keys, units, num_layers, input_dropout, dropout, name)
 
@@ -103,6 +113,11 @@ def frame_gru(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = frame_gru(88, units=8)
+        >>> model.get_layer("recurrent_1").count_params()  # three gates, two biases each: 3 * 8 * (88 + 8 + 2)
+        2352
     """
     return _recurrent(layers.GRU, num_keys, units, num_layers, input_dropout, dropout, name)
 
@@ -139,6 +154,11 @@ def frame_tcn(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = frame_tcn(88, filters=4, num_blocks=3)
+        >>> [model.get_layer(f"block_{i}").dilation for i in (1, 2, 3)]
+        [1, 2, 4]
     """
     _text.check_sizes(num_keys=num_keys, filters=filters, num_blocks=num_blocks)
     frames = _frames(num_keys)
@@ -180,6 +200,11 @@ def frame_transformer(
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+
+    Example:
+        >>> model = frame_transformer(88, features=16, num_layers=1, num_heads=2)
+        >>> model.output_shape
+        (None, None, 88)
     """
     _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     frames = _frames(num_keys)
@@ -220,6 +245,11 @@ def frame_recall_lstm(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = frame_recall_lstm(88, units=8)
+        >>> model.get_layer("recall").output.shape  # 88 keys; of each head 88 more, and whether it found anything
+        (None, None, 266)
     """
     _text.check_sizes(num_keys=num_keys, units=units)
     frames = _frames(num_keys)
@@ -262,6 +292,11 @@ def frame_recall_transformer(
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+
+    Example:
+        >>> model = frame_recall_transformer(5, features=16, num_layers=1, num_heads=2)
+        >>> model.get_layer("embedding").count_params()  # (5 + 2 * 6 + 1) * 16
+        288
     """
     _text.check_sizes(num_keys=num_keys, features=features, num_layers=num_layers, num_heads=num_heads, window=window)
     frames = _frames(num_keys)

@@ -39,6 +39,13 @@ class GAN(keras.Model):
 
     Raises:
         ValueError: A number is out of range, or only one of both nets knows of labels.
+
+    Example:
+        >>> from kerasmlsp.models import dcgan_discriminator, dcgan_generator
+        >>> generator = dcgan_generator(8, 8, 1, latent_dim=5, num_blocks=1, filters=4)
+        >>> model = GAN(generator, dcgan_discriminator(8, 8, 1, num_blocks=1, filters=4))
+        >>> model.averaged_generator.input_shape, model.input_shape, model.output_shape
+        ((None, 5), (None, 8, 8, 1), (None, 1))
     """
 
     def __init__(
@@ -246,6 +253,13 @@ class WassersteinGAN(GAN):
 
     Raises:
         ValueError: A number is out of range, or only one of both nets knows of labels.
+
+    Example:
+        >>> from kerasmlsp.models import dcgan_discriminator, dcgan_generator
+        >>> generator = dcgan_generator(8, 8, 1, num_blocks=1, filters=4)
+        >>> critic = dcgan_discriminator(8, 8, 1, num_blocks=1, filters=4, batch_norm=False)
+        >>> [mean.name for mean in WassersteinGAN(generator, critic).means]
+        ['discriminator_loss', 'generator_loss', 'gradient_norm', 'ranking_accuracy']
     """
 
     def __init__(

@@ -41,6 +41,11 @@ def dcgan_generator(
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
+
+    Example:
+        >>> model = dcgan_generator(28, 28, 1, filters=4)
+        >>> [model.get_layer(name).output.shape for name in ("maps", "double_1", "double_2")]
+        [(None, 7, 7, 8), (None, 14, 14, 4), (None, 28, 28, 1)]
     """
     latent = keras.Input((latent_dim,), name="latent")
     _check_image(height, width, channels, num_blocks, latent_dim=latent_dim, filters=filters)
@@ -82,6 +87,11 @@ def conditional_dcgan_generator(
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
+
+    Example:
+        >>> model = conditional_dcgan_generator(8, 8, 1, 10, latent_dim=5, embedding_dim=3, filters=4)
+        >>> model.get_layer("noise_and_label").output.shape
+        (None, 8)
     """
     check_sizes(2, num_classes=num_classes)
     _check_image(
@@ -132,6 +142,11 @@ def dcgan_discriminator(
 
     Raises:
         ValueError: A size is too small, an image cannot be halved often enough, or `dropout` is out of range.
+
+    Example:
+        >>> model = dcgan_discriminator(28, 28, 1, filters=4)
+        >>> [model.get_layer(name).output.shape for name in ("halve_1", "halve_2", "logits")]
+        [(None, 14, 14, 4), (None, 7, 7, 8), (None, 1)]
     """
     _check_image(height, width, channels, num_blocks, filters=filters)
     _check_discriminator(power_iterations, dropout)
@@ -177,6 +192,11 @@ def conditional_dcgan_discriminator(
 
     Raises:
         ValueError: A size is too small, an image cannot be halved often enough, or `dropout` is out of range.
+
+    Example:
+        >>> model = conditional_dcgan_discriminator(8, 8, 1, 10, filters=4)
+        >>> model.get_layer("embedding").count_params()  # of each of ten classes a vector like the 2 * 2 * 8 features
+        320
     """
     check_sizes(2, num_classes=num_classes)
     _check_image(height, width, channels, num_blocks, filters=filters)
@@ -222,6 +242,11 @@ def dcgan(
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
+
+    Example:
+        >>> model = dcgan(8, 8, 1, latent_dim=5, filters=4)
+        >>> model.generator.output_shape, model.discriminator.output_shape
+        ((None, 8, 8, 1), (None, 1))
     """
     sizes = {"num_blocks": num_blocks, "filters": filters}
     generator = dcgan_generator(height, width, channels, latent_dim=latent_dim, **sizes)
@@ -259,6 +284,11 @@ def conditional_dcgan(
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
+
+    Example:
+        >>> model = conditional_dcgan(8, 8, 1, 10, latent_dim=5, filters=4)
+        >>> sorted(model.input), sorted(model.generator.input)
+        (['image', 'label'], ['label', 'latent'])
     """
     sizes = {"num_blocks": num_blocks, "filters": filters}
     generator = conditional_dcgan_generator(height, width, channels, num_classes, latent_dim=latent_dim, **sizes)
@@ -296,6 +326,13 @@ def wasserstein_gan(
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.
+
+    Example:
+        >>> model = wasserstein_gan(8, 8, 1, latent_dim=5, filters=4)
+        >>> [layer.name for layer in model.discriminator.layers if "norm" in layer.name]
+        []
+        >>> model.discriminator_steps
+        5
     """
     sizes = {"num_blocks": num_blocks, "filters": filters}
     generator = dcgan_generator(height, width, channels, latent_dim=latent_dim, **sizes)

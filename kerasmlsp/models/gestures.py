@@ -40,6 +40,11 @@ def gesture_resnet(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = gesture_resnet(10, width=4, num_stages=2)
+        >>> [model.get_layer(f"stage_{i}_relu").output.shape for i in (1, 2)]  # of 64 x 64 pixels
+        [(None, 32, 32, 4), (None, 16, 16, 8)]
     """
     _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(width=width, num_stages=num_stages)
@@ -95,6 +100,14 @@ def landmark_mlp(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> hand = np.array([[[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]]])
+        >>> model = landmark_mlp(4, num_landmarks=3, hidden_units=(8,))
+        >>> change = model(hand) - model(10.0 * hand + 5.0)  # moved, and larger
+        >>> round(float(abs(np.asarray(change)).max()), 4)
+        0.0
     """
     _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
@@ -141,6 +154,11 @@ def path_gru(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = path_gru(3, units=8)
+        >>> model.get_layer("pooled").output.shape  # the mean and the largest of eight
+        (None, 16)
     """
     path, steps = _path(num_classes, num_steps, dropout)
     _checks.check_sizes(units=units)
@@ -177,6 +195,11 @@ def path_cnn(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = path_cnn(3, filters=8)
+        >>> model.count_params()  # (3 * 4 + 1) * 8, (3 * 8 + 1) * 8, (16 + 1) * 3
+        355
     """
     path, steps = _path(num_classes, num_steps, dropout)
     _checks.check_sizes(filters=filters, kernel_size=kernel_size)

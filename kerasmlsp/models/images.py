@@ -40,6 +40,13 @@ def lenet5(num_classes: int, *, input_shape: tuple[int, int, int] = (32, 32, 1),
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = lenet5(10)
+        >>> model.get_layer("pool_2").output.shape  # 32 - 4 = 28, halved to 14; 14 - 4 = 10, halved to 5
+        (None, 5, 5, 16)
+        >>> model.count_params()
+        61706
     """
     _checks.check_sizes(2, num_classes=num_classes)
     images = _images.images(input_shape, 16)
@@ -85,6 +92,13 @@ def alexnet(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = alexnet(10, filters=(4, 8, 8, 8, 4), units=16)
+        >>> model.get_layer("conv_1").output.shape  # (227 - 11) / 4 + 1 = 55
+        (None, 55, 55, 4)
+        >>> model.get_layer("flat").output.shape  # 6 * 6 * 4
+        (None, 144)
     """
     images = _images.images(input_shape, 67)
     return _alexnet(images, num_classes, filters, units, dropout, name, size=11, strides=4, padding="valid")
@@ -117,6 +131,11 @@ def small_alexnet(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = small_alexnet(10, filters=(4, 8, 8, 8, 4), units=16)
+        >>> [model.get_layer(f"pool_{i}").output.shape for i in (1, 2, 3)]
+        [(None, 15, 15, 4), (None, 7, 7, 8), (None, 3, 3, 4)]
     """
     images = _images.images(input_shape, 15)
     return _alexnet(images, num_classes, filters, units, dropout, name, size=5, strides=1, padding="same")
@@ -142,6 +161,13 @@ def filter_bank(*, input_shape: tuple[int, int, int] = (64, 64, 1), name: str = 
 
     Raises:
         ValueError: `input_shape` is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> ramp = np.tile([0.0, 1.0, 2.0], (3, 1))[None, :, :, None]  # brighter to the right
+        >>> responses = filter_bank(input_shape=(3, 3, 1))(ramp)
+        >>> [float(response) for response in responses[0, 1, 1, -2:]]  # both Sobel filters in the middle
+        [8.0, 0.0]
     """
     images = _images.images(input_shape, 3)
     kernel = np.repeat(np.stack(list(FILTERS.values()), axis=-1)[:, :, None], input_shape[2], axis=2)

@@ -40,6 +40,11 @@ def simple_rnn_language_model(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = simple_rnn_language_model(10, units=4, embedding_dim=3)
+        >>> model.count_params()  # 10 * 3, 4 * (3 + 4 + 1), (4 + 1) * 10
+        112
     """
     cell = layers.SimpleRNN
     return _recurrent(cell, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
@@ -75,6 +80,11 @@ def lstm_language_model(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = lstm_language_model(65, units=8, embedding_dim=4)
+        >>> [model.get_layer(f"recurrent_{i}").count_params() for i in (1, 2)]  # 4 * 8 * (4 + 9), 4 * 8 * (8 + 9)
+        [416, 544]
     """
     return _recurrent(LSTM, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
 
@@ -109,6 +119,13 @@ def gru_language_model(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = gru_language_model(65, units=8, num_layers=1, embedding_dim=4)
+        >>> model.output_shape
+        (None, None, 65)
+        >>> model.get_layer("recurrent_1").count_params()  # 3 * 8 * (4 + 8 + 2)
+        336
     """
     return _recurrent(layers.GRU, vocabulary_size, units, num_layers, embedding_dim, dropout, stateful_batch, name)
 
@@ -144,6 +161,13 @@ def gpt(
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features` into even parts.
+
+    Example:
+        >>> import numpy as np
+        >>> model = gpt(65, features=16, num_layers=1, num_heads=2)
+        >>> change = model(np.array([[3, 4, 5]])) - model(np.array([[3, 4, 9]]))
+        >>> (abs(np.asarray(change[0])).max(axis=1) > 1e-6).tolist()  # a token sees none that follows
+        [False, False, True]
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size, features=features, num_layers=num_layers, num_heads=num_heads, window=window
@@ -189,6 +213,11 @@ def gpt1(
 
     Raises:
         ValueError: A size is too small, or `num_heads` does not divide `features`.
+
+    Example:
+        >>> model = gpt1(10, features=4, num_layers=1, num_heads=2, window=6)
+        >>> model.count_params()  # 10 * 4 and 6 * 4 vectors, 4 * 4 * (4 + 1), (4 + 1) * 16 and (16 + 1) * 4, two norms
+        308
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size, features=features, num_layers=num_layers, num_heads=num_heads, window=window

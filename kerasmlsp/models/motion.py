@@ -37,6 +37,10 @@ def motion_dense(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> motion_dense().count_params()  # (3 + 1) * 100, twice (100 + 1) * 100, (80 * 100 + 1) * 6
+        68606
     """
     check_sizes(num_steps=num_steps, num_channels=num_channels, units=units, num_layers=num_layers)
     check_sizes(2, num_classes=num_classes)
@@ -82,6 +86,13 @@ def motion_cnn(
 
     Raises:
         ValueError: A size is too small, or a rate out of range.
+
+    Example:
+        >>> model = motion_cnn()
+        >>> [model.get_layer(name).output.shape[1] for name in ("before_1", "pooling", "after_1")]  # 80 - 2 * 9 = 62
+        [62, 20, 2]
+        >>> model.count_params()
+        520486
     """
     check_sizes(num_channels=num_channels, kernel_size=kernel_size, pool_size=pool_size)
     check_sizes(2, num_classes=num_classes)

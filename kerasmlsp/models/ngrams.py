@@ -39,6 +39,13 @@ def naive_bayes_ngrams(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> import numpy as np
+        >>> model = naive_bayes_ngrams(2, num_buckets=1000, order=2)
+        >>> hashes = model.get_layer("hashing")(np.array([[5, 7, 9]]))[0]
+        >>> [int(each) > 0 for each in hashes]  # three words, two pairs, and no place left out
+        [False, True, True, True, True, True]
     """
     ids = _text.token_ids()
     hashes = HashedNgrams(order, skips, name="hashing")(ids)

@@ -12,7 +12,16 @@ from kerasmlsp.layers import RBM
 from kerasmlsp.models._heads import class_probabilities
 
 
-def pretrain_with_rbms(model, data, *, epochs=10, batch_size=64, learning_rate=0.05, gibbs_steps=1, seed=0):
+def pretrain_with_rbms(
+    model: keras.Model,
+    data: np.ndarray,
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 0.05,
+    gibbs_steps: int = 1,
+    seed: int = 0,
+) -> keras.Model:
     """Trains a restricted Boltzmann machine for every hidden layer, on the probabilities of the one before.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Unsupervised Pretraining"; Hinton, Osindero and Teh 2006,
@@ -32,6 +41,15 @@ def pretrain_with_rbms(model, data, *, epochs=10, batch_size=64, learning_rate=0
 
     Raises:
         ValueError: The model is no such chain, or its activations are others.
+
+    Example:
+        >>> import numpy as np
+        >>> from kerasmlsp.models import deep_belief_network
+        >>> model = deep_belief_network(4, 2, hidden_units=(3,))
+        >>> before = model.get_weights()
+        >>> model = pretrain_with_rbms(model, np.eye(4, dtype="float32"), epochs=1)
+        >>> [bool((now != then).any()) for now, then in zip(model.get_weights(), before)]  # the last layer is as it was
+        [True, True, False, False]
     """
     for dense in _hidden(model):
         if dense.activation is not keras.activations.sigmoid:
@@ -45,7 +63,15 @@ def pretrain_with_rbms(model, data, *, epochs=10, batch_size=64, learning_rate=0
     return model
 
 
-def pretrain_with_autoencoders(model, data, *, epochs=10, batch_size=64, learning_rate=1e-3, noise=0.0):
+def pretrain_with_autoencoders(
+    model: keras.Model,
+    data: np.ndarray,
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    noise: float = 0.0,
+) -> keras.Model:
     """Trains every hidden layer as the encoder of a small autoencoder of what the layer before gives.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Pretraining using Autoencoders"; Bengio et al. 2007,
@@ -64,6 +90,15 @@ def pretrain_with_autoencoders(model, data, *, epochs=10, batch_size=64, learnin
 
     Raises:
         ValueError: The model is no such chain.
+
+    Example:
+        >>> import numpy as np
+        >>> from kerasmlsp.models import deep_belief_network
+        >>> model = deep_belief_network(4, 2, hidden_units=(3,))
+        >>> before = model.get_weights()
+        >>> model = pretrain_with_autoencoders(model, np.eye(4, dtype="float32"), epochs=1)
+        >>> [bool((now != then).any()) for now, then in zip(model.get_weights(), before)]  # the last layer is as it was
+        [True, True, False, False]
     """
     for dense in _hidden(model):
         inputs = keras.Input(data.shape[1:])
@@ -77,7 +112,15 @@ def pretrain_with_autoencoders(model, data, *, epochs=10, batch_size=64, learnin
     return model
 
 
-def pretrain_with_labels(model, data, labels, *, epochs=10, batch_size=64, learning_rate=1e-3):
+def pretrain_with_labels(
+    model: keras.Model,
+    data: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+) -> keras.Model:
     """Trains every hidden layer with a softmax layer upon it, which is then thrown away.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Supervised Pretraining"; Bengio et al. 2007, "Greedy
@@ -96,6 +139,15 @@ def pretrain_with_labels(model, data, labels, *, epochs=10, batch_size=64, learn
 
     Raises:
         ValueError: The model is no such chain.
+
+    Example:
+        >>> import numpy as np
+        >>> from kerasmlsp.models import deep_belief_network
+        >>> model = deep_belief_network(4, 2, hidden_units=(3,))
+        >>> before = model.get_weights()
+        >>> model = pretrain_with_labels(model, np.eye(4, dtype="float32"), np.array([0, 0, 1, 1]), epochs=1)
+        >>> [bool((now != then).any()) for now, then in zip(model.get_weights(), before)]  # the last layer is as it was
+        [True, True, False, False]
     """
     for dense in _hidden(model):
         inputs = keras.Input(data.shape[1:])

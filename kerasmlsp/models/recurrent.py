@@ -37,6 +37,11 @@ def lstm_classifier(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = lstm_classifier(1000, 2)
+        >>> model.count_params()  # 1000 * 16, 4 * 32 * (16 + 32 + 1), 32 + 1
+        22305
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size, num_classes=num_classes, embedding_dim=embedding_dim, units=units
@@ -81,6 +86,11 @@ def recurrent_classifier(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = recurrent_classifier(3, 2, layer=keras.layers.SimpleRNN, units=8)
+        >>> model.count_params()  # 8 * (3 + 8 + 1) and (8 + 1) * 2
+        114
     """
     _check(num_features, num_classes, units, num_layers, dropout)
     signal = keras.Input((None, num_features), name="signal")
@@ -123,6 +133,11 @@ def bidirectional_classifier(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = bidirectional_classifier(3, 2, units=8)
+        >>> model.get_layer("ends").output.shape  # the last state of each direction
+        (None, 16)
     """
     _check(num_features, num_classes, units, num_layers, dropout)
     signal = keras.Input((None, num_features), name="signal")
@@ -171,6 +186,11 @@ def video_classifier(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = video_classifier(32, 48, 3, 5, filters=(4, 8), units=6)
+        >>> model.get_layer("pool_2").output.shape  # any number of frames, each halved twice
+        (None, None, 8, 12, 8)
     """
     _text.check_sizes(num_classes=num_classes)
     _checks.check_sizes(channels=channels, units=units)

@@ -35,6 +35,11 @@ def resnet18(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = resnet18(10, input_shape=(64, 64, 3), width=4, repeats=(1, 1))
+        >>> model.get_layer("stage_2_block_1_add").output.shape  # divided by 4 in the stem, then by 2
+        (None, 8, 8, 8)
     """
     return _imagenet(num_classes, input_shape, width, repeats, _basic, _projected_at_changes, name)
 
@@ -67,6 +72,11 @@ def resnet34(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = resnet34(10, input_shape=(32, 32, 3), width=4, repeats=(1, 1))
+        >>> [layer.name for layer in model.layers if "skip" in layer.name]  # the other skip is an identity
+        ['stage_2_block_1_skip_conv', 'stage_2_block_1_skip_norm']
     """
     return _imagenet(num_classes, input_shape, width, repeats, _basic, _projected_at_changes, name)
 
@@ -100,6 +110,11 @@ def resnet50(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = resnet50(10, input_shape=(32, 32, 3), width=4, repeats=(1,))
+        >>> [model.get_layer(f"stage_1_block_1_{i}_conv").kernel.shape[-1] for i in (1, 2, 3)]
+        [4, 4, 16]
     """
     return _imagenet(num_classes, input_shape, width, repeats, _bottleneck, _projected_at_changes, name)
 
@@ -130,6 +145,11 @@ def plain18(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> sizes = {"input_shape": (32, 32, 3), "width": 4, "repeats": (1, 1)}
+        >>> resnet18(10, **sizes).count_params() - plain18(10, **sizes).count_params()  # 1x1 kernels and their norm
+        64
     """
     return _imagenet(num_classes, input_shape, width, repeats, _basic, _no_skip, name)
 
@@ -162,6 +182,11 @@ def plain34(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = plain34(10, input_shape=(32, 32, 3), width=4, repeats=(1, 1))
+        >>> [layer.name for layer in model.layers if layer.name.endswith("_add")]
+        []
     """
     return _imagenet(num_classes, input_shape, width, repeats, _basic, _no_skip, name)
 
@@ -195,6 +220,11 @@ def resnet20(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = resnet20(10, width=4, repeats=(1, 1))
+        >>> [model.get_layer(f"stage_{i}_block_1_add").output.shape for i in (1, 2)]
+        [(None, 32, 32, 4), (None, 16, 16, 8)]
     """
     return _cifar(num_classes, input_shape, width, repeats, _padded, name)
 
@@ -227,6 +257,12 @@ def resnet20_weighted(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> sizes = {"width": 4, "repeats": (1, 1)}
+        >>> more = resnet20_weighted(10, **sizes).count_params() - resnet20(10, **sizes).count_params()
+        >>> more  # 4 * 4 and 4 * 8 weights, and four numbers for each filter in their norms
+        96
     """
     return _cifar(num_classes, input_shape, width, repeats, _projected, name)
 
@@ -257,6 +293,11 @@ def plain20(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> sizes = {"width": 4, "repeats": (1, 1)}
+        >>> resnet20(10, **sizes).count_params() - plain20(10, **sizes).count_params()
+        0
     """
     return _cifar(num_classes, input_shape, width, repeats, _no_skip, name)
 

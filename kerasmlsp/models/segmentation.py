@@ -39,6 +39,11 @@ def fcn_32s(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = fcn_32s(3, input_shape=(64, 96, 3), filters=(2, 2, 2, 2, 2), units=4)
+        >>> model.get_layer("scores_32").output.shape, model.output_shape
+        ((None, 2, 3, 3), (None, 64, 96, 3))
     """
     return _fcn(num_classes, input_shape, filters, units, dropout, 0, name)
 
@@ -73,6 +78,11 @@ def fcn_16s(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = fcn_16s(3, input_shape=(64, 96, 3), filters=(2, 2, 2, 2, 2), units=4)
+        >>> model.get_layer("sum_16").output.shape
+        (None, 4, 6, 3)
     """
     return _fcn(num_classes, input_shape, filters, units, dropout, 1, name)
 
@@ -104,6 +114,11 @@ def fcn_8s(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = fcn_8s(3, input_shape=(64, 96, 3), filters=(2, 2, 2, 2, 2), units=4)
+        >>> model.get_layer("sum_16").output.shape, model.get_layer("sum_8").output.shape
+        ((None, 4, 6, 3), (None, 8, 12, 3))
     """
     return _fcn(num_classes, input_shape, filters, units, dropout, 2, name)
 
@@ -132,6 +147,11 @@ def segmentation_net(
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> model = segmentation_net(3, input_shape=(20, 30, 3), filters=(2, 4, 6))
+        >>> model.get_layer("pool_3").output.shape, model.output_shape  # 30, 15, 8, and back
+        ((None, 5, 8, 4), (None, 20, 30, 3))
     """
     _checks.check_sizes(2, num_classes=num_classes)
     if len(filters) < 2 or min(filters) < 1:
@@ -194,7 +214,7 @@ def _refined(scores, finer, num_classes, cell):
     return layers.Add(name=f"sum_{cell}")([_cropped(scores, finer, f"crop_{cell}"), finer])
 
 
-def bilinear_kernel(factor, channels):
+def bilinear_kernel(factor: int, channels: int) -> np.ndarray:
     """The kernel of a transposed convolution of stride `factor` and 'same' padding that interpolates bilinearly.
 
     Its weights are `(1 - |i - c| / factor) (1 - |j - c| / factor)` with `c = factor - 1/2`, and 0 between channels.
@@ -205,6 +225,10 @@ def bilinear_kernel(factor, channels):
 
     Returns:
         Array `(2 * factor, 2 * factor, channels, channels)`, float32.
+
+    Example:
+        >>> bilinear_kernel(2, 1)[1, :, 0, 0].tolist()  # 3/4 of (1/4, 3/4, 3/4, 1/4)
+        [0.1875, 0.5625, 0.5625, 0.1875]
     """
     line = 1 - np.abs(np.arange(2 * factor) - factor + 0.5) / factor
     return (np.outer(line, line)[:, :, None, None] * np.eye(channels)).astype("float32")

@@ -45,6 +45,14 @@ def classifier_from(
 
     Raises:
         ValueError: `num_classes` is too small, or `model` has no encoder.
+
+    Example:
+        >>> model = rotation_predictor((8, 8, 1), filters=(4,))
+        >>> classifier = classifier_from(model, 5)
+        >>> model.output_shape, classifier.output_shape
+        ((None, 4), (None, 5))
+        >>> classifier.get_layer("encoder") is model.get_layer("encoder")
+        True
     """
     check_sizes(2, num_classes=num_classes)
     encoder = _encoder_of(model)
@@ -105,6 +113,11 @@ def masked_language_model(
 
     Raises:
         ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
+
+    Example:
+        >>> model = masked_language_model(100, features=8, num_layers=1, num_heads=2, feed_forward_dim=16)
+        >>> model.output_shape
+        (None, None, 100)
     """
     _text.check_sizes(vocabulary_size=vocabulary_size, max_length=max_length)
     _check_blocks(features, num_layers, num_heads, feed_forward_dim, dropout)
@@ -157,6 +170,12 @@ def vision_transformer(
     Raises:
         ValueError: A size is too small, `patch_size` does not divide the image, `num_heads` does not divide `features`,
             or `dropout` is out of range.
+
+    Example:
+        >>> sizes = {"patch_size": 8, "features": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 32}
+        >>> model = vision_transformer((32, 24, 3), 10, **sizes)
+        >>> model.get_layer("encoder").output_shape  # 4 * 3 patches, and the token of the class
+        (None, 13, 16)
     """
     check_sizes(2, num_classes=num_classes)
     encoder = _patch_encoder(image_shape, patch_size, features, num_layers, num_heads, feed_forward_dim, dropout)
@@ -199,6 +218,12 @@ def masked_patch_predictor(
 
     Raises:
         ValueError: As of `vision_transformer`.
+
+    Example:
+        >>> sizes = {"patch_size": 8, "features": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 32}
+        >>> model = masked_patch_predictor((32, 24, 3), **sizes)
+        >>> model.output_shape  # 4 * 3 patches of 8 * 8 * 3 numbers
+        (None, 12, 192)
     """
     encoder = _patch_encoder(image_shape, patch_size, features, num_layers, num_heads, feed_forward_dim, dropout)
     height, width, channels = image_shape
@@ -235,6 +260,11 @@ def rotation_predictor(
 
     Raises:
         ValueError: A size is too small, or the images are not square.
+
+    Example:
+        >>> model = rotation_predictor((32, 32, 3), filters=(4, 8))
+        >>> model.output_shape
+        (None, 4)
     """
     if image_shape[0] != image_shape[1]:
         raise ValueError(f"`image_shape` must be square. Received: image_shape={image_shape}")
@@ -267,6 +297,11 @@ def cluster_predictor(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = cluster_predictor((32, 32, 3), 10, filters=(4, 8))
+        >>> model.get_layer("encoder").output_shape, model.output_shape  # what is clustered, and what is predicted
+        ((None, 8), (None, 10))
     """
     if num_clusters < 2:
         raise ValueError(f"`num_clusters` must be at least 2. Received: num_clusters={num_clusters}")
@@ -299,6 +334,11 @@ def contrastive_model(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = contrastive_model((32, 32, 3), filters=(4, 8), projection_dim=6)
+        >>> model.output_shape  # both views of an image
+        (None, 2, 6)
     """
     check_sizes(projection_dim=projection_dim)
     encoder = _convolutional_encoder(image_shape, filters)
@@ -365,6 +405,12 @@ def wav2vec(
     Raises:
         ValueError: A size or rate is out of range, `strides` are not as many as `kernel_sizes`, or `num_heads` does not
             divide `features`.
+
+    Example:
+        >>> import numpy as np
+        >>> model = wav2vec(filters=4, features=8, num_layers=1, num_heads=2, feed_forward_dim=16, code_dim=4)
+        >>> tuple(model.get_layer("frames")(np.zeros((1, 16000))).shape)  # a second at 16 kHz, a frame for 320 samples
+        (1, 49, 4)
     """
     check_sizes(filters=filters, position_kernel=position_kernel)
     _check_blocks(features, num_layers, num_heads, feed_forward_dim, dropout)

@@ -39,6 +39,11 @@ def recurrent_tagger(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = recurrent_tagger(13, 40, units=8)
+        >>> model.output_shape, model.count_params()  # 4 * 8 * (13 + 8 + 1) and (8 + 1) * 40
+        ((None, None, 40), 1064)
     """
     _check(num_classes, dropout, num_features=num_features, units=units, num_layers=num_layers)
     signal = keras.Input((None, num_features), name="signal")
@@ -81,6 +86,11 @@ def bidirectional_tagger(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = bidirectional_tagger(13, 40, units=8)
+        >>> model.get_layer("states_1").output.shape  # at each step from before and from after it
+        (None, None, 16)
     """
     _check(num_classes, dropout, num_features=num_features, units=units, num_layers=num_layers)
     signal = keras.Input((None, num_features), name="signal")
@@ -125,6 +135,11 @@ def one_to_many(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = one_to_many(4, 2, 7, units=8)
+        >>> model.input_shape, model.output_shape
+        ((None, 4), (None, 7, 2))
     """
     sizes = {"num_features": num_features, "num_outputs": num_outputs, "length": length}
     _checks.check_sizes(**sizes, units=units, num_layers=num_layers)
@@ -173,6 +188,11 @@ def recurrent_encoder_decoder(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = recurrent_encoder_decoder(3, 2, 5, units=8)
+        >>> model.input_shape, model.output_shape
+        ((None, None, 3), (None, 5, 2))
     """
     sizes = {"num_features": num_features, "num_outputs": num_outputs, "length": length}
     _checks.check_sizes(**sizes, units=units, num_layers=num_layers)

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers, ops
+from numpy.typing import ArrayLike
 
 from kerasmlsp.layers import GraphConvolutionLSTMCell
 from kerasmlsp.models import _checks, _heads, _sequences, _text
@@ -35,6 +36,13 @@ def convlstm_forecaster(
 
     Raises:
         ValueError: A size is too small.
+
+    Example:
+        >>> model = convlstm_forecaster(8, 12, 1, filters=(2,))
+        >>> model.get_layer("convlstm_1").count_params()  # four gates: 4 * 2 * (9 * (1 + 2) + 1)
+        224
+        >>> model.output_shape
+        (None, None, 8, 12, 1)
     """
     frames = _frames(height, width, channels, filters, kernel_size)
     states = _stack(frames, filters, kernel_size)
@@ -75,6 +83,11 @@ def convlstm_classifier(
 
     Raises:
         ValueError: A size is too small, or `dropout` is out of range.
+
+    Example:
+        >>> model = convlstm_classifier(8, 12, 1, 3, filters=(2,))
+        >>> model.output_shape, model.get_layer("probabilities").count_params()  # (2 + 1) * 3
+        ((None, 3), 9)
     """
     _text.check_sizes(num_classes=num_classes)
     _checks.check_rates(dropout=dropout)
@@ -117,6 +130,11 @@ def convlstm_autoencoder(
 
     Raises:
         ValueError: A size is too small, or not a multiple of 4.
+
+    Example:
+        >>> model = convlstm_autoencoder(8, 12, 1, filters=(2,))
+        >>> model.get_layer("encoder_2").output.shape, model.output_shape
+        ((None, None, 2, 3, 2), (None, None, 8, 12, 1))
     """
     frames = _frames(height, width, channels, filters, kernel_size)
     for size, pixels in {"height": height, "width": width}.items():
@@ -136,9 +154,9 @@ def convlstm_autoencoder(
 
 
 def graph_lstm(
-    adjacency,
+    adjacency: ArrayLike,
     *,
-    reachability=None,
+    reachability: ArrayLike | None = None,
     order: int = 3,
     name: str = "graph_lstm",
 ) -> keras.Model:
@@ -160,6 +178,12 @@ def graph_lstm(
 
     Raises:
         ValueError: `adjacency` is not square, `reachability` is of another shape, or `order` is less than 1.
+
+    Example:
+        >>> import numpy as np
+        >>> road = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])  # three places in a row
+        >>> graph_lstm(road, order=2).output_shape
+        (None, None, 3)
     """
     cell = GraphConvolutionLSTMCell(adjacency, reachability, order, name="cell")
     signal = keras.Input((None, cell.output_size), name="signal")

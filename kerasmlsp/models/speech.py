@@ -38,6 +38,11 @@ def speech_command_cnn(
 
     Raises:
         ValueError: A size is too small, or a rate out of range.
+
+    Example:
+        >>> model = speech_command_cnn(num_filters=4)
+        >>> model.get_layer("flatten").output.shape  # 40 bands halved three times, 4 * 4 filters
+        (None, 80)
     """
     check_sizes(num_bands=num_bands, num_filters=num_filters)
     check_sizes(2, num_classes=num_classes)
@@ -93,6 +98,11 @@ def bc_resnet(
 
     Raises:
         ValueError: A size is too small, a rate out of range, or `num_bands` does not fit `sub_bands`.
+
+    Example:
+        >>> model = bc_resnet(width=1, num_blocks=(1, 1, 1, 1))
+        >>> model.get_layer("stage_3_block_0_relu").output.shape  # all frames, 40 / 8 bands, 20 channels
+        (None, None, 5, 20)
     """
     check_sizes(num_bands=num_bands, width=width, sub_bands=sub_bands)
     check_sizes(2, num_classes=num_classes)

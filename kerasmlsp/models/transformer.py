@@ -50,6 +50,13 @@ def transformer_classifier(
 
     Raises:
         ValueError: A size is too small, or `embedding_dim` is not a multiple of `num_heads`.
+
+    Example:
+        >>> import numpy as np
+        >>> model = transformer_classifier(1000, 2, embedding_dim=8, num_layers=1, num_heads=2, feed_forward_dim=16)
+        >>> short, padded = model(np.array([[5, 7]])), model(np.array([[5, 7, 0, 0]]))
+        >>> round(abs(float(short[0, 0] - padded[0, 0])), 4)  # padding changes nothing
+        0.0
     """
     _text.check_sizes(
         vocabulary_size=vocabulary_size,
@@ -113,6 +120,12 @@ def transformer_translator(
 
     Raises:
         ValueError: A size is too small, `num_heads` does not divide `embedding_dim`, or `dropout` is out of range.
+
+    Example:
+        >>> sizes = {"embedding_dim": 8, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}
+        >>> model = transformer_translator(20, 30, **sizes)
+        >>> {name: output.shape for name, output in model.output.items()}
+        {'attention': (None, None, None), 'logits': (None, None, 30)}
     """
     block = {"num_heads": num_heads, "feed_forward_dim": feed_forward_dim}
     _text.check_sizes(
@@ -186,6 +199,15 @@ def windowed_transformer(
     Raises:
         ValueError: A size is too small, `num_heads` does not divide `features` into even parts, or `dropout` is out of
             range.
+
+    Example:
+        >>> import numpy as np
+        >>> model = windowed_transformer(3, 1, features=8, num_layers=1, num_heads=2, window=4)
+        >>> signal = np.zeros((1, 6, 3))
+        >>> changed = np.array(signal)
+        >>> changed[0, 0] = 1.0
+        >>> np.asarray(model(changed) != model(signal))[0, :, 0].tolist()  # what has the first frame in its window
+        [True, True, True, True, False, False]
     """
     _check_frames(num_features, num_outputs, features, num_layers, num_heads, window, dropout)
     signal = keras.Input((None, num_features), name="signal")
@@ -227,6 +249,11 @@ def learned_position_transformer(
 
     Raises:
         ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
+
+    Example:
+        >>> model = learned_position_transformer(3, 1, 10, features=8, num_layers=1, num_heads=2)
+        >>> model.get_layer("position").count_params()  # ten vectors of eight numbers
+        80
     """
     _check_frames(num_features, num_outputs, features, num_layers, num_heads, window, dropout)
     signal = keras.Input((None, num_features), name="signal")
