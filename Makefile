@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes, each with whole files: what a file has built, its other tests use. In their order: the longest are not last.
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
-JAX_PYTEST_FLAGS ?= tests/catalogue tests/test_layers.py tests/test_every_layer.py -m "not slow" -n 2 --dist loadgroup
+JAX_PYTEST_FLAGS ?= tests/catalogue tests/layers/test_layers.py tests/layers/test_every_layer.py -m "not slow" -n 2 --dist loadgroup
 
 .PHONY: run test test-slow test-jax test-jax-slow lint format clean
 

@@ -53,7 +53,8 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
     kerasmlsp augment preview hand.jpg --output sheet.png --flip horizontal
     kerasmlsp augment preview hand.jpg --output sheet.png --rand-augment 0.5
     """
-    from kerasmlsp import files, images
+    from kerasmlsp import files
+    from kerasmlsp.data import images
 
     picture = images.read_image(image, longest=images.SHOWN)
     with options.quiet_imports():
@@ -89,7 +90,7 @@ def backgrounds(output, count, size, seed):
     with options.quiet_imports():
         from PIL import Image
 
-        from kerasmlsp import backgrounds as app
+        from kerasmlsp.data import backgrounds as app
     output.mkdir()
     for number, pixels in enumerate(app.made(count, size, seed)):
         Image.fromarray(pixels).save(output / f"{number:05}.png")

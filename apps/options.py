@@ -4,6 +4,7 @@ Nothing heavy is imported here: every `--help` passes through this file.
 """
 
 import contextlib
+import dataclasses
 import errno
 import importlib
 import json
@@ -15,6 +16,8 @@ import traceback
 from pathlib import Path
 
 import click
+
+from kerasmlsp.training.settings import Settings, fields
 
 # Of TensorFlow's types of numbers; 4 of those that are not named.
 _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
@@ -56,49 +59,11 @@ models_option = click.option(
     help="Folder of your saved models, looked up before the shipped ones.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides every random choice."
-)
-data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Your own file (CSV, TSV, Excel, JSON Lines or Parquet) or folder (one subfolder per class).",
-)
-dataset_option = click.option("--dataset", metavar="NAME", help="Data set of TensorFlow Datasets, as imdb_reviews.")
-manual_dir_option = click.option(
-    "--manual-dir",
-    type=_FOLDER,
-    metavar="DIR",
-    help="Folder with the original files of --dataset, needed where there is no network.",
-)
-text_column_option = click.option(
-    "--text-column", default="text", show_default=True, metavar="NAME", help="Column of --data that holds the text."
-)
-label_column_option = click.option(
-    "--label-column", default="label", show_default=True, metavar="NAME", help="Column of --data that holds the label."
-)
-trained_text_column_option = click.option(
-    "--text-column", metavar="NAME", help="Column that holds the text; default the one that was trained on."
-)
-trained_label_column_option = click.option(
-    "--label-column", metavar="NAME", help="Column that holds the label; default the one that was trained on."
-)
 
 
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options."
 )
-schedule_option = click.option(
-    "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
-)
-precision_option = click.option(
-    "--precision", type=click.Choice(["auto", "float32", "mixed_bfloat16"]), default="auto", show_default=True
-)
-jit_option = click.option(
-    "--jit", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="XLA."
-)
-deterministic_option = click.option("--deterministic", is_flag=True, help="Repeat bit for bit; slower.")
 data_note_option = click.option(
     "--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card."
 )
@@ -125,19 +90,103 @@ def export(app: str, run: str, models: Path, data_note: str, licence: str, as_js
     print_results({"exported": str(path)}, as_json)
 
 
-def field_option(config, name: str, kind, text: str, none: str = "off"):
-    """An option with the name and the default of a field of a configuration.
+class FiniteRange(click.FloatRange):
+    """Numbers in a range, without NaN and infinities."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+def settings(config, *names: str, **defaults):
+    """A decorator with an option for each field of a configuration, its own first, then those of every training.
 
     Args:
-        config: The dataclass.
-        name: The field.
-        kind: Type of the option.
-        text: Its help.
-        none: What the help says of the default None.
+        config: The dataclass, whose fields are made by `kerasmlsp.settings.option`.
+        *names: Fields to take; all where none is named.
+        **defaults: Defaults that differ from those of the fields; None for the value that the run was trained with.
     """
-    default = getattr(config, name)
-    shown = none if default is None else True
-    return click.option(f"--{name.replace('_', '-')}", type=kind, default=default, show_default=shown, help=text)
+
+    def decorate(function):
+        chosen = [each for each in fields(config) if not names or each[0].name in names]
+        for field, kind, _, known in reversed(chosen):
+            default = defaults.get(field.name, field.default)
+            if default is None and field.default is not None:
+                known = dataclasses.replace(known, unset="as the run was trained")
+            function = _option(field.name, kind, known, default)(function)
+        return function
+
+    return decorate
+
+
+def _option(name: str, kind: type, known, default):
+    dashed = name.replace("_", "-")
+    if kind is bool:
+        flag = f"--{dashed}/--no-{dashed}" if default else f"--{dashed}"
+        return click.option(flag, name, is_flag=True, default=default, show_default=default, help=known.help)
+    shown = (known.unset or False) if default is None else True
+    metavar = "PATH" if known.place else "TEXT" if kind is str and not known.choices else None
+    return click.option(
+        f"--{dashed}",
+        type=_click_type(kind, known),
+        default=default,
+        show_default=shown,
+        metavar=metavar,
+        help=known.help,
+    )
+
+
+def _click_type(kind: type, known):
+    if known.choices:
+        return click.Choice(known.choices)
+    if known.place:
+        return click.Path(path_type=Path, file_okay=known.place != "folder", dir_okay=known.place != "file")
+    if kind is str:
+        return str
+    low, high = known.above if known.least is None else known.least, known.below if known.most is None else known.most
+    ranged = click.IntRange if kind is int else FiniteRange
+    return ranged(low, high, min_open=known.above is not None, max_open=known.below is not None)
+
+
+seed_option = settings(Settings, "seed")
+
+
+def train_options(config):
+    """The options of the command `train`, as `train` takes them."""
+
+    def decorate(function):
+        return run_option(resume_option(settings(config)(json_option(click.pass_context(function)))))
+
+    return decorate
+
+
+def train(context: click.Context, config, values: dict, *, then: str, shown=lambda result: result):
+    """Trains a run of an application, prints its results, and says what comes next.
+
+    Args:
+        context: Of the command.
+        config: The dataclass of the application's configuration.
+        values: The values of `train_options`.
+        then: The next command of the application, with `{run}` for the run's name.
+        shown: Makes of the results what is printed as a table.
+    """
+    run, resume, as_json = (values.pop(name) for name in ("run", "resume", "as_json"))
+    chosen = configuration(context, config, Path("runs") / config.app / run if resume else None, values)
+    start(chosen, run, resume=resume, as_json=as_json, then=then, shown=shown)
+
+
+def start(config, run: str, *, resume: bool, as_json: bool, then: str, shown=lambda result: result):
+    """Trains as `train` does, with a configuration that is there."""
+    with quiet_imports():
+        module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
+    try:
+        result = module.train(config, Path("runs") / config.app / run, resume=resume)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on with: kerasmlsp {config.app} train --run {run} --resume") from None
+    print_results(result if as_json else shown(result), as_json)
+    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
 def configuration(context: click.Context, config, run: Path | None, values: dict):
@@ -156,9 +205,9 @@ def configuration(context: click.Context, config, run: Path | None, values: dict
     if run is None:
         return config(**values)
     with quiet_imports():
-        from kerasmlsp import training
+        from kerasmlsp.training import Run
 
-    started, _ = training.configuration(run, config)
+    started, _ = Run(run).configuration(config)
     for name, value in values.items():
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         if given and value != getattr(started, name):
@@ -167,15 +216,6 @@ def configuration(context: click.Context, config, run: Path | None, values: dict
                 f"Received: {value!r}; leave the option out, or start another run."
             )
     return started
-
-
-@contextlib.contextmanager
-def resumable(app: str, run: str):
-    """Has Ctrl-C tell the command that goes on with a training."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Go on with: kerasmlsp {app} train --run {run} --resume") from None
 
 
 def print_results(results: dict | list, as_json: bool = False):
@@ -400,7 +440,7 @@ def _import_sentence(error: ImportError) -> str:
 
 
 def _tensorflow_sentence(error: Exception) -> str:
-    from kerasmlsp.loading import reason
+    from kerasmlsp.exporting.loading import reason
 
     text = " ".join(reason(error).split())[:400]
     path = re.search(r"(\S+); ", text)

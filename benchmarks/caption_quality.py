@@ -107,8 +107,9 @@ def speed(options):
     """Captions a second of the saved model, pictures in, beside one call of the net a word, a picture at a time."""
     import numpy as np
 
-    from kerasmlsp import images, loading
     from kerasmlsp.apps.caption import data, evaluate, export, model
+    from kerasmlsp.data import images
+    from kerasmlsp.exporting import loading
 
     net = evaluate.load(options.run)
     size, count = model.image_size(net.config), options.pictures

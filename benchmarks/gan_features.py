@@ -29,7 +29,7 @@ def control_rows(features, train, test, seed=0):
     """Frechet distances to the test images, of as many images as there are of those."""
     import numpy as np
 
-    from kerasmlsp import distances
+    from kerasmlsp.metrics import distances
 
     size, random = len(test), np.random.default_rng(seed)
     shuffled = random.permutation(len(train))

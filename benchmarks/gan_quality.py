@@ -50,7 +50,7 @@ def run_row(architecture, seed, options, found):
     if (run / "config.json").exists():
         from kerasmlsp import training
 
-        config, _ = training.configuration(run, Config)
+        config, _ = training.Run(run).configuration(Config)
     else:
         sizes = {"filters": options.filters, "epochs": options.epochs}
         config = Config(data=str(options.data.resolve()), architecture=architecture, seed=seed, **sizes)
@@ -84,8 +84,8 @@ def control_rows(found, seed=0):
     """The controls, as many images each as there are test images."""
     import numpy as np
 
-    from kerasmlsp import distances
     from kerasmlsp.apps.gan import evaluate, features
+    from kerasmlsp.metrics import distances
 
     measured = features.shipped()
     order = np.random.default_rng(seed).permutation(len(found.train))

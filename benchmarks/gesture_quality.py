@@ -47,7 +47,7 @@ def split(digits, folder):
     Returns:
         Number of pictures in each.
     """
-    from kerasmlsp import images, splits
+    from kerasmlsp.data import images, splits
 
     found = images.read_labelled_images(digits, 16)
     fold_of = splits.folds(splits.rounds(found.names, found.labels), FOLDS, 0)

@@ -40,7 +40,7 @@ def run_row(config, folder, settings):
             "seed": config.seed,
             "parameters": parameters,
             "minutes": minutes,
-            "validation": 4 * training.best_row(folder)["val_loss"],
+            "validation": 4 * training.Run(folder).best_row()["val_loss"],
             "test": result["metrics"]["nats per sixteenth"]["value"],
         }
         record.write_text(json.dumps([{**row, **result["harmony"]["written"]}, result["harmony"]["pieces"]]))

@@ -107,18 +107,22 @@ def divided(names, groups, shares):
 
 def trained(architecture, recipe, rolls, folder, seed):
     """Trains a run, or goes on with it; returns the model with the weights of its best epoch."""
-    from kerasmlsp import losses, models, training
+    from kerasmlsp import losses, models, optimizers, training
     from kerasmlsp.music import frames
 
     batches = frames.training_batches(
         rolls["train"], recipe.batch_size, length=recipe.length, share=recipe.shifted, seed=seed
     )
 
+    settings = training.Settings(
+        learning_rate=recipe.learning_rate, warmup=0.0, epochs=recipe.epochs, monitor="val_nats", patience=15, seed=seed
+    )
+
     def build():
         model = getattr(models, f"frame_{architecture}")(rolls["train"][0].shape[1], **recipe.arguments)
         steps = recipe.epochs * len(batches.order(0))
         model.compile(
-            training.optimizer(recipe.learning_rate, schedule="cosine", steps=steps, clip_norm=1.0),
+            optimizers.build(settings, steps),
             losses.FrameNats(),
             weighted_metrics=[losses.NatsPerFrame()],
         )
@@ -127,12 +131,9 @@ def trained(architecture, recipe, rolls, folder, seed):
     return training.fit(
         build,
         batches,
-        run=folder,
-        epochs=recipe.epochs,
+        folder,
+        settings,
         validation=frames.validation_dataset(rolls["valid"], recipe.validation_batch),
-        monitor="val_nats",
-        patience=15,
-        seed=seed,
         resume=True,
     )
 

@@ -111,8 +111,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the first architecture")
     options = parser.parse_args()
 
-    from kerasmlsp import splits
     from kerasmlsp.apps.sentiment import data
+    from kerasmlsp.data import splits
 
     with open(SENTENCES, newline="") as file:
         pairs = list(csv.DictReader(file))

@@ -42,7 +42,7 @@ def read_reviews(folder, split, count):
     Raises:
         FileNotFoundError: The file is not there.
     """
-    from kerasmlsp import datasets
+    from kerasmlsp.data import labelled
 
     path = Path(folder) / f"{split}.csv"
     if not path.exists():
@@ -50,7 +50,7 @@ def read_reviews(folder, split, count):
             f"{path} is not there: put IMDB's reviews there, as CSV with the columns text and label, "
             "or name their folder with --data-dir."
         )
-    texts, labels = datasets.read_labelled_texts(path)
+    texts, labels = labelled.read_labelled_texts(path)
     step = max(1, len(texts) // count)
     names = sorted(set(labels))
     return texts[::step][:count], [names.index(label) for label in labels[::step][:count]]
@@ -58,9 +58,9 @@ def read_reviews(folder, split, count):
 
 def padded_batches(folder, count, batch_size):
     """Returns the batches of the app's first epoch on `count` reviews, as NumPy arrays."""
-    from kerasmlsp import text
     from kerasmlsp.apps.sentiment import data
     from kerasmlsp.apps.sentiment.config import Config
+    from kerasmlsp.data import text
 
     texts, labels = read_reviews(folder, "train", count)
     config = Config(data="", batch_size=batch_size)
@@ -78,12 +78,11 @@ def keras_trainer(member, batches, *, jit="auto", precision="auto"):
 
     from kerasmlsp import training
     from kerasmlsp.apps.sentiment import model
-    from kerasmlsp.apps.sentiment.config import Config
+    from kerasmlsp.apps.sentiment.config import RECIPES, Config
 
     # What `fit` makes ready, without its checkpoints and logs.
-    net = training._built(
-        lambda: model.compiled(member, Config(data=""), 80_000, 2, 10_000, None), 0, False, precision, jit
-    )
+    settings = Config(data="", precision=precision, jit=jit).filled(RECIPES[member])
+    net = training.built(lambda: model.compiled(member, settings, 80_000, 2, 10_000, None), settings)
     signature = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
     dataset = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature)
     dataset = dataset.prefetch(4).apply(tf.data.experimental.assert_cardinality(len(batches)))
@@ -177,9 +176,9 @@ def measure_policy(options):
     lengths = (128, 256)
     batches = [next(batch for batch in batches if batch[0].shape[1] == length) for length in lengths]
     variants = {
-        "plain": {"jit": False, "precision": "float32"},
-        "XLA": {"jit": True, "precision": "float32"},
-        "bfloat16": {"jit": False, "precision": "mixed_bfloat16"},
+        "plain": {"jit": "off", "precision": "float32"},
+        "XLA": {"jit": "on", "precision": "float32"},
+        "bfloat16": {"jit": "off", "precision": "mixed_bfloat16"},
     }
     rows = []
     for member in options.nets.split(","):
@@ -196,7 +195,7 @@ def measure_call(options):
     """One sentence through the loader beside the bare signature."""
     import tensorflow as tf
 
-    from kerasmlsp import loading
+    from kerasmlsp.exporting import loading
 
     path = loading.find("sentiment", models=options.models)
     model, bare = loading.load(path), tf.saved_model.load(str(path)).signatures["serving_default"]
@@ -244,8 +243,8 @@ def measure_file(options):
 
 @functools.cache
 def _command_model(models):
-    from kerasmlsp import loading
     from kerasmlsp.apps.sentiment import predict
+    from kerasmlsp.exporting import loading
 
     predict.prefer_whole_calls()
     model = loading.load(loading.find("sentiment", models=models))

@@ -41,7 +41,7 @@ def build(name):
     """The net of ours, compiled."""
     import keras
 
-    from kerasmlsp import models, training
+    from kerasmlsp import models, optimizers, training
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=name == "gpt")
     if name == "lstm":
@@ -54,7 +54,8 @@ def build(name):
     else:
         _, (_, bands), classes = SPEECH[name]
         net = getattr(models, name)(classes, bands)
-    net.compile(training.optimizer(1e-3), loss)
+    settings = training.Settings(learning_rate=1e-3, schedule="constant", warmup=0.0, clip_norm=0.0)
+    net.compile(optimizers.build(settings, 1), loss)
     return net
 
 
@@ -64,7 +65,7 @@ def keras_step(name, precision, jit, steps):
 
     from kerasmlsp import training
 
-    net = training._built(lambda: build(name), 0, False, precision, jit)
+    net = training.built(lambda: build(name), training.Settings(precision=precision, jit=jit))
     inputs, targets = (tf.constant(each) for each in examples(name))
     dataset = tf.data.Dataset.from_tensors((inputs, targets)).repeat(steps)
 

@@ -35,7 +35,7 @@ def read_words(path, column, min_count):
     import numpy as np
     import tensorflow as tf
 
-    from kerasmlsp import text
+    from kerasmlsp.data import text
 
     csv.field_size_limit(10**9)
     with open(path, newline="", encoding="utf-8") as file:
@@ -52,7 +52,8 @@ def keras_trainer(texts, vocabulary_size, options, seed=0):
     """Returns the model and a function that trains it for some epochs; its first call compiles."""
     import keras
 
-    from kerasmlsp import losses, models, word2vec
+    from kerasmlsp import losses, models
+    from kerasmlsp.targets import word2vec
 
     keras.utils.set_random_seed(seed)
     model = getattr(models, options.model)(vocabulary_size, embedding_dim=options.size)
@@ -97,7 +98,7 @@ def gensim_trainer(texts, words, options, seed=1):
 
 def scores(words, vectors, folder):
     """Correlation with WordSim353 and share of right analogies."""
-    from kerasmlsp import word2vec
+    from kerasmlsp.targets import word2vec
 
     pairs, judgements = word2vec.read_similarities(folder / "wordsim353.tsv")
     kinds = word2vec.read_analogies(folder / "questions-words.txt")

@@ -36,8 +36,9 @@ def load_model(path, *, compile: bool = False):
     import keras
 
     # These register what the file may name.
-    from kerasmlsp import augment, detection, layers, losses, models, optimizers  # noqa: F401
+    from kerasmlsp import augment, layers, losses, models, optimizers  # noqa: F401
     from kerasmlsp.files import existing
+    from kerasmlsp.targets import boxes  # noqa: F401
 
     path = existing(path)
     try:

@@ -76,6 +76,18 @@ def read_json(path):
         raise ValueError(f"{path} is damaged: {advice} ({error}).") from error
 
 
+def write_json(path, value) -> Path:
+    """Writes a value as a JSON file, see `write_atomically`, and returns its path.
+
+    Raises:
+        ValueError: The value holds NaN or an infinity, which JSON lacks.
+        OSError: The file cannot be written.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda place: place.write_text(text, encoding="utf-8"))
+    return Path(path)
+
+
 def write_atomically(path, write: Callable):
     """Calls `write` with a temporary name beside `path`, then renames: readers see the old file or the new one.
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.training.settings import Settings
+
 
 class _SummedRows:
     """Sums what a row of an embedding gets from several places of a batch, before anything else is done to it.
@@ -115,7 +117,7 @@ class LossScaleOptimizer(_SummedRows, keras.optimizers.LossScaleOptimizer):
 
     Under `mixed_float16` Keras puts its own around an optimizer in `compile`, unless it is given one. That looks at the
     last of the rows that a token has in a batch, so that an infinity in another becomes a NaN in the table.
-    `kerasmlsp.training.optimizer` uses this one.
+    `build` uses this one.
 
     Reference: Micikevicius et al. 2018, "Mixed Precision Training".
 
@@ -162,3 +164,76 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         if isinstance(schedule, dict):
             schedule = keras.saving.deserialize_keras_object(schedule)
         return cls(schedule, config["peak"], config["steps"])
+
+
+def build(settings: Settings, steps: int, **arguments: float) -> keras.optimizers.Optimizer:
+    """Makes the optimizer of a training with the schedule of its rate.
+
+    The schedule follows the warm-up: "constant"; "cosine" or "linear", which fall to `final_rate` times the peak; or
+    "step", which divides the rate by 10 after every `step_epochs` epochs.
+
+    Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Virtues & Limitations of BP"; Loshchilov and Hutter 2017,
+    "SGDR: Stochastic Gradient Descent with Warm Restarts".
+
+    Args:
+        settings: Of the training, with a learning rate; `epochs` too for the schedule "step". A weight decay of None is
+            0, as is a clipping of 0 none, and an average of 0 or None none.
+        steps: Training steps in all, at least 1.
+        **arguments: More arguments of the optimizer's class, as `beta_1`.
+
+    Returns:
+        The optimizer; under a global `mixed_float16` within a `LossScaleOptimizer`.
+
+    Raises:
+        ValueError: The learning rate or, for "step", the number of epochs is None, or `steps` is less than 1.
+
+    Example:
+        >>> settings = Settings(optimizer="sgd", learning_rate=0.1, schedule="linear", warmup=0.0)
+        >>> optimizer = build(settings, steps=100)
+        >>> type(optimizer).__name__, float(optimizer.learning_rate)
+        ('SGD', 0.10000000149011612)
+    """
+    if settings.learning_rate is None or steps < 1:
+        raise ValueError(
+            f"`learning_rate` must be given, and `steps` be at least 1. Received: "
+            f"learning_rate={settings.learning_rate}, steps={steps}"
+        )
+    kind = {"adamw": AdamW, "adam": Adam, "rmsprop": RMSprop, "sgd": SGD}[settings.optimizer]
+    decay = settings.weight_decay or 0.0
+    made = kind(
+        _rate(settings, steps),
+        # Keras goes over all weights for a decay of 0; AdamW takes no None.
+        weight_decay=decay if decay or kind is AdamW else None,
+        global_clipnorm=settings.clip_norm or None,
+        use_ema=bool(settings.ema),
+        ema_momentum=settings.ema or 0.99,
+        **({"momentum": settings.momentum} if kind is SGD else {}),
+        **arguments,
+    )
+    return LossScaleOptimizer(made) if keras.config.dtype_policy().name == "mixed_float16" else made
+
+
+def _rate(settings, steps):
+    """The rate, or its schedule."""
+    peak, rising = settings.learning_rate, int(settings.warmup * steps)
+    falling, last = max(1, steps - rising), settings.final_rate
+    schedules = keras.optimizers.schedules
+    if settings.schedule == "cosine":
+        rate = schedules.CosineDecay(peak, falling, alpha=last)
+    elif settings.schedule == "linear":
+        rate = schedules.PolynomialDecay(peak, falling, peak * last)
+    elif settings.schedule == "step":
+        rate = _stepped(settings, steps, rising)
+    else:
+        rate = peak
+    return WarmUp(rate, peak, rising) if rising else rate
+
+
+def _stepped(settings, steps, rising):
+    if settings.epochs is None:
+        raise ValueError('`epochs` must be given for the schedule "step". Received: epochs=None')
+    drops = range(settings.step_epochs, settings.epochs, settings.step_epochs)
+    # Keras's boundary is the last step of the rate before.
+    boundaries = [max(0, steps * epoch // settings.epochs - rising - 1) for epoch in drops]
+    rates = [settings.learning_rate / 10**number for number in range(len(drops) + 1)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if boundaries else rates[0]

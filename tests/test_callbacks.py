@@ -122,7 +122,8 @@ def test_gradients_that_explode_are_written_and_do_not_stay(tmp_path):
 
 
 def test_gradients_vanish_in_the_first_layers_of_a_deep_sigmoid_network(tmp_path):
-    from kerasmlsp import batching, plotting, training
+    from kerasmlsp import plotting, training
+    from kerasmlsp.data import batching
 
     x, t = points(64)
 

@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from kerasmlsp import optimizers, training
+from kerasmlsp import optimizers
+from kerasmlsp.training import Settings
+
+RATE = Settings(learning_rate=0.05, schedule="constant", warmup=0.0, clip_norm=0.0)
 
 
 def numpy(value):
@@ -94,7 +97,7 @@ def test_an_infinity_in_a_repeated_row_is_found_in_half_precision():
     try:
         words = keras.Input((3,), dtype="int32")
         model = keras.Model(words, keras.layers.Embedding(4, 2, embeddings_initializer="ones")(words))
-        model.compile(training.optimizer(0.05), lambda weights, found: keras.ops.sum(weights * found))
+        model.compile(optimizers.build(RATE, 1), lambda weights, found: keras.ops.sum(weights * found))
     finally:
         keras.config.set_dtype_policy(before)
     assert type(model.optimizer) is optimizers.LossScaleOptimizer
@@ -111,7 +114,7 @@ def test_what_a_row_gets_several_times_is_summed_first():
     """The first step of Adam is the rate times the sign of the gradient, also of a word that occurs twice."""
     words = keras.Input((3,), dtype="int32")
     model = keras.Model(words, keras.layers.Embedding(4, 2, embeddings_initializer="zeros")(words))
-    model.compile(training.optimizer(0.05), lambda weights, found: keras.ops.sum(weights * found))
+    model.compile(optimizers.build(RATE, 1), lambda weights, found: keras.ops.sum(weights * found))
     model.train_on_batch(np.array([[0, 0, 1]]), np.array([[[1.0, 2.0], [1.0, -3.0], [0.5, 0.5]]], "float32"))
     expected = [[-0.05, 0.05], [-0.05, -0.05], [0, 0], [0, 0]]
     np.testing.assert_allclose(numpy(model.weights[0]), expected, atol=1e-5)
@@ -121,7 +124,7 @@ def test_what_a_row_gets_several_times_is_summed_first():
 def test_a_step_is_one_operation_for_each_weight():
     import tensorflow as tf
 
-    model = trained(training.optimizer, learning_rate=0.05)
+    model = trained(lambda: optimizers.build(RATE, 1))
     step = tf.function(lambda: model.train_step((tf.zeros((2, 4)), tf.zeros((2, 2)))))
     operations = [each.type for each in step.get_concrete_function().graph.get_operations()]
     assert operations.count("ResourceApplyAdam") == len(model.trainable_variables) == 4
@@ -137,3 +140,42 @@ def test_adamw_steps_under_a_strategy():
         mirrored = trained(optimizers.AdamW, learning_rate=0.05)
     for mine, other in zip(plain.variables, mirrored.variables, strict=True):
         np.testing.assert_allclose(numpy(mine), numpy(other), rtol=1e-4, atol=1e-5)
+
+
+def rate(**changes):
+    return optimizers.build(Settings(**changes), changes.pop("steps", 100))._learning_rate
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 0.2), ("cosine", 0.0)])
+def test_the_rate_rises_and_falls_as_its_schedule_says(schedule, last):
+    found = rate(learning_rate=0.2, schedule=schedule, warmup=0.2)
+    assert [float(found(step)) for step in (0, 10, 20, 100)] == pytest.approx([0, 0.1, 0.2, last], abs=1e-6)
+    assert float(found(60)) == pytest.approx(0.2 if schedule == "constant" else 0.1, abs=1e-6)
+
+
+def test_the_rate_is_divided_by_ten_after_so_many_epochs():
+    """The lecture's recipe of spoken commands: 25 epochs, divided by 10 after 20; here of 4 steps each."""
+    found = rate(learning_rate=0.1, schedule="step", warmup=0.0, epochs=25)
+    assert [float(found(step)) for step in (0, 79, 80, 99)] == pytest.approx([0.1, 0.1, 0.01, 0.01])
+    found = rate(learning_rate=0.1, schedule="step", warmup=0.1, epochs=10, step_epochs=4)
+    numbers = [float(found(step)) for step in (0, 5, 10, 39, 40, 79, 80)]
+    assert numbers == pytest.approx([0, 0.05, 0.1, 0.1, 0.01, 0.01, 0.001])
+    # Fewer epochs than that keep the rate.
+    settings = Settings(learning_rate=0.1, schedule="step", warmup=0.0, epochs=3)
+    assert float(optimizers.build(settings, 9).learning_rate) == pytest.approx(0.1)
+
+
+def test_the_rate_falls_in_a_line_to_its_last():
+    found = rate(learning_rate=0.2, schedule="linear", warmup=0.2)
+    assert [float(found(step)) for step in (10, 20, 60, 100, 200)] == pytest.approx([0.1, 0.2, 0.1, 0, 0], abs=1e-7)
+    found = rate(learning_rate=0.2, schedule="linear", warmup=0.0, final_rate=0.5)
+    assert [float(found(step)) for step in (0, 50, 100)] == pytest.approx([0.2, 0.15, 0.1])
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ValueError, match=r"`learning_rate` must be given.*learning_rate=None"):
+        optimizers.build(Settings(), 1)
+    with pytest.raises(ValueError, match=r"`steps` be at least 1.*steps=0"):
+        optimizers.build(RATE, 0)
+    with pytest.raises(ValueError, match="`epochs` must be given"):
+        optimizers.build(Settings(learning_rate=0.1, schedule="step"), 5)

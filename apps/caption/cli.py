@@ -1,28 +1,14 @@
 """The commands of the caption application."""
 
-import functools
 from pathlib import Path
-from types import SimpleNamespace
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.caption.config import ARCHITECTURES, EFFICIENTNET, REFINED, SCRATCH, Config, refined
+from kerasmlsp.apps.caption.config import REFINED, Config, refined
 
 RUNS = Path("runs/caption")
-
-_own = functools.partial(options.field_option, Config, none="the architecture's own")
-_number = functools.partial(options.field_option, Config)
-_refined = functools.partial(options.field_option, SimpleNamespace(**REFINED))
-_table_option = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="Table of image and caption (and split)."
-)
-_images_option = click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the pictures; default: `images` beside --data, or its own folder.",
-)
+THEN = "evaluate --run {run}"
 
 
 @click.group()
@@ -38,63 +24,8 @@ def caption():
 
 
 @caption.command()
-@_table_option
-@_images_option
-@options.dataset_option
-@options.manual_dir_option
-@_number("image_column", str, "Column that names the picture.")
-@_number("caption_column", str, "Column that holds the caption.")
-@_number("split_column", str, "Column that holds train, val or test; drawn by lot where there is none.")
-@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
-@_number("encoder", str, f"{EFFICIENTNET}, a net of keras.applications, or {SCRATCH} to train one from scratch.")
-@_number("encoder_weights", str, "imagenet, random, or a file; not for cnn.")
-@_number("image_size", click.IntRange(min=32), "Height and width that the encoder sees.", none="the encoder's own")
-@options.run_option
-@options.resume_option
-@options.seed_option
-@_own("units", click.IntRange(min=1), "Size of the states.")
-@_own("num_layers", click.IntRange(min=1), "Layers of the decoder.")
-@_own("dropout", click.FloatRange(0, 1, max_open=True), "Drop probability.")
-@_own("epochs", click.IntRange(min=1), "Passes over the captions.")
-@_number("batch_size", click.IntRange(min=1), "Captions in a batch.")
-@_own("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
-@options.schedule_option
-@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
-@_number("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
-@_number(
-    "ema",
-    click.FloatRange(0, 1, max_open=True),
-    "Momentum of a moving average of the weights; 0 for no average.",
-    none="over about a sixth of all steps",
-)
-@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
-@_number("label_smoothing", click.FloatRange(0, 1, max_open=True), "Share of the target that all words get alike.")
-@_number("min_count", click.IntRange(min=1), "Rarer words are unknown.")
-@_number("vocabulary_size", click.IntRange(min=5), "Words known, most frequent first.")
-@_number("max_words", click.IntRange(min=2), "Longest caption.")
-@_number("beams", click.IntRange(min=1), "Captions followed at once.")
-@_number("length_penalty", click.FloatRange(min=0), "Exponent by which long captions are favoured.")
-@_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Pictures to select on.")
-@_number("test_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Pictures to test on.")
-@click.option(
-    "--mirror/--no-mirror",
-    default=Config.mirror,
-    show_default=True,
-    help="Train on half of the pictures as in a mirror; not where captions tell left from right.",
-)
-@click.option(
-    "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Folder of computed features; default ~/.cache/kerasmlsp/features.",
-)
-@options.precision_option
-@options.jit_option
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on your own pictures and captions, or on a data set of TensorFlow Datasets.
 
     \b
@@ -103,27 +34,13 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp caption train --dataset coco_captions --run coco
     kerasmlsp caption train --run coco --resume
     """
-    config = options.configuration(context, Config, RUNS / run if resume else None, values)
-    _train(config, run, resume, as_json)
-
-
-def _train(config, run, resume, as_json):
-    with options.quiet_imports():
-        from kerasmlsp.apps.caption import train as app
-    with options.resumable("caption", run):
-        result = app.train(config, RUNS / run, resume=resume)
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp caption evaluate --run {run}", err=True)
+    options.train(context, Config, values, then=THEN)
 
 
 @caption.command()
 @click.option("--start", required=True, metavar="NAME", help="Run to go on from, whose encoder was kept as it is.")
 @options.run_option
-@options.seed_option
-@_refined("samples", click.IntRange(min=2), "Captions drawn of each picture.")
-@_refined("epochs", click.IntRange(min=1), "Passes over the pictures.")
-@_refined("batch_size", click.IntRange(min=1), "Pictures in a batch.")
-@_refined("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
+@options.settings(Config, "seed", *REFINED, **REFINED)
 @options.json_option
 def refine(start, run, as_json, **values):
     """Let a trained net learn from captions that it draws, rewarded by their CIDEr-D (self-critical training).
@@ -135,16 +52,15 @@ def refine(start, run, as_json, **values):
     kerasmlsp caption train --run refined --resume
     """
     with options.quiet_imports():
-        from kerasmlsp import training
-    started, _ = training.configuration(RUNS / start, Config)
-    _train(refined(started, RUNS / start, **values), run, False, as_json)
+        from kerasmlsp.training import Run
+    started, _ = Run(RUNS / start).configuration(Config)
+    config = refined(started, RUNS / start, **values)
+    options.start(config, run, resume=False, as_json=as_json, then=THEN)
 
 
 @caption.command()
 @options.run_option
-@_table_option
-@_images_option
-@options.dataset_option
+@options.settings(Config, "data", "images", "dataset")
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 @click.option("--beams", type=click.IntRange(min=1), help="Captions followed at once; default the run's own.")
 @options.json_option
@@ -193,8 +109,8 @@ def predict(sources, figure, output, models, version, as_json):
     kerasmlsp caption predict dog.jpg --figure attention.png
     """
     with options.quiet_imports():
-        from kerasmlsp import loading
         from kerasmlsp.apps.caption import predict as app
+        from kerasmlsp.exporting import loading
 
         pictures = _pictures(app, sources)
         if figure and len(pictures) != 1:
@@ -216,7 +132,7 @@ def predict(sources, figure, output, models, version, as_json):
 
 
 def _pictures(app, sources):
-    from kerasmlsp import images
+    from kerasmlsp.data import images
 
     found = []
     for source in sources:

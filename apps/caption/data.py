@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, files, images, splits, tables, text, tfds
+from kerasmlsp import files
+from kerasmlsp.data import batching, images, labelled, splits, tables, text, tfds
 
 log = logging.getLogger("kerasmlsp")
 
@@ -50,7 +51,7 @@ class Captioned:
 
     def fingerprint(self):
         lines = (line for several in self.captions for line in [*several, ""])
-        return datasets.fingerprint(self.names, self.splits, self.digests, lines)
+        return labelled.fingerprint(self.names, self.splits, self.digests, lines)
 
 
 def read(config, only=None):
@@ -287,7 +288,7 @@ def vocabulary(captions, size, min_count):
     """Counts the words of captions.
 
     Returns:
-        The words known, `MARKS` first, for `kerasmlsp.text.lookup`, and the number of those that are too rare.
+        The words known, `MARKS` first, for `kerasmlsp.data.text.lookup`, and the number of those that are too rare.
 
     Raises:
         ValueError: No word is frequent enough.

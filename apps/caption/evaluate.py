@@ -3,22 +3,22 @@
 import csv
 import dataclasses
 import functools
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import plotting, text_metrics, training
+from kerasmlsp import plotting, training
 from kerasmlsp.apps.caption import baselines, data, model
 from kerasmlsp.apps.caption import train as training_app
 from kerasmlsp.apps.caption.config import Config
-from kerasmlsp.files import read_json
+from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.metrics import text as text_metrics
+from kerasmlsp.training.runs import EVALUATION
 
 log = logging.getLogger("kerasmlsp")
 
-EVALUATION = "evaluation"
-TOKENISATION = "lower case, split as by kerasmlsp.text.tokenize, punctuation left out, then sacrebleu's `none`"
+TOKENISATION = "lower case, split as by kerasmlsp.data.text.tokenize, punctuation left out, then sacrebleu's `none`"
 BATCH, FIGURES = 64, 4
 
 
@@ -50,11 +50,12 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
-    run = Path(run)
-    config, stored = training.configuration(run, Config)
-    trained = training.load_model(run / training.MODEL)
-    kept = training.load_model(run / training_app.ENCODER) if model.frozen(config) else None
-    words = read_json(run / training_app.VOCABULARY)
+    run = training.Run(run)
+    config, stored = run.configuration(Config)
+    config = config.complete()
+    trained = run.model()
+    kept = run.model(training_app.ENCODER) if model.frozen(config) else None
+    words = run.read(training_app.VOCABULARY)
     return Run(*model.for_inference(trained, config, kept, len(words) + 2), words, config, stored, kept)
 
 
@@ -84,7 +85,7 @@ def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", b
         ValueError: The run's own data have changed, or the data cannot be used.
     """
     text_metrics.check_installed()  # not after minutes of work
-    run, own = Path(run), path is None and dataset is None
+    run, own = training.Run(run), path is None and dataset is None
     net = load(run)
     config = dataclasses.replace(net.config, beams=beams or net.config.beams)
     if not own:
@@ -182,7 +183,7 @@ def unknown_share(references, words):
 def _write(folder, result, table, numbers, sentences):
     folder.mkdir(exist_ok=True)
     target, listed = folder / "metrics.json", folder / "captions.csv"
-    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(target, result)
 
     def write(place):
         with open(place, "w", newline="", encoding="utf-8") as file:
@@ -192,7 +193,7 @@ def _write(folder, result, table, numbers, sentences):
                 said = [lines[row] for lines in sentences.values()]
                 writer.writerow([table.names[i], *said, " | ".join(table.captions[i])])
 
-    training.write_atomically(listed, write)
+    write_atomically(listed, write)
     return [str(target), str(listed)]
 
 
@@ -210,5 +211,5 @@ def _figures(folder, net, table, values, rows, numbers, found):
         maps = weights[row, : len(words)].reshape(-1, *model.map_of(net.encoder))
         files.append(str(folder / f"attention_{row + 1}.png"))
         draw = functools.partial(plotting.word_maps, picture, words, maps)
-        training.write_atomically(files[-1], draw)
+        write_atomically(files[-1], draw)
     return files

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import exporting, files, training
+from kerasmlsp import exporting, training
 from kerasmlsp.apps.caption import evaluate, model
 
 
@@ -26,12 +26,11 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     net = evaluate.load(run)
     functions, track = model.endpoints(net.encoder, net.captioner, net.words, net.config)
     functions = exporting.with_half_weights(functions, track)
     size, left_out = model.image_size(net.config), ("data", "images", "manual_dir", "start", "cache")
-    figure = run / evaluate.EVALUATION / "attention_1.png"
     card = {
         "title": title,
         "description": "Says in a sentence what a picture shows; the best of "
@@ -42,7 +41,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "split": _split(net),
         "limits": _limits(net, size),
         "training": {key: value for key, value in net.stored.items() if key not in left_out},
-        "figures": {"attention": figure} if figure.exists() else {},
+        "figures": run.figures("attention_1"),
         **_measured(run),
     }
     examples = {name: _examples(name, size) for name in functions}
@@ -88,13 +87,12 @@ def _limits(net, size):
 
 def _measured(run):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
-    path = run / evaluate.EVALUATION / "metrics.json"
-    if not path.exists():
-        row = training.best_row(run)
+    result = run.evaluation()
+    if result is None:
+        row = run.best_row()
         note = "on the pictures only that also selected the epoch: run evaluate first"
         name, what = ("val_reward", "CIDEr-D") if "val_reward" in row else ("val_nats", "nats per word")
         return {"metrics": {f"validation {what}": row[name]}, "evaluated": note}
-    result = files.read_json(path)
     metrics = {f"{name}, {how}": values for how, each in result["metrics"].items() for name, values in each.items()}
     note = f"{result['pictures']} pictures ({result['split']}), fingerprint {result['fingerprint']}, "
     return {"metrics": metrics, "evaluated": note + f"tokenisation: {result['tokenisation']}"}

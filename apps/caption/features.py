@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import datasets, files
+from kerasmlsp import files
+from kerasmlsp.data import labelled
 
 log = logging.getLogger("kerasmlsp")
 
@@ -77,9 +78,9 @@ def cached(table, encoder, size, folder=None, *, mirrored=False):
 def fingerprint(digests, encoder, size):
     """Returns 16 hexadecimal digits that tell pictures, encoder and size."""
     if encoder is None:
-        return datasets.fingerprint(digests, ["pictures", size])
+        return labelled.fingerprint(digests, ["pictures", size])
     parts = [np.asarray(weight) for weight in encoder.get_weights()]
-    return datasets.fingerprint(digests, [encoder.name, size], *parts)
+    return labelled.fingerprint(digests, [encoder.name, size], *parts)
 
 
 @dataclasses.dataclass(frozen=True)

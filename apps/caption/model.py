@@ -1,45 +1,20 @@
 """The nets of the caption application, and what its saved model does."""
 
 import dataclasses
-import functools
 import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from kerasmlsp import files, generation, imagenet, losses, models, training
+from kerasmlsp import files, generation, imagenet, losses, models, optimizers
 from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
 from kerasmlsp.apps.caption.data import START, STOP
-from kerasmlsp.images import decoded, stretched
+from kerasmlsp.data.images import decoded, stretched
 from kerasmlsp.layers import BatchNormalization
 from kerasmlsp.models import efficientnet
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is built and trained where the configuration does not say.
-
-    Args:
-        build: Maps channels, vocabulary size, units, layers and dropout to the decoder.
-        front: Maps features `(batch, regions, channels)`, units and dropout to what the decoder sees.
-        units: Size of the states.
-        num_layers: Layers.
-        dropout: Drop probability.
-        epochs: Passes over the captions.
-        learning_rate: Peak learning rate.
-    """
-
-    build: Callable
-    front: Callable
-    units: int
-    num_layers: int
-    dropout: float
-    epochs: int
-    learning_rate: float
 
 
 def _transformer(channels, vocabulary_size, units, num_layers, dropout):
@@ -74,17 +49,8 @@ def _projected(features, units, dropout):
     return layers.LayerNormalization(name="projection_norm")(features)
 
 
-RECIPES = {
-    "transformer": Recipe(_transformer, _dropped, 192, 2, 0.3, 12, 1e-3),
-    "attention": Recipe(_attention, _projected, 256, 1, 0.5, 12, 2e-3),
-    "lstm": Recipe(_lstm, _pooled, 256, 1, 0.5, 12, 2e-3),
-}
-option = functools.partial(training.option, RECIPES)
-
-
-def precision(config):
-    """The precision to train in."""
-    return training.precision_for(config.precision, products=config.architecture == "transformer")
+BUILDERS = {"transformer": (_dropped, _transformer), "attention": (_projected, _attention), "lstm": (_pooled, _lstm)}
+"""What the decoder sees, made of features, units and dropout, and the decoder itself."""
 
 
 def image_size(config):
@@ -190,11 +156,11 @@ def build(config, shape, vocabulary_size):
         layers "front" and "decoder" are models, too.
     """
     features, ids = keras.Input(shape, name="features"), keras.Input((None,), dtype="int32", name="token_ids")
-    recipe, units = RECIPES[config.architecture], option(config, "units")
+    look, write = BUILDERS[config.architecture]
     seen = keras.Input(shape, name="features")
-    dropout = option(config, "dropout")
-    front = keras.Model(seen, layers.Identity(name="seen")(recipe.front(seen, units, dropout)), name="front")
-    decoder = recipe.build(front.output_shape[-1], vocabulary_size, units, option(config, "num_layers"), dropout)
+    front = keras.Model(seen, layers.Identity(name="seen")(look(seen, config.units, config.dropout)), name="front")
+    channels = front.output_shape[-1]
+    decoder = write(channels, vocabulary_size, config.units, config.num_layers, config.dropout)
     outputs = decoder({"features": front(features), "token_ids": ids})
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs
     return keras.Model({"features": features, "token_ids": ids}, logits, name="captioner")
@@ -222,17 +188,9 @@ def compiled(config, shape, vocabulary_size, steps):
 
 
 def optimizer(config, steps):
-    """The optimizer of a configuration for so many steps."""
+    """The optimizer of a complete configuration for so many steps."""
     ema = max(0.0, 1 - 6 / steps) if config.ema is None else config.ema
-    return training.optimizer(
-        option(config, "learning_rate"),
-        schedule=config.schedule,
-        steps=steps,
-        warmup=config.warmup,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm or None,
-        ema=ema or None,
-    )
+    return optimizers.build(dataclasses.replace(config, ema=ema), steps)
 
 
 def for_inference(trained, config, encoder, vocabulary_size):

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from kerasmlsp import images
+from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
 
 # Pictures answered in one call.
@@ -16,7 +16,7 @@ def predict(model, sources):
     """Captions pictures.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         sources: Paths of files, or bytes of such.
 
     Returns:

@@ -1,10 +1,14 @@
 """Self-critical training: a captioner goes on to learn from the captions that it draws itself."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
-from kerasmlsp import batching, generation, text_metrics, training
+from kerasmlsp import generation, training
 from kerasmlsp.apps.caption import data, model
+from kerasmlsp.data import batching
+from kerasmlsp.metrics import text as text_metrics
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -144,16 +148,10 @@ def fit(config, run, encoded, values, mirrored, start, resume):
     return training.fit(
         build,
         batching.Batches(order, _loader(pictures["train"], data.taker(values, mirrored, config.seed))),
-        run=run,
-        epochs=config.epochs,
+        run,
+        # Rewards are worked out in Python, which XLA cannot compile.
+        dataclasses.replace(config, monitor="val_reward", mode="max", jit="off"),
         validation=_dataset(pictures["validation"], values, config.batch_size),
-        monitor="val_reward",
-        mode="max",
-        patience=config.patience,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=model.precision(config),
-        jit=False,  # rewards are worked out in Python
         resume=resume,
     )
 

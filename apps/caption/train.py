@@ -1,7 +1,6 @@
 """From captioned pictures to a run."""
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 
@@ -34,9 +33,9 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
-        return _train(config, run, resume)
+    run = training.Run(run)
+    with run.claimed(resume=resume):
+        return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
@@ -51,16 +50,17 @@ def _train(config, run, resume):
         raise ValueError(f"`beams` must be at most half of the {len(words)} words known. Received: {config.beams}")
     encoded = {split: data.encode(table, split, words, config.max_words, rows) for split in ("train", "validation")}
     facts = counted(table, captions, words, rare, encoded["train"].cut)
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    run.start(config, facts, resume=resume)
     _log(facts)
-    listed = json.dumps(words, ensure_ascii=False)
-    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(listed, encoding="utf-8"))
+    run.write(VOCABULARY, words)
     if encoder is not None and not (run / ENCODER).exists():
-        training.write_atomically(run / ENCODER, lambda path: encoder.save(path))
+        run.save(encoder, ENCODER)
+    precision = training.precision_for(config.precision, products=config.architecture == "transformer")
+    settings = dataclasses.replace(config, precision=precision)
     if start is None:
-        trained = _fit(config, run, encoded, values, mirrored, len(words) + 2, resume)
+        trained = _fit(settings, run, encoded, values, mirrored, len(words) + 2, resume)
     else:
-        trained = reinforce.fit(config, run, encoded, values, mirrored, start, resume)
+        trained = reinforce.fit(settings, run, encoded, values, mirrored, start, resume)
     return {
         "run": str(run),
         "parameters": sum(int(np.prod(weight.shape)) for weight in trained.trainable_variables),
@@ -68,7 +68,7 @@ def _train(config, run, resume):
         "captions": len(captions),
         "words": facts["words"],
         "left out": facts["problems"],
-        "best epoch": training.best_row(run),
+        "best epoch": run.best_row(),
     }
 
 
@@ -78,9 +78,9 @@ def _encoder(config, run):
         if config.start:
             raise ValueError(f"`start` must be a run whose encoder is kept as it is. Received: {config.start}")
         return None
-    before = Path(config.start or run) / ENCODER
-    if config.start or before.exists():
-        return training.load_model(before)
+    before = training.Run(config.start or run)
+    if config.start or (before / ENCODER).exists():
+        return before.model(ENCODER)
     keras.utils.set_random_seed(config.seed)
     return model.build_encoder(config)
 
@@ -89,10 +89,11 @@ def _start(config, table, encoder, words):
     """The captioner of the run to go on from, float32; None to train from the beginning."""
     if config.start is None:
         return None
-    _, stored = training.configuration(config.start, Config)
+    before = training.Run(config.start)
+    _, stored = before.configuration(Config)
     if stored["fingerprint"] != table.fingerprint():
         raise ValueError(f"The data have changed since the run {config.start} was trained on them.")
-    trained = training.load_model(Path(config.start) / training.MODEL)
+    trained = before.model()
     return model.for_inference(trained, config, encoder, len(words) + 2)[1]
 
 
@@ -154,23 +155,15 @@ def _log(facts):
 
 
 def _fit(config, run, encoded, values, mirrored, vocabulary_size, resume):
-    jit = training.JIT[config.jit]
     name = "features" if model.frozen(config) else "images"
     take = data.taker(values, mirrored, config.seed)
-    batches = data.training_batches(encoded["train"], name, take, config, drop_remainder=jit is True)
-    epochs = model.option(config, "epochs")
-    steps = epochs * len(batches.order(0))
+    batches = data.training_batches(encoded["train"], name, take, config, drop_remainder=config.jit == "on")
+    steps = config.epochs * len(batches.order(0))
     return training.fit(
         lambda: model.compiled(config, values.shape[1:], vocabulary_size, steps),
         batches,
-        run=run,
-        epochs=epochs,
+        run,
+        config,
         validation=data.dataset(encoded["validation"], name, data.taker(values)),
-        monitor="val_nats",
-        patience=config.patience,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=model.precision(config),
-        jit=jit,
         resume=resume,
     )

@@ -1,21 +1,15 @@
 """The commands of the chargen application."""
 
-import functools
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.chargen.config import ARCHITECTURES, WEIGHTS, Config
+from kerasmlsp.apps.chargen.config import WEIGHTS, Config
 
 RUNS = Path("runs/chargen")
 LONGEST = 100_000
 
-_number = functools.partial(options.field_option, Config, none="the architecture's own")
-_off = functools.partial(options.field_option, Config)
-_text_option = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="PATH", help="Text file, or folder of .txt files."
-)
 _weights_option = click.option(
     "--weights",
     type=click.Choice(WEIGHTS),
@@ -38,35 +32,8 @@ def chargen():
 
 
 @chargen.command()
-@_text_option
-@options.dataset_option
-@options.manual_dir_option
-@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
-@options.run_option
-@options.resume_option
-@options.seed_option
-@_number("units", click.IntRange(min=1), "Size of the state, or of GPT's vectors.")
-@_number("num_layers", click.IntRange(min=1), "Layers.")
-@_number("dropout", click.FloatRange(0, 1, max_open=True), "Drop probability.")
-@_number("window", click.IntRange(min=1), "Characters in a row of a batch, and those that GPT sees.")
-@_number("epochs", click.IntRange(min=1), "Passes over the text.")
-@_number("batch_size", click.IntRange(min=1), "Rows of a batch.")
-@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
-@options.schedule_option
-@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
-@_number("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
-@_off("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
-@_off("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
-@_number("held_out_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "End of the text that is held out.")
-@_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Part that selects the epoch.")
-@_number("max_characters", click.IntRange(min=2), "Characters known, the most frequent.")
-@options.precision_option
-@options.jit_option
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on a text, to write in its manner.
 
     \b
@@ -75,19 +42,12 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp chargen train --dataset tiny_shakespeare --run shakespeare
     kerasmlsp chargen train --run plays --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
-    with options.quiet_imports():
-        from kerasmlsp.apps.chargen import train as app
-    with options.resumable("chargen", run):
-        result = app.train(config, folder, resume=resume)
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp chargen evaluate --run {run}", err=True)
+    options.train(context, Config, values, then="evaluate --run {run}")
 
 
 @chargen.command()
 @options.run_option
-@_text_option
+@options.settings(Config, "data")
 @_weights_option
 @options.json_option
 def evaluate(run, data, weights, as_json):
@@ -155,8 +115,8 @@ def generate(prompts, greedy, seed, num_samples, models, version, as_json, **set
     kerasmlsp chargen generate --prompt "To be" --temperature 0.5 --num-samples 3 --json
     """
     with options.quiet_imports():
-        from kerasmlsp import loading
         from kerasmlsp.apps.chargen import generate as app
+        from kerasmlsp.exporting import loading
 
         model = loading.load(loading.find("chargen", version, models))
     prompts = prompts or ("",)

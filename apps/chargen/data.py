@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import batching, normalization, tables, tfds
+from kerasmlsp.data import batching, normalization, tables, tfds
 from kerasmlsp.files import existing, visible_files
 
 log = logging.getLogger("kerasmlsp")
@@ -99,7 +99,7 @@ def encoded(text, known, config):
     return parts
 
 
-def training_batches(ids, config, batch_size):
+def training_batches(ids, config):
     """Returns `Batches` of characters and those that follow, `(batch, window)` each.
 
     Rows are streams that go on in the next batch for recurrent nets, and windows from anywhere for GPT.
@@ -114,11 +114,11 @@ def training_batches(ids, config, batch_size):
         return rows[:, :-1], rows[:, 1:]
 
     try:
-        return batching.Batches(order(len(ids) - 1, batch_size, config.window, seed=config.seed), load)
+        return batching.Batches(order(len(ids) - 1, config.batch_size, config.window, seed=config.seed), load)
     except ValueError as error:
         raise ValueError(
-            f"The text is too short for batches of {batch_size} rows of {config.window} characters: give a longer text "
-            f"or a smaller `--batch-size` or `--window`. Received: {len(ids)} characters to train on"
+            f"The text is too short for batches of {config.batch_size} rows of {config.window} characters: give a "
+            f"longer text or a smaller `--batch-size` or `--window`. Received: {len(ids)} characters to train on"
         ) from error
 
 

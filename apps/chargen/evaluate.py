@@ -1,19 +1,19 @@
 """How well a run foretells text that it has not seen."""
 
-import json
 import math
 from pathlib import Path
 
-from kerasmlsp import datasets, metrics, normalization, training
+from kerasmlsp import metrics, training
 from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
-
-EVALUATION = "evaluation"
+from kerasmlsp.data import labelled, normalization
+from kerasmlsp.files import write_json
+from kerasmlsp.training.runs import EVALUATION
 
 
 def metrics_file(run: Path, weights="float32") -> Path:
     """Returns where the measures of a run are whose net has such weights."""
-    return Path(run) / EVALUATION / ("metrics.json" if weights == "float32" else f"metrics-{weights}.json")
+    return training.Run(run) / EVALUATION / ("metrics.json" if weights == "float32" else f"metrics-{weights}.json")
 
 
 def load(run: Path, weights="float32"):
@@ -30,9 +30,10 @@ def load(run: Path, weights="float32"):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, a file of it is damaged, or its net cannot have such weights.
     """
-    run = Path(run)
-    config, stored = training.configuration(run, Config)
-    trained = training.load_model(run / training.MODEL)
+    run = training.Run(run)
+    config, stored = run.configuration(Config)
+    config = config.complete()
+    trained = run.model()
     return model.for_inference(trained, config, len(stored["characters"]), weights), config, stored
 
 
@@ -52,13 +53,13 @@ def evaluate(run: Path, path=None, weights="float32"):
         ValueError: The run's own text has changed, the text has none of the run's characters, or the net cannot have
             such weights.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, config, stored = load(run, weights)
     known = stored["characters"]
     text = data.read(path) if path else data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     part = text
     if not path:
-        if datasets.fingerprint([text], [""]) != stored["fingerprint"]:
+        if labelled.fingerprint([text], [""]) != stored["fingerprint"]:
             raise ValueError(f"The text {config.data or config.dataset} has changed since the run was trained on it.")
         part = data.split(text, config.held_out_share, config.validation_share)[2]
     part = normalization.respell(part, known)
@@ -69,12 +70,12 @@ def evaluate(run: Path, path=None, weights="float32"):
     result = {
         "characters": len(ids),
         "left out": len(part) - len(ids),
-        "fingerprint": datasets.fingerprint([text], [""]),
+        "fingerprint": labelled.fingerprint([text], [""]),
         "metrics": {**_measured("windows", windows), **_measured("carried", carried)},
     }
     file = metrics_file(run, weights)
     file.parent.mkdir(exist_ok=True)
-    training.write_atomically(file, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(file, result)
     return {**result, "files": [str(file)]}
 
 

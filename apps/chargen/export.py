@@ -35,7 +35,7 @@ def export(
         ValueError: The run is of another application, its net cannot have such weights, or the saved model does not
             answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, config, stored = evaluate.load(run, weights)
     functions, track = model.endpoints(net, stored["characters"])
     kept, chosen = config.held_out_share, config.validation_share
@@ -76,6 +76,6 @@ def _measured(run, weights):
         evaluated = f"{result['characters']} characters, fingerprint {result['fingerprint']}"
         return {"metrics": result["metrics"], "evaluated": evaluated}
     return {
-        "metrics": {"nats per character where the epoch was selected": training.best_row(run)["val_loss"]},
+        "metrics": {"nats per character where the epoch was selected": run.best_row()["val_loss"]},
         "evaluated": "where the epoch was selected only, with float32 weights: run evaluate first, for these weights",
     }

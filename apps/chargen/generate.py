@@ -11,7 +11,7 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
     """Writes on after prompts.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         prompts: List of strings.
         length: Characters to write after each.
         temperature: Above 0 and low for the likely, 1 for the net's own probabilities.

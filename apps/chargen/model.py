@@ -1,75 +1,53 @@
 """The nets of the chargen application, and what its saved model does."""
 
-import dataclasses
-import functools
-from collections.abc import Callable
-
 import keras
 import numpy as np
 
-from kerasmlsp import chunking, generation, models, normalization, training
+from kerasmlsp import generation, models, optimizers
+from kerasmlsp.data import normalization
+from kerasmlsp.generation import chunking
 
 LIMIT = 100_000
 DEFAULTS = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is built and trained where the configuration does not say."""
-
-    build: Callable
-    units: int
-    num_layers: int
-    dropout: float
-    epochs: int
-    batch_size: int
-    learning_rate: float
-
-
-def _gpt(vocabulary_size, config, units, num_layers, dropout, stateful_batch):
-    heads = max(1, units // 32)
+def _gpt(vocabulary_size, config, stateful_batch):
     return models.gpt(
-        vocabulary_size, features=units, num_layers=num_layers, num_heads=heads, window=config.window, dropout=dropout
+        vocabulary_size,
+        features=config.units,
+        num_layers=config.num_layers,
+        num_heads=max(1, config.units // 32),
+        window=config.window,
+        dropout=config.dropout,
     )
 
 
 def _recurrent(build):
-    def built(vocabulary_size, config, units, num_layers, dropout, stateful_batch):
-        sizes = {"units": units, "num_layers": num_layers, "dropout": dropout}
+    def built(vocabulary_size, config, stateful_batch):
+        sizes = {"units": config.units, "num_layers": config.num_layers, "dropout": config.dropout}
         return build(vocabulary_size, **sizes, stateful_batch=stateful_batch)
 
     return built
 
 
-RECIPES = {
-    "gpt": Recipe(_gpt, 192, 6, 0.2, 24, 32, 2e-3),
-    "lstm": Recipe(_recurrent(models.lstm_language_model), 256, 2, 0.3, 20, 64, 3e-3),
-    "gru": Recipe(_recurrent(models.gru_language_model), 256, 2, 0.3, 20, 64, 3e-3),
-    "simple-rnn": Recipe(_recurrent(models.simple_rnn_language_model), 128, 1, 0.0, 20, 64, 2e-3),
+BUILDERS = {
+    "gpt": _gpt,
+    "lstm": _recurrent(models.lstm_language_model),
+    "gru": _recurrent(models.gru_language_model),
+    "simple-rnn": _recurrent(models.simple_rnn_language_model),
 }
-option = functools.partial(training.option, RECIPES)
 
 
 def build(config, vocabulary_size, stateful=False):
-    """Builds the configured net; with `stateful`, one for training batches that carry the state."""
-    batch = option(config, "batch_size") if stateful else None
-    sizes = (option(config, name) for name in ("units", "num_layers", "dropout"))
-    return RECIPES[config.architecture].build(vocabulary_size, config, *sizes, batch)
+    """Builds the net of a complete configuration; with `stateful`, one for training batches that carry the state."""
+    return BUILDERS[config.architecture](vocabulary_size, config, config.batch_size if stateful else None)
 
 
 def compiled(config, vocabulary_size, steps):
     """Builds the net to train, with optimizer and loss; the loss is in nats per character."""
     model = build(config, vocabulary_size, stateful=True)
-    optimizer = training.optimizer(
-        option(config, "learning_rate"),
-        schedule=config.schedule,
-        steps=steps,
-        warmup=config.warmup,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm or None,
-        ema=config.ema,
-    )
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizers.build(config, steps), loss)
     return model
 
 

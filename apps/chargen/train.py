@@ -5,9 +5,10 @@ import logging
 import math
 from pathlib import Path
 
-from kerasmlsp import datasets, training
+from kerasmlsp import training
 from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
+from kerasmlsp.data import labelled
 
 log = logging.getLogger("kerasmlsp")
 
@@ -28,9 +29,9 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The text cannot be used, or the folder holds another run.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
-        return _train(config, run, resume)
+    run = training.Run(run)
+    with run.claimed(resume=resume):
+        return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
@@ -38,30 +39,25 @@ def _train(config, run, resume):
     known = data.characters(data.split(text, config.held_out_share, config.validation_share)[0], config.max_characters)
     parts = data.encoded(text, known, config)
     chosen, validation, held_out = parts
-    batches = data.training_batches(chosen, config, model.option(config, "batch_size"))
-    facts = {"characters": known, "fingerprint": datasets.fingerprint([text], [""]), "text": sum(map(len, parts))}
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    batches = data.training_batches(chosen, config)
+    facts = {"characters": known, "fingerprint": labelled.fingerprint([text], [""]), "text": sum(map(len, parts))}
+    run.start(config, facts, resume=resume)
     log.info("%d characters of %d kinds: %d to train on.", facts["text"], len(known), len(chosen))
-    epochs = model.option(config, "epochs")
-    steps = epochs * len(batches.order(0))
+    steps = config.epochs * len(batches.order(0))
+    precision = training.precision_for(config.precision, products=config.architecture == "gpt")
     trained = training.fit(
         lambda: model.compiled(config, len(known), steps),
         batches,
-        run=run,
-        epochs=epochs,
+        run,
+        dataclasses.replace(config, precision=precision),
         validation=_validation(validation, config.window),
-        patience=config.patience,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=training.precision_for(config.precision, products=config.architecture == "gpt"),
-        jit=training.JIT[config.jit],
         resume=resume,
     )
     return {
         "run": str(run),
         "parameters": sum(math.prod(weight.shape) for weight in trained.trainable_variables),
         "characters": {"trained on": len(chosen), "selected on": len(validation), "held out": len(held_out)},
-        "best epoch": training.best_row(run),
+        "best epoch": run.best_row(),
     }
 
 

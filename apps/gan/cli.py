@@ -1,19 +1,16 @@
 """The commands of the gan application."""
 
-import functools
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.gan.config import ARCHITECTURES, FEATURES, Config
+from kerasmlsp.apps.gan.config import Config
 
 RUNS = Path("runs/gan")
 MOST = 100_000
 LARGEST_SEED = 2**31 - 1
 
-_number = functools.partial(options.field_option, Config, none="the architecture's own")
-_off = functools.partial(options.field_option, Config)
 _file = click.Path(dir_okay=False, path_type=Path)
 _class_option = click.option("--class", "label", metavar="NAME", help="Class to draw; by default all in turn.")
 _columns_option = click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.")
@@ -54,48 +51,8 @@ def gan():
 
 
 @gan.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Folder of images (subfolders are classes), or with the four files of Fashion-MNIST.",
-)
-@options.dataset_option
-@options.manual_dir_option
-@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
-@options.run_option
-@options.resume_option
-@options.seed_option
-@options.field_option(
-    Config, "size", click.IntRange(12, 512), "Height and width to stretch to, a multiple of 4.", none="28 or 32"
-)
-@click.option("--colour", type=click.Choice(["auto", "grey", "rgb"]), default=Config.colour, show_default=True)
-@_number("latent_dim", click.IntRange(min=1), "Size of the noise vector.")
-@_number("filters", click.IntRange(min=1), "Channels of the largest maps.")
-@_number("r1", click.FloatRange(min=0), "Penalty on the discriminator's gradient at real images.")
-@click.option("--spectral-norm", is_flag=True, help="Normalise the discriminator's layers.")
-@_number("ema", click.FloatRange(0, 1, max_open=True), "Momentum of the averaged generator.")
-@click.option("--augment", is_flag=True, help="Shift what the discriminator sees; helps where images are few.")
-@_number("epochs", click.IntRange(min=1), "Passes over the images; of few images, several in one epoch.")
-@_number("batch_size", click.IntRange(min=2), "Images in a batch.")
-@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate of both nets.")
-@options.schedule_option
-@_off("patience", click.IntRange(min=1), "Epochs without a smaller Frechet distance before training stops.")
-@_number("held_out_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Images held out, if none are.")
-@click.option(
-    "--features",
-    type=click.Choice(FEATURES),
-    default=Config.features,
-    show_default=True,
-    help="LeNet that measures distances: the shipped one, or one trained on the images' classes.",
-)
-@_number("metric_samples", click.IntRange(min=2), "Images drawn after an epoch to measure distances.")
-@options.precision_option
-@options.jit_option
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on images, to draw others like them.
 
     \b
@@ -104,14 +61,7 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp gan train --dataset fashion_mnist --run fashion
     kerasmlsp gan train --run photos --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
-    with options.quiet_imports():
-        from kerasmlsp.apps.gan import train as app
-    with options.resumable("gan", run):
-        result = app.train(config, folder, resume=resume)
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp gan evaluate --run {run}", err=True)
+    options.train(context, Config, values, then="evaluate --run {run}")
 
 
 @gan.command()
@@ -216,6 +166,6 @@ def interpolate(label, seeds, steps, grid, scale, models, version, as_json):
 
 
 def _loaded(version, models):
-    from kerasmlsp import loading
+    from kerasmlsp.exporting import loading
 
     return loading.load(loading.find("gan", version, models))

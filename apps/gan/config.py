@@ -2,81 +2,64 @@
 
 import dataclasses
 
+from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
+
 ARCHITECTURES = ("conditional", "dcgan", "wgan-gp")
-FEATURES = ("auto", "shipped", "own")
+RECIPES = {
+    "conditional": {"filters": 48, "r1": 0.1, "epochs": 40, "learning_rate": 5e-4},
+    "dcgan": {"filters": 32, "r1": 0.0, "epochs": 40, "learning_rate": 2e-4},
+    "wgan-gp": {"filters": 32, "r1": 0.0, "epochs": 20, "learning_rate": 3e-4},
+}
+"""How the nets are built and trained where the configuration does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The configuration of a run, kept in its `config.json`.
-
-    Args:
-        app: Name of the application, which tells its runs from those of others.
-        data: Folder of images or of Fashion-MNIST's files; None where `dataset` is given.
-        dataset: Name in TensorFlow Datasets; None where `data` is given.
-        manual_dir: Folder with the original files of `dataset`.
-        size: Height and width of the images, a multiple of 4; None for 28 where that is the size of the data, else 32.
-        colour: "auto", "grey" or "rgb".
-        held_out_share: Share of the images that only `evaluate` sees, where the data has no test part.
-        architecture: One of `ARCHITECTURES`.
-        latent_dim: Size of the noise vector.
-        filters: Channels of the largest maps; None for the architecture's own.
-        r1: Weight of the penalty on the discriminator's gradient at real images; None for the architecture's own.
-        spectral_norm: Whether the discriminator's layers are normalised by their largest singular value.
-        ema: Momentum of the moving average of the generator, whose images are shown.
-        augment: Whether the discriminator sees its images shifted, which helps where there are few.
-        seed: Decides every random choice.
-        epochs: Passes over the images, or over the repeated images where an epoch would have less than 100 steps; None
-            for the architecture's own.
-        batch_size: Images in a batch.
-        learning_rate: Peak learning rate of both nets; None for the architecture's own.
-        schedule: "cosine" or "constant".
-        patience: Epochs without a smaller Frechet distance before training stops; None for never.
-        features: Net on whose features distances are measured: "shipped", "own" for one trained on the data's classes,
-            or "auto" for the shipped one where images are grey and of 28x28 pixels or have no classes.
-        metric_samples: Images drawn after each epoch to measure distances.
-        precision: "auto", "float32" or "mixed_bfloat16".
-        jit: "auto", "on" or "off".
-        deterministic: Whether to use only operations that repeat bit for bit.
-    """
+class Config(Settings):
+    """The configuration of a run, kept in its `config.json`."""
 
     app: str = "gan"
-    data: str | None = None
-    dataset: str | None = None
-    manual_dir: str | None = None
-    size: int | None = None
-    colour: str = "auto"
-    held_out_share: float = 0.1
-    architecture: str = "conditional"
-    latent_dim: int = 64
-    filters: int | None = None
-    r1: float | None = None
-    spectral_norm: bool = False
-    ema: float = 0.999
-    augment: bool = False
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int = 128
-    learning_rate: float | None = None
-    schedule: str = "cosine"
-    patience: int | None = None
-    features: str = "auto"
-    metric_samples: int = 2000
-    precision: str = "auto"
-    jit: str = "auto"
-    deterministic: bool = False
+    data: str | None = option(
+        None,
+        "Folder of images (subfolders are classes), or with the four files of Fashion-MNIST.",
+        place="any",
+        unset="",
+    )
+    dataset: str | None = dataset()
+    manual_dir: str | None = manual_dir()
+    architecture: str = option("conditional", "Nets to train.", choices=ARCHITECTURES)
+    size: int | None = option(
+        None, "Height and width to stretch to, a multiple of 4.", least=12, most=512, unset="28 or 32"
+    )
+    colour: str = option("auto", "Whether images are grey or have colours.", choices=("auto", "grey", "rgb"))
+    held_out_share: float = option(
+        0.1, "Share of the images that only `evaluate` sees, where the data have no test part.", above=0, below=1
+    )
+    latent_dim: int = option(64, "Size of the noise vector.", least=1)
+    filters: int | None = option(None, "Channels of the largest maps.", least=1, unset=OWN)
+    r1: float | None = option(None, "Penalty on the discriminator's gradient at real images.", least=0, unset=OWN)
+    spectral_norm: bool = option(False, "Normalise the discriminator's layers by their largest singular value.")
+    augment: bool = option(False, "Shift what the discriminator sees; helps where images are few.")
+    features: str = option(
+        "auto",
+        "LeNet that measures distances: the shipped one, or one trained on the images' classes.",
+        choices=("auto", "shipped", "own"),
+    )
+    metric_samples: int = option(2000, "Images drawn after an epoch to measure distances.", least=2)
+    batch_size: int = same("batch_size", 128, least=2)
+    optimizer: str = same("optimizer", "adam")
+    final_rate: float = same("final_rate", 0.01)
+    clip_norm: float = same("clip_norm", 0.0)
+    warmup: float = same("warmup", 0.0)
+    weight_decay: float = same("weight_decay", 0.0)
+    ema: float = share(0.999, "Momentum of the averaged generator, whose images are shown.")
+    monitor: str = same("monitor", "frechet_distance")
+    mode: str = same("mode", "min")
 
-    def __post_init__(self):
-        for name, allowed in (
-            ("architecture", ARCHITECTURES),
-            ("features", FEATURES),
-            ("colour", ("auto", "grey", "rgb")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}. Received: {getattr(self, name)!r}")
-        if self.size is not None and (self.size % 4 or not 12 <= self.size <= 512):
-            raise ValueError(f"`size` must be a multiple of 4 from 12 to 512. Received: {self.size}")
-        if not 0 < self.held_out_share < 1:
-            raise ValueError(f"`held_out_share` must be between 0 and 1. Received: {self.held_out_share}")
-        if self.metric_samples < 2:
-            raise ValueError(f"`metric_samples` must be at least 2. Received: {self.metric_samples}")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None and self.size % 4:
+            raise ValueError(f"`size` must be a multiple of 4. Received: {self.size}")
+
+    def complete(self) -> "Config":
+        """Returns the configuration with the architecture's own values where it has none."""
+        return self.filled(RECIPES[self.architecture])

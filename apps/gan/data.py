@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, idx, images, splits, tfds
+from kerasmlsp.data import batching, idx, images, labelled, splits, tfds
 from kerasmlsp.files import existing, visible_folders
 
 log = logging.getLogger("kerasmlsp")
@@ -54,7 +54,7 @@ class Data:
 
     def fingerprint(self):
         parts = (self.train, self.test)
-        return datasets.fingerprint(*(part.pixels for part in parts), *(part.labels for part in parts), self.classes)
+        return labelled.fingerprint(*(part.pixels for part in parts), *(part.labels for part in parts), self.classes)
 
 
 def read(config) -> Data:
@@ -88,7 +88,7 @@ def _folder(folder, config):
     if idx.holds_idx(folder):
         there = [split for split in ("train", "test") if idx.holds_idx(folder, split)]
         parts = [idx.read_labelled_idx(folder, split) for split in there]
-        fashion = datasets.fingerprint(parts[0][1]) == _FASHION_LABELS
+        fashion = labelled.fingerprint(parts[0][1]) == _FASHION_LABELS
         names = list(FASHION) if fashion else [str(number) for number in range(int(parts[0][1].max()) + 1)]
         size = config.size or 28
         return [_sized(pixels[..., None], labels, size) for pixels, labels in parts], names

@@ -1,18 +1,19 @@
 """How near the images of a run are to real ones, and whether they are its training images."""
 
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import distances, metrics, plotting, training
+from kerasmlsp import metrics, plotting, training
 from kerasmlsp.apps.gan import data, features, model
 from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.metrics import distances
+from kerasmlsp.training.runs import EVALUATION
 
 log = logging.getLogger("kerasmlsp")
 
-EVALUATION = "evaluation"
 # Beyond this a full covariance of pixels takes too much memory, and the control is drawn from smaller images.
 PIXELS = 3072
 
@@ -27,9 +28,10 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
-    run = Path(run)
-    config, stored = training.configuration(run, Config)
-    return training.load_model(run / training.MODEL).averaged_generator, config, stored
+    run = training.Run(run)
+    config, stored = run.configuration(Config)
+    config = config.complete()
+    return run.model().averaged_generator, config, stored
 
 
 def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
@@ -51,7 +53,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The images have changed since the run was trained on them.
     """
-    run = Path(run)
+    run = training.Run(run)
     generator, config, stored = load(run)
     found = data.read(config)
     if found.fingerprint() != stored["fingerprint"]:
@@ -94,7 +96,7 @@ def mixture(part, size, seed):
 
     Images of many pixels are halved first and stretched again afterwards, since a covariance has their square.
     """
-    from kerasmlsp import images
+    from kerasmlsp.data import images
 
     pixels, whole = part.pixels, part.pixels.shape[1]
     kept = distances.spread(np.random.default_rng(seed).permutation(len(part)), 20_000)
@@ -166,7 +168,7 @@ def _write(folder, result, drawn, labels, found):
         "nearest.png": plotting.image_grid(np.concatenate([shown, found.train.pixels[places]]), columns=len(shown)),
     }
     for name, pixels in pictures.items():
-        training.write_atomically(folder / name, lambda path, pixels=pixels: plotting.picture(pixels, path))
+        write_atomically(folder / name, lambda path, pixels=pixels: plotting.picture(pixels, path))
     target = folder / "metrics.json"
-    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(target, result)
     return [str(target), *(str(folder / name) for name in pictures)]

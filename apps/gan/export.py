@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kerasmlsp import exporting, files, training
+from kerasmlsp import exporting, training
 from kerasmlsp.apps.gan import evaluate, model
 
 
@@ -23,7 +23,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     generator, config, stored = evaluate.load(run)
     conditional = model.is_conditional(generator)
     classes = stored["classes"] if conditional else []
@@ -55,15 +55,13 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
 
 def _measured(run):
     """The figures of the run's evaluation, or its last epoch's values where it was not evaluated."""
-    folder = run / evaluate.EVALUATION
-    if (folder / "metrics.json").exists():
-        result = files.read_json(folder / "metrics.json")
+    if result := run.evaluation():
         evaluated = (
             f"{result['images']['drawn']} drawn against {result['images']['test']} test images, {result['features']}"
         )
-        figures = {name: folder / f"{name}.png" for name in ("samples", "nearest") if (folder / f"{name}.png").exists()}
+        figures = run.figures("samples", "nearest")
         return {"metrics": result["metrics"], "evaluated": evaluated, "figures": figures}
-    best = training.best_row(run)
+    best = run.best_row()
     return {
         "metrics": {"Frechet distance to training images, features of a LeNet": best["frechet_distance"]},
         "evaluated": "on training images only: run evaluate first",

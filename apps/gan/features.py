@@ -13,8 +13,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasmlsp import batching, images, training
+from kerasmlsp import optimizers, training
 from kerasmlsp.apps.gan import data
+from kerasmlsp.data import batching, images
+from kerasmlsp.training.runs import MODEL
 
 log = logging.getLogger("kerasmlsp")
 
@@ -70,13 +72,15 @@ def train(part, num_classes, run, *, seed=0, epochs=EPOCHS, resume=False):
 
     batches = batching.Batches(batching.shuffled(len(part), min(BATCH, len(part)), seed=seed), load)
 
+    settings = training.Settings(epochs=epochs, learning_rate=1e-3, warmup=0.0, clip_norm=0.0, seed=seed)
+
     def build():
         model = lenet(part.pixels.shape[1], part.pixels.shape[-1], num_classes)
-        optimizer = training.optimizer(1e-3, schedule="cosine", steps=epochs * len(batches.order(0)))
+        optimizer = optimizers.build(settings, epochs * len(batches.order(0)))
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
-    return training.fit(build, batches, run=run, epochs=epochs, seed=seed, precision="float32", resume=resume)
+    return training.fit(build, batches, run, settings, precision="float32", resume=resume)
 
 
 class Features:
@@ -108,7 +112,7 @@ def shipped():
     Raises:
         FileNotFoundError: The package is not whole.
     """
-    from kerasmlsp import loading
+    from kerasmlsp.exporting import loading
 
     folder = importlib.resources.files("kerasmlsp.saved_models") / SHIPPED / "1"
     model = loading.load(Path(str(folder)))
@@ -144,8 +148,8 @@ def prepared(config, part, classes, run, *, resume=False):
     """Returns the `Features` of a run, trained into its folder `features` where they are its own."""
     if chosen(config, part, classes) == "shipped":
         return shipped()
-    folder = Path(run) / "features"
-    if not (folder / training.MODEL).exists():
+    folder = training.Run(Path(run) / "features")
+    if not (folder / MODEL).exists():
         log.info("Training a LeNet on the classes, to measure distances with.")
         train(part, len(classes), folder, seed=config.seed, resume=resume)
-    return own(training.load_model(folder / training.MODEL), classes)
+    return own(folder.model(), classes)

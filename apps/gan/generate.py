@@ -13,7 +13,7 @@ def generate(model, seeds, labels=None):
     """Draws one image for every seed.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         seeds: Whole numbers from 0 to 2**31 - 1; the same gives the same image.
         labels: Name of a class for every seed where the model has classes; None to take its classes in turn.
 

@@ -1,34 +1,16 @@
 """The nets of the gan application, and what its saved model does."""
 
 import dataclasses
-import functools
 
 import keras
 import numpy as np
 
-from kerasmlsp import models, optimizers, training
+from kerasmlsp import models, optimizers
 from kerasmlsp.models.gan import GAN, WassersteinGAN
 
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is built and trained where the configuration does not say."""
-
-    filters: int
-    r1: float
-    epochs: int
-    learning_rate: float
-    beta_1: float
-    beta_2: float = 0.99
-    discriminator_steps: int = 1
-
-
-RECIPES = {
-    "conditional": Recipe(48, 0.1, 40, 5e-4, 0.0),
-    "dcgan": Recipe(32, 0.0, 40, 2e-4, 0.5, 0.999),
-    "wgan-gp": Recipe(32, 0.0, 20, 3e-4, 0.0, 0.9, 4),
-}
-option = functools.partial(training.option, RECIPES)
+BETAS = {"conditional": (0.0, 0.99), "dcgan": (0.5, 0.999), "wgan-gp": (0.0, 0.9)}
+"""Of the moving averages of Adam."""
+DISCRIMINATOR_STEPS = {"conditional": 1, "dcgan": 1, "wgan-gp": 4}
 
 
 def compiled(config, size, channels, num_classes, steps):
@@ -41,12 +23,10 @@ def compiled(config, size, channels, num_classes, steps):
         num_classes: Number of classes; used by the conditional architecture.
         steps: Steps of the generator in all.
     """
-    recipe, blocks = RECIPES[config.architecture], num_blocks(size)
-    filters, r1 = option(config, "filters"), option(config, "r1")
-    sizes = {"num_blocks": blocks, "filters": filters}
+    sizes = {"num_blocks": num_blocks(size), "filters": config.filters}
     wasserstein = config.architecture == "wgan-gp"
     # Penalties on the gradient are defined for each image by itself, which a normalisation over the batch mixes.
-    judge = {**sizes, "batch_norm": not (r1 or config.spectral_norm or wasserstein)}
+    judge = {**sizes, "batch_norm": not (config.r1 or config.spectral_norm or wasserstein)}
     judge["power_iterations"] = int(config.spectral_norm)
     shape, sizes["latent_dim"] = (size, size, channels), config.latent_dim
     if config.architecture == "conditional":
@@ -55,12 +35,13 @@ def compiled(config, size, channels, num_classes, steps):
     else:
         generator = models.dcgan_generator(*shape, **sizes)
         discriminator = models.dcgan_discriminator(*shape, **judge)
+    repeats = DISCRIMINATOR_STEPS[config.architecture]
     common = {"ema_momentum": config.ema, "augmentation": _augmentation() if config.augment else None}
     if wasserstein:
-        gan = WassersteinGAN(generator, discriminator, discriminator_steps=recipe.discriminator_steps, **common)
+        gan = WassersteinGAN(generator, discriminator, discriminator_steps=repeats, **common)
     else:
-        gan = GAN(generator, discriminator, r1=r1, discriminator_steps=recipe.discriminator_steps, **common)
-    gan.compile(_adam(config, steps), _adam(config, steps * recipe.discriminator_steps))
+        gan = GAN(generator, discriminator, r1=config.r1, discriminator_steps=repeats, **common)
+    gan.compile(_optimizer(config, steps), _optimizer(config, steps * repeats))
     return gan
 
 
@@ -77,11 +58,11 @@ def _augmentation():
     return keras.layers.RandomTranslation(0.125, 0.125, fill_mode="nearest", name="shifts")
 
 
-def _adam(config, steps):
-    recipe, rate = RECIPES[config.architecture], option(config, "learning_rate")
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, max(1, steps), alpha=0.01)
-    return optimizers.Adam(rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2)
+def _optimizer(config, steps):
+    betas = dict(zip(("beta_1", "beta_2"), BETAS[config.architecture], strict=True))
+    # The generator is averaged by the model itself.
+    settings = dataclasses.replace(config, ema=0.0)
+    return optimizers.build(settings, steps, **(betas if config.optimizer in ("adam", "adamw") else {}))
 
 
 def is_conditional(generator):

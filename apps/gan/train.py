@@ -1,6 +1,5 @@
 """From images to a run."""
 
-import dataclasses
 import logging
 import math
 from pathlib import Path
@@ -30,9 +29,9 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The images cannot be used, the folder holds another run, or the training diverged.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
-        return _train(config, run, resume)
+    run = training.Run(run)
+    with run.claimed(resume=resume):
+        return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
@@ -48,24 +47,17 @@ def _train(config, run, resume):
         "features_used": features.chosen(config, found.train, found.classes),
         "fingerprint": found.fingerprint(),
     }
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    run.start(config, facts, resume=resume)
     log.info("%d images of %dx%d in %d classes to train on.", len(found.train), size, size, max(1, len(found.classes)))
     measured = features.prepared(config, found.train, found.classes, run, resume=resume)
     log.info("Distances are measured on %s.", measured.name)
-    alarms, epochs = watching.Alarms(run), model.option(config, "epochs")
-    steps = epochs * len(batches.order(0))
+    alarms = watching.Alarms(run)
+    steps = config.epochs * len(batches.order(0))
     trained = training.fit(
         lambda: model.compiled(config, size, channels, len(found.classes), steps),
         batches,
-        run=run,
-        epochs=epochs,
-        monitor="frechet_distance",
-        mode="min",
-        patience=config.patience,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=config.precision,
-        jit=training.JIT[config.jit],
+        run,
+        config,
         resume=resume,
         callbacks=[
             watching.Watch(alarms, found.train, config),
@@ -79,9 +71,9 @@ def _train(config, run, resume):
             for name in ("generator", "discriminator")
         },
         "images": facts["images"],
-        "best epoch": training.best_row(run),
+        "best epoch": run.best_row(),
         "warnings": alarms.lines(),
-        "film": str(watching.film(run, epochs)),
+        "film": str(watching.film(run, config.epochs)),
     }
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasmlsp import distances, plotting
+from kerasmlsp import plotting
 from kerasmlsp.apps.gan import data, model
 from kerasmlsp.files import write_atomically
+from kerasmlsp.metrics import distances
 
 log = logging.getLogger("kerasmlsp")
 

@@ -1,12 +1,11 @@
 """The commands of the gesture application."""
 
-import functools
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.gesture.config import ARCHITECTURES, INPUTS, Config
+from kerasmlsp.apps.gesture.config import Config
 
 RUNS = Path("runs/gesture")
 _SHARE = click.FloatRange(0, 1, max_open=True)
@@ -24,81 +23,9 @@ def gesture():
     """
 
 
-_number = functools.partial(options.field_option, Config)
-
-
 @gesture.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Folder with one subfolder of pictures per class, table of paths and labels, or CSV of numbers.",
-)
-@options.dataset_option
-@options.manual_dir_option
-@_number("path_column", str, "Column of a table that holds the paths.")
-@options.label_column_option
-@click.option(
-    "--class-names", type=click.Path(path_type=Path), metavar="FILE", help="Names of numbered classes, by line."
-)
-@click.option("--input", type=click.Choice(["auto", *INPUTS]), default="auto", show_default=True, help="What data are.")
-@click.option(
-    "--architecture",
-    type=click.Choice([name for names in ARCHITECTURES.values() for name in names]),
-    help="resnet, lenet, efficientnet for images; mlp for landmarks; gru, cnn for histories. Default: the first.",
-)
-@_number("image_size", click.IntRange(min=16), "Height and width of pictures.", none="the architecture's own")
-@click.option(
-    "--rounds", is_flag=True, help="Persons showed all classes in turn: tell them by the numbers of the files."
-)
-@click.option("--group-pattern", metavar="REGEX", help="Tell persons by the first group of this in the file's path.")
-@options.run_option
-@options.resume_option
-@options.seed_option
-@_number("epochs", click.IntRange(min=1), "Epochs.", none="the architecture's own")
-@_number("batch_size", click.IntRange(min=1), "Examples in a batch.")
-@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own")
-@options.schedule_option
-@_number("warmup", _SHARE, "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
-@_number("ema", _SHARE, "Momentum of a moving average of the weights; 0 for none.")
-@_number("label_smoothing", _SHARE, "Share of the target that all classes get alike.")
-@_number("rotation", click.FloatRange(min=0), "Turn pictures by up to so many degrees.")
-@_number("zoom", _SHARE, "Let things grow or shrink by up to this share.")
-@_number("crop", _SHARE, "Cut off up to this share.")
-@_number("shift", _SHARE, "Shift by up to this share.")
-@click.option(
-    "--flip",
-    type=click.Choice(["none", "horizontal", "vertical", "both"]),
-    default=Config.flip,
-    show_default=True,
-    help="Mirror half of the pictures, so that both hands are known; none where left and right are two classes.",
-)
-@_number("brightness", _SHARE, "Change brightness by up to this share.")
-@_number("contrast", _SHARE, "Change contrast by up to this share.")
-@_number("saturation", _SHARE, "Change saturation by up to this share.")
-@_number("noise", click.FloatRange(min=0), "Standard deviation of noise, of 255.")
-@_number("erasing", _SHARE, "Probability that a rectangle is erased.")
-@_number("backdrop", _SHARE, "Probability that a plain background becomes another.")
-@click.option(
-    "--background",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Pictures that show none of the classes: put behind the hands, and learned as unknown.",
-)
-@_number("background_share", click.FloatRange(min=0), "Pictures of --background for each example of a batch.")
-@_number("answered", _SHARE, "Share of the held-out examples that the saved model answers as known.")
-@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
-@click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
-@_number("validation_share", _SHARE, "Share held out to select the epoch; 0 to train on all and keep the last.")
-@_number("holdout_blocks", click.IntRange(min=0), "Hold out so many runs of neighbours a class; 0 for single examples.")
-@options.precision_option
-@options.jit_option
-@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on your own pictures or numbers, or on a data set of TensorFlow Datasets.
 
     \b
@@ -108,26 +35,12 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp gesture train --dataset rock_paper_scissors --run rps
     kerasmlsp gesture train --run mine --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
-    with options.quiet_imports():
-        from kerasmlsp.apps.gesture import train as app
-    with options.resumable("gesture", run):
-        result = app.train(config, folder, resume=resume)
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp gesture evaluate --run {run} --folds 5", err=True)
+    options.train(context, Config, values, then="evaluate --run {run} --folds 5")
 
 
 @gesture.command()
 @options.run_option
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Labelled examples to measure on; default those that the run held out.",
-)
-@options.dataset_option
-@options.manual_dir_option
+@options.settings(Config, "data", "dataset", "manual_dir")
 @click.option(
     "--background",
     type=click.Path(path_type=Path),
@@ -195,8 +108,8 @@ def predict(sources, explain, figure, output, models, version, as_json):
     kerasmlsp gesture predict hand.jpg --explain --figure why.png
     """
     with options.quiet_imports():
-        from kerasmlsp import loading
         from kerasmlsp.apps.gesture import predict as app
+        from kerasmlsp.exporting import loading
 
         model = loading.load(loading.find("gesture", version, models))
     rows, problems = _answers(app, model, sources, (figure or Path("grad_cam.png")) if explain or figure else None)

@@ -2,135 +2,97 @@
 
 import dataclasses
 
+from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
+
 INPUTS = ("images", "landmarks", "history")
-ARCHITECTURES = {
-    "images": ("resnet", "lenet", "efficientnet"),
-    "landmarks": ("mlp",),
-    "history": ("gru", "cnn"),
-}
+ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
 """By kind of input; the first is the default."""
+RECIPES = {
+    "resnet": {"epochs": 25, "learning_rate": 2e-3, "weight_decay": 0.05},
+    "lenet": {"epochs": 40, "learning_rate": 1e-3, "weight_decay": 0.05},
+    "efficientnet": {"epochs": 15, "learning_rate": 5e-3, "weight_decay": 0.0},
+    "mlp": {"epochs": 40, "learning_rate": 5e-3, "weight_decay": 0.05},
+    "gru": {"epochs": 30, "learning_rate": 5e-3, "weight_decay": 0.05},
+    "cnn": {"epochs": 30, "learning_rate": 5e-3, "weight_decay": 0.05},
+}
+"""How a net is trained where the configuration does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The configuration of a run, kept in its `config.json`.
-
-    Args:
-        app: Name of the application, which tells its runs from those of others.
-        data: Folder of pictures, table of their paths, or CSV of numbers; None where `dataset` is given.
-        dataset: Name in TensorFlow Datasets; None where `data` is given.
-        manual_dir: Folder with the original files of `dataset`.
-        path_column: Column of a table that holds the paths.
-        label_column: Column or feature that holds the label.
-        class_names: File with the name of each class of a CSV of numbers, one in a line; None for the numbers.
-        input: One of `INPUTS`, or "auto" to tell by the data.
-        architecture: One of those of the input in `ARCHITECTURES`; None for its first.
-        image_size: Height and width of the pictures that the net sees; None for the architecture's own.
-        rounds: Whether persons are told apart by the numbers of the files, see `kerasmlsp.splits.rounds`.
-        group_pattern: Regular expression whose first group in a file's path names the person; None for not.
-        seed: Decides every random choice.
-        epochs: Epochs; None for the architecture's own.
-        batch_size: Examples in a batch.
-        learning_rate: Peak learning rate; None for the architecture's own.
-        schedule: "cosine" or "constant".
-        warmup: Share of the steps in which the rate rises.
-        clip_norm: Largest norm of all gradients together; 0 for any.
-        ema: Momentum of the moving average of the weights; 0 for no average.
-        label_smoothing: Share of the target that all classes get alike.
-        rotation: Largest angle of augmentation in degrees; this and the following are of
-            `kerasmlsp.augment.ImageAugmentation` and change pictures only.
-        zoom: Largest share by which things grow or shrink.
-        crop: Largest share cut off height and width.
-        shift: Largest shift as share of height and width.
-        flip: "none", "horizontal", "vertical" or "both". A mirrored right hand is a left hand; "none" where left and
-            right are different classes.
-        brightness: Largest change of brightness.
-        contrast: Largest change of contrast.
-        saturation: Largest change of saturation.
-        noise: Standard deviation of noise, of 255.
-        erasing: Probability that a rectangle is erased.
-        background: Folder of pictures that show none of the classes, which the net learns to give the same probability
-            for every class; None for none.
-        background_share: Pictures of `background` for each example of a batch.
-        backdrop: Probability that a plain background behind the hand becomes another: any colour or, half of the time
-            where there are some, a picture of `background`.
-        answered: Share of the held-out examples that the saved model is to answer as known: it decides the threshold.
-        patience: Epochs without a better validation loss before training stops; None for never.
-        class_weights: Whether rare classes weigh more, so that all count the same.
-        validation_share: Share of the examples held out to select the epoch; 0 to train on all and keep the last.
-        holdout_blocks: Runs of neighbours of which the held-out part of a class is made, for frames of one film; 0 for
-            examples one by one.
-        precision: "auto", "float32" or "mixed_bfloat16".
-        jit: "auto", "on" or "off".
-        steps_per_execution: Batches worked off by one call of the compiled step.
-        deterministic: Whether to use only operations that repeat bit for bit.
-    """
+class Config(Settings):
+    """The configuration of a run, kept in its `config.json`. Augmentation changes pictures only."""
 
     app: str = "gesture"
-    data: str | None = None
-    dataset: str | None = None
-    manual_dir: str | None = None
-    path_column: str = "path"
-    label_column: str = "label"
-    class_names: str | None = None
-    input: str = "auto"
-    architecture: str | None = None
-    image_size: int | None = None
-    rounds: bool = False
-    group_pattern: str | None = None
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int = 32
-    learning_rate: float | None = None
-    schedule: str = "cosine"
-    warmup: float = 0.05
-    clip_norm: float = 1.0
-    ema: float = 0.99
-    label_smoothing: float = 0.1
-    rotation: float = 29.0
-    zoom: float = 0.15
-    crop: float = 0.0
-    shift: float = 0.1
-    flip: str = "horizontal"
-    brightness: float = 0.2
-    contrast: float = 0.3
-    saturation: float = 0.9
-    noise: float = 0.0
-    erasing: float = 0.0
-    background: str | None = None
-    background_share: float = 0.25
-    backdrop: float = 0.5
-    answered: float = 0.99
-    patience: int | None = None
-    class_weights: bool = False
-    validation_share: float = 0.1
-    holdout_blocks: int = 0
-    precision: str = "auto"
-    jit: str = "auto"
-    steps_per_execution: int = 1
-    deterministic: bool = False
+    data: str | None = option(
+        None,
+        "Folder with one subfolder of pictures per class, table of paths and labels, or CSV of numbers.",
+        place="any",
+        unset="",
+    )
+    dataset: str | None = dataset()
+    manual_dir: str | None = manual_dir()
+    path_column: str = option("path", "Column of a table that holds the paths.")
+    label_column: str = option("label", "Column that holds the label.")
+    class_names: str | None = option(
+        None, "Names of the numbered classes of a CSV, one in a line.", place="file", unset="the numbers"
+    )
+    input: str = option("auto", "What the data are.", choices=("auto", *INPUTS))
+    architecture: str | None = option(
+        None,
+        "Net to train: resnet, lenet or efficientnet for images, mlp for landmarks, gru or cnn for histories.",
+        choices=tuple(name for names in ARCHITECTURES.values() for name in names),
+        unset="the first",
+    )
+    image_size: int | None = option(None, "Height and width of the pictures that the net sees.", least=16, unset=OWN)
+    rounds: bool = option(False, "People showed all classes in turn: tell them apart by the numbers of the files.")
+    group_pattern: str | None = option(
+        None, "Regular expression whose first group in a file's path names the person.", unset="off"
+    )
+    class_weights: bool = option(False, "Let all classes count the same, however rare.")
+    validation_share: float = share(0.1, "Share held out to select the epoch; 0 to train on all and keep the last.")
+    holdout_blocks: int = option(
+        0, "Hold out so many runs of neighbours per class, for frames of one film; 0 for single examples.", least=0
+    )
+    label_smoothing: float = share(0.1, "Share of the target that all classes get alike.")
+    rotation: float = option(29.0, "Turn pictures by up to so many degrees.", least=0)
+    zoom: float = share(0.15, "Let things grow or shrink by up to this share.")
+    crop: float = share(0.0, "Cut off up to this share of height and width.")
+    shift: float = share(0.1, "Shift by up to this share of height and width.")
+    flip: str = option(
+        "none", "How to mirror half of the pictures.", choices=("none", "horizontal", "vertical", "both")
+    )
+    brightness: float = share(0.2, "Change brightness by up to this share.")
+    contrast: float = share(0.3, "Change contrast by up to this share.")
+    saturation: float = share(0.9, "Change saturation by up to this share.")
+    noise: float = option(0.0, "Standard deviation of noise, of 255.", least=0)
+    erasing: float = share(0.0, "Probability that a rectangle is erased.")
+    backdrop: float = share(
+        0.5, "Probability that a plain background becomes another: a colour, or half of the time a --background."
+    )
+    background: str | None = option(
+        None,
+        "Pictures that show none of the classes: put behind the hands, and learned as unknown.",
+        place="folder",
+        unset="",
+    )
+    background_share: float = option(0.25, "Pictures of --background for each example of a batch.", least=0)
+    answered: float = share(0.99, "Share of the held-out examples that the saved model answers as known.")
+    batch_size: int = same("batch_size", 32)
+    ema: float | None = same("ema", 0.99)
 
-    def __post_init__(self):
-        if self.input not in ("auto", *INPUTS):
-            raise ValueError(f"`input` must be one of auto, {', '.join(INPUTS)}. Received: {self.input!r}")
-        allowed = [name for names in ARCHITECTURES.values() for name in names]
-        if self.architecture not in (None, *allowed):
-            raise ValueError(f"`architecture` must be one of {', '.join(allowed)}. Received: {self.architecture!r}")
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"`validation_share` must be in [0, 1). Received: {self.validation_share}")
-        if self.image_size is not None and self.image_size < (
-            least := 32 if self.architecture == "efficientnet" else 16
-        ):
-            raise ValueError(f"`image_size` must be at least {least}. Received: {self.image_size}")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.architecture == "efficientnet" and (self.image_size or 32) < 32:
+            raise ValueError(f"`image_size` must be at least 32 for efficientnet. Received: {self.image_size}")
         if self.rounds and self.group_pattern:
             raise ValueError("Give either `--rounds` or `--group-pattern`: both tell the persons apart.")
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Height and width of the pictures that the net sees."""
         return self.image_size or (128 if self.architecture == "efficientnet" else 64)
 
-    def architecture_for(self, kind):
+    def architecture_for(self, kind: str) -> str:
         """Returns the architecture for a kind of input.
 
         Raises:
@@ -142,3 +104,7 @@ class Config:
                 f"`architecture` must be one of {', '.join(allowed)} for {kind}. Received: {self.architecture!r}"
             )
         return self.architecture or allowed[0]
+
+    def complete(self, kind: str) -> "Config":
+        """Returns the configuration for a kind of input with the architecture's own values where it has none."""
+        return self.filled({"architecture": self.architecture_for(kind), **RECIPES[self.architecture_for(kind)]})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import backgrounds, batching, datasets, images, splits, tables, tfds
+from kerasmlsp.data import backgrounds, batching, images, labelled, splits, tables, tfds
 from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
@@ -35,7 +35,7 @@ class Examples:
     unreadable: int = 0
 
     def fingerprint(self):
-        return datasets.fingerprint(self.inputs, self.labels)
+        return labelled.fingerprint(self.inputs, self.labels)
 
     def taken(self, indices):
         """Returns some of the examples."""
@@ -70,7 +70,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         raise ValueError(
             f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
         )
-    datasets.check_classes(path or dataset, found.labels)
+    labelled.check_classes(path or dataset, found.labels)
     return found
 
 

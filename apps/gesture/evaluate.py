@@ -2,20 +2,21 @@
 
 import csv
 import dataclasses
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import files, metrics, plotting, training
+from kerasmlsp import metrics, plotting, training
 from kerasmlsp.apps.gesture import data, robustness
 from kerasmlsp.apps.gesture import train as app
 from kerasmlsp.apps.gesture.config import Config
+from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.training.runs import EVALUATION
 
 log = logging.getLogger("kerasmlsp")
 
-EVALUATION, FOLDS = "evaluation", "folds"
+FOLDS = "folds"
 
 
 def load(run: Path):
@@ -28,8 +29,8 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
-    config, stored = training.configuration(run, Config)
-    return training.load_model(Path(run) / training.MODEL), config, stored
+    config, stored = run.configuration(Config)
+    return run.model(), config, stored
 
 
 def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=None, folds=0, worst=50):
@@ -54,7 +55,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
     Raises:
         ValueError: A label is not among those the run was trained on, or there is nothing to measure on.
     """
-    run = Path(run)
+    run = training.Run(run)
     model, config, stored = load(run)
     classes = stored["classes"]
     if background is not None and (folds or stored["kind"] != "images"):
@@ -88,8 +89,8 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
 
 def threshold(run):
     """Returns the probability below which an answer counts as unknown; None where the run held out nothing."""
-    path = Path(run) / app.THRESHOLD
-    return files.read_json(path)["threshold"] if path.exists() else None
+    run = training.Run(run)
+    return run.read(app.THRESHOLD)["threshold"] if (run / app.THRESHOLD).exists() else None
 
 
 def _refusal(model, probabilities, background, least):
@@ -187,10 +188,10 @@ def _report(folder, result, examples, probabilities, classes, worst):
         titles = [f"{examples.labels[i]}, not {classes[probabilities[i].argmax()]}" for i in wrong[:25]]
         drawings["mistakes.png"] = lambda path: plotting.contact_sheet(examples.inputs[wrong[:25]], path, titles=titles)
     for name, draw in drawings.items():
-        training.write_atomically(folder / name, draw)
+        write_atomically(folder / name, draw)
     _write_mistakes(folder / "mistakes.csv", wrong, examples.labels, probabilities, classes)
     target = folder / "metrics.json"
-    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(target, result)
     return {**result, "files": [str(folder / name) for name in ("metrics.json", *drawings, "mistakes.csv")]}
 
 
@@ -202,4 +203,4 @@ def _write_mistakes(path, wrong, labels, probabilities, classes):
             for i in wrong:
                 writer.writerow([i, labels[i], classes[probabilities[i].argmax()], f"{probabilities[i].max():.4f}"])
 
-    training.write_atomically(path, write)
+    write_atomically(path, write)

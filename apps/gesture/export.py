@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import exporting, files, training
+from kerasmlsp import exporting, training
 from kerasmlsp.apps.gesture import evaluate, model
 from kerasmlsp.apps.gesture.train import NET
 
@@ -29,16 +29,11 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, config, stored = evaluate.load(run)
     kind, size = stored["kind"], config.size
     threshold = evaluate.threshold(run)
     functions, track = model.endpoints(net, kind, stored["classes"], size, threshold)
-    figures = {
-        name: run / evaluate.EVALUATION / f"{name}.png"
-        for name in ("confusion_matrix", "reliability_diagram")
-        if (run / evaluate.EVALUATION / f"{name}.png").exists()
-    }
     card = {
         "title": title or TITLES[kind],
         "description": f"Tells which of {len(stored['classes'])} classes a hand shows: {', '.join(stored['classes'])}.",
@@ -50,7 +45,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "limits": _limits(kind, config, stored, threshold),
         **({} if threshold is None else {"threshold": threshold}),
         "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names", "background")},
-        "figures": figures,
+        "figures": run.figures("confusion_matrix", "reliability_diagram"),
         **_measured(run),
     }
     examples = {name: _examples(name, net, size) for name in functions}
@@ -121,15 +116,13 @@ def _refusal(config, stored, threshold):
 
 def _measured(run):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
-    path = run / evaluate.EVALUATION / "metrics.json"
-    if path.exists():
-        result = files.read_json(path)
+    if result := run.evaluation():
         note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}"
         changed = {f"accuracy, {name}": each for name, each in result.get("robustness", {}).items()}
         answered = {"answered as known": result["answered"]} if "answered" in result else {}
         unknown = {f"unknown pictures, {name}": each for name, each in result.get("unknown", {}).items()}
         return {"metrics": {**result["metrics"], **changed, **answered, **unknown}, "evaluated": note}
-    row = training.best_row(run / NET)
+    row = run.best_row(NET)
     if "val_accuracy" in row:
         note = "on the held-out examples only, which also selected the epoch: run evaluate first"
         return {"metrics": {"held-out accuracy": row["val_accuracy"]}, "evaluated": note}

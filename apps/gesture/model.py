@@ -1,37 +1,10 @@
 """The nets behind `--architecture`, compiled, and the saved model's functions from a picture or numbers to a label."""
 
-import dataclasses
-
 import keras
 from keras import ops
 
-from kerasmlsp import augment, imagenet, interpret, models, training
-from kerasmlsp.images import decoded, stretched
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is trained where the configuration does not say.
-
-    Args:
-        epochs: Epochs.
-        learning_rate: Peak learning rate.
-        weight_decay: Decoupled weight decay.
-    """
-
-    epochs: int
-    learning_rate: float
-    weight_decay: float = 0.05
-
-
-RECIPES = {
-    "resnet": Recipe(epochs=25, learning_rate=2e-3),
-    "lenet": Recipe(epochs=40, learning_rate=1e-3),
-    "efficientnet": Recipe(epochs=15, learning_rate=5e-3, weight_decay=0.0),
-    "mlp": Recipe(epochs=40, learning_rate=5e-3),
-    "gru": Recipe(epochs=30, learning_rate=5e-3),
-    "cnn": Recipe(epochs=30, learning_rate=5e-3),
-}
+from kerasmlsp import augment, imagenet, interpret, models, optimizers
+from kerasmlsp.data.images import decoded, stretched
 
 
 def build(architecture, config, shape, num_classes):
@@ -95,18 +68,9 @@ def augmentation(config):
 
 def compiled(architecture, config, shape, num_classes, steps):
     """Builds a model and compiles it for `steps` training steps."""
-    model, recipe = build(architecture, config, shape, num_classes), RECIPES[architecture]
-    optimizer = training.optimizer(
-        config.learning_rate or recipe.learning_rate,
-        schedule=config.schedule,
-        steps=steps,
-        warmup=config.warmup,
-        weight_decay=recipe.weight_decay,
-        clip_norm=config.clip_norm or None,
-        ema=config.ema or None,
-    )
+    model = build(architecture, config, shape, num_classes)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
-    model.compile(optimizer, loss, metrics=[accuracy])
+    model.compile(optimizers.build(config, steps), loss, metrics=[accuracy])
     return model
 
 

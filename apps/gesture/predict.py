@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import images
+from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
 
 # Pictures answered in one call.
@@ -22,7 +22,7 @@ def predict_pictures(model, sources, *, explain=False):
     """Classifies pictures.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         sources: Paths of files, or bytes of such.
         explain: Whether to give `heat` besides, the Grad-CAM map `(rows, columns)` of the label.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasmlsp import backgrounds
+from kerasmlsp.data import backgrounds
 
 # ITU-R BT.601, and the light of a lamp as an example of a tint.
 _GREY, _LAMP = np.array([0.299, 0.587, 0.114]), np.array([1.0, 0.75, 0.5])
@@ -19,7 +19,7 @@ def changed(pictures: np.ndarray, background: np.ndarray | None = None) -> dict[
 
     Returns:
         Name of each change to uint8 pictures of the same shape. Backgrounds that are not plain stay, see
-        `kerasmlsp.backgrounds.foreground`.
+        `kerasmlsp.data.backgrounds.foreground`.
     """
     random, count = np.random.default_rng(_SEED), len(pictures)
     things = np.stack([backgrounds.foreground(picture) for picture in pictures])

@@ -1,15 +1,15 @@
 """From labelled examples to a run."""
 
-import dataclasses
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import datasets, training
+from kerasmlsp import classification, training
 from kerasmlsp.apps.gesture import data, model
 from kerasmlsp.apps.gesture.config import Config
+from kerasmlsp.data import labelled
+from kerasmlsp.files import write_json
 
 log = logging.getLogger("kerasmlsp")
 
@@ -32,8 +32,8 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
+    run = training.Run(run)
+    with run.claimed(resume=resume):
         return _train(config, run, resume)
 
 
@@ -56,23 +56,23 @@ def _train(config, run, resume):
         "held_out": len(held_out),
         "fingerprint": examples.fingerprint(),
         "backgrounds": 0 if background is None else len(background),
-        "background_fingerprint": None if background is None else datasets.fingerprint(background),
+        "background_fingerprint": None if background is None else labelled.fingerprint(background),
     }
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    run.start(config, facts, resume=resume)
     persons = "" if groups is None else f" by {groups} persons"
     log.info("%d examples of %d classes%s, %d held out.", len(examples.labels), len(classes), persons, len(held_out))
     validation = examples.taken(held_out) if len(held_out) else None
     net = fit(examples.taken(chosen), validation, classes, config, run / NET, resume=resume)
     if validation:
         calibrate(net, validation, config, run / THRESHOLD)
-    training.write_atomically(run / training.MODEL, lambda path: net.save(path))
+    run.save(net)
     return {
         "run": str(run),
         "architecture": architecture,
         "parameters": net.count_params(),
         "examples": len(examples.labels),
         "held out": len(held_out),
-        "best epoch": training.best_row(run / NET),
+        "best epoch": run.best_row(NET),
     }
 
 
@@ -89,33 +89,26 @@ def calibrate(net, examples, config, path):
     """
     sure = net.predict(examples.inputs, batch_size=256, verbose=0).max(axis=1)
     threshold = np.quantile(sure, 1 - config.answered, method="lower")
-    text = json.dumps({"threshold": float(threshold), "examples": len(sure)}, indent=2) + "\n"
-    training.write_atomically(path, lambda place: place.write_text(text))
+    write_json(path, {"threshold": float(threshold), "examples": len(sure)})
 
 
 def fit(examples, validation, classes, config, folder, *, resume):
     """Trains one net into a folder; without validation the last epoch is kept."""
-    architecture = config.architecture_for(examples.kind)
-    jit = training.JIT[config.jit]
-    epochs = config.epochs or model.RECIPES[architecture].epochs
+    settings = config.complete(examples.kind)
     targets = data.one_hot(examples.labels, classes)
     weights = np.ones(len(targets), "float32")
     if config.class_weights:
-        weights = (len(targets) / len(classes) / np.maximum(targets.sum(0), 1))[targets.argmax(1)].astype("float32")
+        numbers = targets.argmax(1)
+        weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
     background = data.read_background(config.background, config.size)
-    batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=jit is True)
-    steps = epochs * len(batches.order(0))
+    remainder = config.jit == "on"
+    batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=remainder)
+    steps = settings.epochs * len(batches.order(0))
     return training.fit(
-        lambda: model.compiled(architecture, config, examples.inputs.shape[1:], len(classes), steps),
+        lambda: model.compiled(settings.architecture, settings, examples.inputs.shape[1:], len(classes), steps),
         batches,
-        run=folder,
-        epochs=epochs,
+        folder,
+        settings,
         validation=data.dataset(validation, data.one_hot(validation.labels, classes)) if validation else None,
-        patience=config.patience if validation else None,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=config.precision,
-        jit=jit,
-        steps_per_execution=config.steps_per_execution,
         resume=resume,
     )

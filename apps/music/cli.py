@@ -6,19 +6,11 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.music.config import ARCHITECTURES, Config
+from kerasmlsp.apps.music.config import Config
 
 RUNS = Path("runs/music")
 
-_number = functools.partial(options.field_option, Config)
-_own = functools.partial(options.field_option, Config, none="the architecture's own")
 _path = click.Path(path_type=Path)
-_music_option = click.option(
-    "--data",
-    type=_path,
-    metavar="PATH",
-    help="File or folder of MIDI, ABC, MusicXML or JSON with four voices; default Bach's chorales in music21.",
-)
 _tempered = functools.partial(
     click.option,
     "--temperature",
@@ -49,36 +41,8 @@ def music():
 
 
 @music.command()
-@_music_option
-@_number("json_steps_per_quarter", click.IntRange(min=1), "Steps in a quarter note of JSON.")
-@click.option("--architecture", type=click.Choice(ARCHITECTURES), default=Config.architecture, show_default=True)
-@options.run_option
-@options.resume_option
-@options.seed_option
-@_number("split_seed", click.IntRange(min=0), "Decides which pieces are held out.")
-@_own("units", click.IntRange(min=1), "Size of the vectors or states.")
-@_own("num_layers", click.IntRange(min=1), "Layers.")
-@_own("epochs", click.IntRange(min=1), "Passes over the pieces.")
-@_number("batch_size", click.IntRange(min=1), "Windows in a batch.")
-@_number("window", click.IntRange(min=8), "Sixteenths in a window, a multiple of 8.")
-@_own("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.")
-@options.schedule_option
-@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
-@_own("weight_decay", click.FloatRange(min=0), "Decoupled weight decay.")
-@_own("dropout", click.FloatRange(0, 1, max_open=True), "Drop probability.")
-@_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
-@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before training stops.")
-@click.option("--transpose/--no-transpose", default=True, show_default=True, help="Move pieces to other keys.")
-@_number("test_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share of the pieces held out.")
-@_number("validation_share", click.FloatRange(0, 0.5, min_open=True, max_open=True), "Share that selects the epoch.")
-@options.precision_option
-@options.jit_option
-@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on Bach's chorales, or on your own music in four voices.
 
     \b
@@ -86,19 +50,12 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp music train --data songs/ --run mine
     kerasmlsp music train --run mine --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
-    with options.quiet_imports():
-        from kerasmlsp.apps.music import train as app
-    with options.resumable("music", run):
-        result = app.train(config, folder, resume=resume)
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp music evaluate --run {run}", err=True)
+    options.train(context, Config, values, then="evaluate --run {run}")
 
 
 @music.command()
 @options.run_option
-@_music_option
+@options.settings(Config, "data")
 @click.option(
     "--samples", type=click.IntRange(min=0), default=32, show_default=True, help="Chorales to write; 0 for none."
 )
@@ -198,7 +155,7 @@ def generate(
     else:
         piece = app.new(bars or 8, metre or "4/4", key or (7, "major"), pickup or 0)
     with options.quiet_imports():
-        from kerasmlsp import loading
+        from kerasmlsp.exporting import loading
 
         model = loading.load(loading.find("music", version, models))
     seeds = [seed + i for i in range(num_samples)]

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from kerasmlsp import generation
-from kerasmlsp.layers.chorales import START, STOP
+from kerasmlsp.targets.chorale_tokens import START, STOP
 
 _CHUNK = 4  # tokens; the first ends behind the first soprano, and so each behind the next
 _NEVER = 2**30

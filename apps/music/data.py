@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasmlsp import music
 from kerasmlsp.apps.music.keys import key_of
-from kerasmlsp.layers.chorales import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, REST, START, STOP
+from kerasmlsp.targets.chorale_tokens import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, REST, START, STOP
 
 _HIGHEST = LOWEST + PITCHES - 1
 _ORDER = [0, 3, 2, 1]  # of the tokens: soprano, bass, tenor, alto

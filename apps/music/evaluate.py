@@ -1,7 +1,6 @@
 """How well a run foretells chorales that it has not seen, and how well what it writes keeps the rules."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,10 @@ import numpy as np
 from kerasmlsp import generation, metrics, music, training
 from kerasmlsp.apps.music import data, generate, model, train, windows
 from kerasmlsp.apps.music.config import Config
-from kerasmlsp.layers.chorales import PREFACE
+from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.targets.chorale_tokens import PREFACE
+from kerasmlsp.training.runs import EVALUATION
 
-EVALUATION = "evaluation"
 VOICES = ("soprano", "bass", "tenor", "alto")
 _AT_ONCE = 16
 
@@ -26,9 +26,10 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
-    run = Path(run)
-    config, stored = training.configuration(run, Config)
-    return model.for_inference(training.load_model(run / training.MODEL), config), config, stored
+    run = training.Run(run)
+    config, stored = run.configuration(Config)
+    config = config.complete()
+    return model.for_inference(run.model(), config), config, stored
 
 
 def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p=1.0, seed=0):
@@ -51,7 +52,7 @@ def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p
     Raises:
         ValueError: The run's own data have changed, or the data cannot be used.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, config, stored = load(run)
     pieces = data.read(path or config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     if not path:
@@ -73,7 +74,7 @@ def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p
         result["harmony"] = harmony(written, pieces)
         files = _write(folder, result["harmony"], written)
     target = folder / "metrics.json"
-    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(target, result)
     return {**result, "files": [str(file) for file in [target, *files]]}
 
 
@@ -154,7 +155,7 @@ def _write(folder, rows, written):
             for name in rows["written"]:
                 writer.writerow([name, *(rows[each].get(name, "") for each in rows)])
 
-    training.write_atomically(table, write)
+    write_atomically(table, write)
     first = next((each for each in written if each.onsets.any()), None)
     if first is None:
         return [table]

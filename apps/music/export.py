@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import exporting, files, training
+from kerasmlsp import exporting, training
 from kerasmlsp.apps.music import evaluate, model
 
 # Melodies made for the purpose, in quarters: the warm-up file of a saved model must not carry pieces of its data.
@@ -29,10 +29,9 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, config, stored = evaluate.load(run)
     functions, track = model.endpoints(net)
-    picture = run / evaluate.EVALUATION / "sample.png"
     counts = {name: stored[f"{name}_pieces"] for name in ("train", "valid", "test")}
     card = {
         "title": title,
@@ -46,7 +45,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "a sixteenth. It keeps the rules of harmony about as often as the figures tell, has no plan of a whole piece, "
         "and may repeat passages that it was trained on.",
         "training": {key: value for key, value in stored.items() if key != "data"},
-        **({"figures": {"sample": picture}} if picture.exists() else {}),
+        "figures": run.figures("sample"),
         **_measured(run),
     }
     return exporting.export(models, "music", functions, track=track, examples=_examples(), card=card)
@@ -75,13 +74,12 @@ def _examples():
 
 def _measured(run):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
-    path = run / evaluate.EVALUATION / "metrics.json"
-    if not path.exists():
+    result = run.evaluation()
+    if result is None:
         return {
-            "metrics": {"nats per token where the epoch was selected": training.best_row(run)["val_loss"]},
+            "metrics": {"nats per token where the epoch was selected": run.best_row()["val_loss"]},
             "evaluated": "where the epoch was selected only: run evaluate first",
         }
-    result = files.read_json(path)
     rules = {
         f"{name.replace('_', ' ')}, {whose}": value
         for whose, rows in result.get("harmony", {}).items()

@@ -84,7 +84,7 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
     """Has the model write the free places of a piece.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         piece: As of `new`, `continued` or `harmonised`.
         seeds: One for each version wanted.
         temperature: Above 0 and low for the likely, 1 for the net's own probabilities.

@@ -1,14 +1,10 @@
 """The nets of the music application, and what its saved model does."""
 
-import dataclasses
-import functools
-from collections.abc import Callable
-
 import keras
 
-from kerasmlsp import models, training
+from kerasmlsp import models, optimizers
 from kerasmlsp.apps.music import composing
-from kerasmlsp.layers.chorales import (
+from kerasmlsp.targets.chorale_tokens import (
     BARS,
     HOLD,
     KEY,
@@ -31,67 +27,39 @@ _ORDER = [0, 3, 2, 1]  # from soprano, alto, tenor, bass to the order of the tok
 _FREE = -1
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is built and trained where the configuration does not say."""
-
-    build: Callable
-    units: int
-    num_layers: int
-    dropout: float
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-
-
 def _heads(units):
     """About 48 features a head, as an even part of all."""
     return next((heads for heads in range(units // 48, 1, -1) if units % (2 * heads) == 0), 1)
 
 
-def _chorale_transformer(units, num_layers, dropout, steps):
-    sizes = {"features": units, "num_layers": num_layers, "num_heads": _heads(units)}
-    return models.chorale_transformer(**sizes, window=steps, dropout=dropout)
+def _chorale_transformer(config, steps):
+    sizes = {"features": config.units, "num_layers": config.num_layers, "num_heads": _heads(config.units)}
+    return models.chorale_transformer(**sizes, window=steps, dropout=config.dropout)
 
 
-def _tonicnet(units, num_layers, dropout, steps):
-    return models.tonicnet(units=units, num_layers=num_layers, dropout=dropout)
+def _tonicnet(config, steps):
+    return models.tonicnet(units=config.units, num_layers=config.num_layers, dropout=config.dropout)
 
 
-def _transformer(units, num_layers, dropout, steps):
-    sizes = {"features": units, "num_layers": num_layers, "num_heads": _heads(units)}
-    return models.gpt(VOCABULARY, **sizes, window=4 * steps, dropout=dropout)
+def _transformer(config, steps):
+    sizes = {"features": config.units, "num_layers": config.num_layers, "num_heads": _heads(config.units)}
+    return models.gpt(VOCABULARY, **sizes, window=4 * steps, dropout=config.dropout)
 
 
-RECIPES = {
-    "chorale-transformer": Recipe(_chorale_transformer, 192, 4, 0.2, 16, 2e-3, 0.05),
-    "tonicnet": Recipe(_tonicnet, 256, 3, 0.2, 16, 2e-3, 0.01),
-    "transformer": Recipe(_transformer, 192, 4, 0.1, 16, 2e-3, 0.05),
-}
-option = functools.partial(training.option, RECIPES)
+BUILDERS = {"chorale-transformer": _chorale_transformer, "tonicnet": _tonicnet, "transformer": _transformer}
 
 
 def build(config):
-    """Builds the configured net, untrained."""
-    sizes = (option(config, name) for name in ("units", "num_layers", "dropout"))
-    return RECIPES[config.architecture].build(*sizes, config.window + PREFACE // 4)
+    """Builds the untrained net of a complete configuration."""
+    return BUILDERS[config.architecture](config, config.window + PREFACE // 4)
 
 
 def compiled(config, steps):
     """Builds the net to train for `steps` steps, with optimizer and loss; the loss is in nats per token."""
     model = build(config)
-    optimizer = training.optimizer(
-        option(config, "learning_rate"),
-        schedule=config.schedule,
-        steps=steps,
-        warmup=config.warmup,
-        weight_decay=option(config, "weight_decay"),
-        clip_norm=config.clip_norm or None,
-        ema=config.ema,
-    )
     # The mean over tokens that count, not over all: the preface and what is behind the end count for nothing.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
-    model.compile(optimizer, loss)
+    model.compile(optimizers.build(config, steps), loss)
     return model
 
 

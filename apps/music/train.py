@@ -4,9 +4,10 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from kerasmlsp import datasets, training
+from kerasmlsp import training
 from kerasmlsp.apps.music import data, model, windows
 from kerasmlsp.apps.music.config import Config
+from kerasmlsp.data import labelled
 
 log = logging.getLogger("kerasmlsp")
 
@@ -27,9 +28,9 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
-        return _train(config, run, resume)
+    run = training.Run(run)
+    with run.claimed(resume=resume):
+        return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
@@ -37,37 +38,30 @@ def _train(config, run, resume):
     parts = data.split(pieces, config)
     counts = {f"{name}_pieces": len(part) for name, part in parts.items()}
     facts = {**counts, "fingerprint": fingerprint(pieces)}
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    run.start(config, facts, resume=resume)
     log.info("%d pieces: %s.", len(pieces), ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
-    jit = training.JIT[config.jit]
-    epochs = model.option(config, "epochs")
-    batches = windows.training_batches(parts["train"], config, drop_remainder=jit is True)
-    steps = epochs * len(batches.order(0))
+    batches = windows.training_batches(parts["train"], config, drop_remainder=config.jit == "on")
+    steps = config.epochs * len(batches.order(0))
+    precision = training.precision_for(config.precision, products=config.architecture != "tonicnet")
     trained = training.fit(
         lambda: model.compiled(config, steps),
         batches,
-        run=run,
-        epochs=epochs,
+        run,
+        dataclasses.replace(config, precision=precision),
         validation=_validation(parts["valid"], config),
-        patience=config.patience,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=training.precision_for(config.precision, products=config.architecture != "tonicnet"),
-        jit=jit,
-        steps_per_execution=config.steps_per_execution,
         resume=resume,
     )
     return {
         "run": str(run),
         "parameters": trained.count_params(),
         "pieces": {name: len(part) for name, part in parts.items()},
-        "best epoch": training.best_row(run),
+        "best epoch": run.best_row(),
     }
 
 
 def fingerprint(pieces):
     """Tells whether two lists of pieces are the same."""
-    return datasets.fingerprint([piece.name for piece in pieces], [piece.pitches.tobytes().hex() for piece in pieces])
+    return labelled.fingerprint([piece.name for piece in pieces], [piece.pitches.tobytes().hex() for piece in pieces])
 
 
 def _validation(pieces, config):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from kerasmlsp import batching, music
+from kerasmlsp import music
 from kerasmlsp.apps.music import data
-from kerasmlsp.layers.chorales import BARS, KEY, PHASE, PITCH, PREFACE, STOP
+from kerasmlsp.data import batching
+from kerasmlsp.targets.chorale_tokens import BARS, KEY, PHASE, PITCH, PREFACE, STOP
 
 
 def training_batches(pieces, config, *, drop_remainder=False):

@@ -1,12 +1,11 @@
 """The commands of the sentiment application."""
 
-import functools
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
+from kerasmlsp.apps.sentiment.config import Config
 
 RUNS = Path("runs/sentiment")
 
@@ -23,43 +22,9 @@ def sentiment():
     """
 
 
-_number = functools.partial(options.field_option, Config)
-
-
 @sentiment.command()
-@options.data_option
-@options.dataset_option
-@options.manual_dir_option
-@options.text_column_option
-@options.label_column_option
-@click.option(
-    "--exclude", type=click.Path(path_type=Path), metavar="PATH", help="Texts never to train on: the test set."
-)
-@click.option("--architecture", type=click.Choice(ARCHITECTURES), default="ensemble", show_default=True)
-@options.run_option
-@options.resume_option
-@options.seed_option
-@_number("epochs", click.IntRange(min=1), "Epochs of each net.", none="the architecture's own")
-@_number("batch_size", click.IntRange(min=1), "Texts in a batch.")
-@_number("learning_rate", click.FloatRange(min=0, min_open=True), "Peak learning rate.", none="the architecture's own")
-@options.schedule_option
-@_number("warmup", click.FloatRange(0, 1, max_open=True), "Share of the steps in which the learning rate rises.")
-@_number("clip_norm", click.FloatRange(min=0), "Largest norm of all gradients together; 0 for any.")
-@_number("ema", click.FloatRange(0, 1, min_open=True, max_open=True), "Momentum of a moving average of the weights.")
-@_number("patience", click.IntRange(min=1), "Epochs without a better validation loss before a net stops.")
-@click.option("--class-weights", is_flag=True, help="Let all classes count the same, however rare.")
-@_number("validation_share", click.FloatRange(0, 1, min_open=True, max_open=True), "Share of the texts held out.")
-@_number("holdout_blocks", click.IntRange(min=0), "Hold out so many runs of neighbours a class; 0 for single texts.")
-@_number("vocabulary_size", click.IntRange(min=3), "Words known, most frequent first.")
-@_number("max_tokens", click.IntRange(min=2), "Longest text; of longer ones the middle is left out.")
-@_number("short_words", click.IntRange(min=0), "Calibrate also for texts cut to so few words; 0 for not.")
-@options.precision_option
-@options.jit_option
-@_number("steps_per_execution", click.IntRange(min=1), "Batches worked off by one call.")
-@options.deterministic_option
-@options.json_option
-@click.pass_context
-def train(context, run, resume, as_json, **values):
+@options.train_options(Config)
+def train(context, **values):
     """Train on your own texts, or on a data set of TensorFlow Datasets.
 
     \b
@@ -68,25 +33,14 @@ def train(context, run, resume, as_json, **values):
     kerasmlsp sentiment train --dataset imdb_reviews --run imdb
     kerasmlsp sentiment train --run imdb --resume
     """
-    folder = RUNS / run
-    config = options.configuration(context, Config, folder if resume else None, values)
-    with options.quiet_imports():
-        from kerasmlsp.apps.sentiment import train as app
-    with options.resumable("sentiment", run):
-        result = app.train(config, folder, resume=resume)
-    if not as_json:
-        result["nets"] = [{"net": net, **row} for net, row in result["nets"].items()]
-    options.print_results(result, as_json)
-    click.echo(f"Next: kerasmlsp sentiment evaluate --run {run} --data TEST_FILE", err=True)
+    options.train(context, Config, values, then="evaluate --run {run} --data TEST_FILE", shown=_by_net)
 
 
 @sentiment.command()
 @options.run_option
-@options.data_option
-@options.dataset_option
-@options.manual_dir_option
-@options.trained_text_column_option
-@options.trained_label_column_option
+@options.settings(
+    Config, "data", "dataset", "manual_dir", "text_column", "label_column", text_column=None, label_column=None
+)
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
 def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, as_json):
@@ -130,7 +84,7 @@ def export(run, models, format, output, data_note, licence, as_json):
 @sentiment.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, Excel, JSON Lines or Parquet.")
-@options.trained_text_column_option
+@options.settings(Config, "text_column", text_column=None)
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
 @click.option(
@@ -151,8 +105,8 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
     with options.quiet_imports():
-        from kerasmlsp import loading
         from kerasmlsp.apps.sentiment import predict as app
+        from kerasmlsp.exporting import loading
 
         if file:
             app.prefer_whole_calls()
@@ -167,6 +121,10 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
     if not as_json:
         rows = [_shown(row) for row in rows]
     options.print_results(rows, as_json)
+
+
+def _by_net(result):
+    return {**result, "nets": [{"net": net, **row} for net, row in result["nets"].items()]}
 
 
 def _report(result):

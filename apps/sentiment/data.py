@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from kerasmlsp import batching, datasets, text, tfds
+from kerasmlsp.data import batching, labelled, text, tfds
 
 log = logging.getLogger("kerasmlsp")
 
@@ -44,7 +44,7 @@ def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column
     if (path is None) == (dataset is None):
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if path is not None:
-        return datasets.read_labelled_texts(path, text_column=text_column, label_column=label_column)
+        return labelled.read_labelled_texts(path, text_column=text_column, label_column=label_column)
     columns = (text_column, label_column)
     examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
     rows = list(examples.as_numpy_iterator())

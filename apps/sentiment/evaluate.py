@@ -1,17 +1,17 @@
 """How good a run is on texts that it has not seen."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import datasets, metrics, plotting, training
+from kerasmlsp import metrics, plotting, training
 from kerasmlsp.apps.sentiment import data
+from kerasmlsp.apps.sentiment.config import Config
 from kerasmlsp.apps.sentiment.train import VOCABULARY
-from kerasmlsp.files import read_json
-
-EVALUATION = "evaluation"
+from kerasmlsp.data import labelled
+from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.training.runs import EVALUATION
 
 
 def load(run: Path):
@@ -24,9 +24,9 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
-    config = training.read_config(run, "sentiment")
-    model = training.load_model(run / training.MODEL)
-    return model, read_json(run / VOCABULARY), config
+    run = training.Run(run)
+    _, stored = run.configuration(Config)
+    return run.model(), run.read(VOCABULARY), stored
 
 
 def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column=None, label_column=None, worst=50):
@@ -48,7 +48,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
     Raises:
         ValueError: A label is not among those the run was trained on, or the data cannot be used.
     """
-    run = Path(run)
+    run = training.Run(run)
     model, words, config = load(run)
     columns = {
         "text_column": text_column or config["text_column"],
@@ -63,7 +63,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
     found, lacking = measure(numbers, probabilities)
     result = {
         "texts": len(texts),
-        "fingerprint": datasets.fingerprint(texts, labels),
+        "fingerprint": labelled.fingerprint(texts, labels),
         "metrics": found,
         "not measured": lacking,
         "shares": _shares(classes, numbers, probabilities),
@@ -80,7 +80,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
     files = _figures(folder, numbers, probabilities, classes)
     files.append(_write_mistakes(folder / "mistakes.csv", texts, numbers, probabilities, classes, worst))
     target = folder / "metrics.json"
-    training.write_atomically(target, lambda place: place.write_text(json.dumps(result, indent=2) + "\n"))
+    write_json(target, result)
     return {**result, "files": [str(file) for file in [target, *files]]}
 
 
@@ -121,7 +121,7 @@ def _figures(folder, labels, probabilities, classes):
         ),
     }
     for name, draw in drawings.items():
-        training.write_atomically(folder / name, draw)
+        write_atomically(folder / name, draw)
     return [folder / name for name in drawings]
 
 
@@ -139,5 +139,5 @@ def _write_mistakes(path, texts, labels, probabilities, classes, worst):
             writer.writeheader()
             writer.writerows(rows)
 
-    training.write_atomically(path, write)
+    write_atomically(path, write)
     return path

@@ -1,10 +1,10 @@
 """From a run to a saved model."""
 
-import json
 from pathlib import Path
 
-from kerasmlsp import exporting, files, training
+from kerasmlsp import exporting, training
 from kerasmlsp.apps.sentiment import evaluate, model
+from kerasmlsp.files import write_json
 
 EXAMPLES = [
     "This film was excellent!",
@@ -31,14 +31,9 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
-    run = Path(run)
+    run = training.Run(run)
     net, words, config = evaluate.load(run)
     functions, track = model.endpoints(net, words, config["classes"], config["max_tokens"])
-    with_figures = {
-        name: run / evaluate.EVALUATION / f"{name}.png"
-        for name in ("confusion_matrix", "reliability_diagram")
-        if (run / evaluate.EVALUATION / f"{name}.png").exists()
-    }
     card = {
         "title": title,
         "description": "Tells the class of a text, for instance whether a review is positive.",
@@ -49,7 +44,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         f"{_drawn(config['holdout_blocks'])}, with seed {config['seed']}.",
         "limits": _limits(config),
         "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
-        "figures": with_figures,
+        "figures": run.figures("confusion_matrix", "reliability_diagram"),
         **_measured(run, config),
     }
     examples = {name: {"text": EXAMPLES} for name in functions}
@@ -73,9 +68,7 @@ def convert(run: Path, path: Path, format: str):
     file = exporting.convert(net, path, format, examples=examples)
     facts = {"classes": config["classes"], "max_tokens": config["max_tokens"], "vocabulary": ["", "[UNK]", *words]}
     side = path.with_suffix(path.suffix + ".json")
-    training.write_atomically(
-        side, lambda place: place.write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
-    )
+    write_json(side, facts)
     return file
 
 
@@ -93,16 +86,14 @@ def _limits(config):
 
 def _measured(run, config):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
-    path = run / evaluate.EVALUATION / "metrics.json"
-    if path.exists():
-        result = files.read_json(path)
+    if result := run.evaluation():
         metrics = result["metrics"]
         if "short" in result:
             short = result["short"]
             metrics |= {f"{name}, first {short['words']} words": value for name, value in short["metrics"].items()}
         return {"metrics": metrics, "evaluated": f"{result['texts']} texts, fingerprint {result['fingerprint']}"}
     # Not of every folder: a net that was trained once more on all texts has no held-out values.
-    rows = {name: training.best_row(run / name) for name in model.members(config["architecture"])}
+    rows = {name: run.best_row(name) for name in model.members(config["architecture"])}
     return {
         "metrics": {f"held-out accuracy of {name}": row["val_accuracy"] for name, row in rows.items()},
         "evaluated": "on the held-out texts only, which also selected the epochs: run evaluate on other texts first",

@@ -1,39 +1,14 @@
 """The nets behind `--architecture`, compiled, and the saved model's functions from text to label."""
 
-import dataclasses
-
 import keras
 import numpy as np
 
-from kerasmlsp import layers, models, text, training
+from kerasmlsp import layers, models, optimizers
+from kerasmlsp.apps.sentiment.config import MEMBERS
+from kerasmlsp.data import text
 
-MEMBERS = {"ensemble": ("ngrams", "attention-lstm")}
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How an architecture is trained where the configuration does not say.
-
-    Args:
-        epochs: Epochs.
-        learning_rate: Peak learning rate.
-        weight_decay: Decoupled weight decay.
-        refit: Whether it is trained once more, on all texts, when the held-out ones have calibrated it.
-    """
-
-    epochs: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    refit: bool = False
-
-
-RECIPES = {
-    "ngrams": Recipe(epochs=2, learning_rate=5e-2, refit=True),
-    "lstm": Recipe(epochs=6, learning_rate=2e-3),
-    "attention-lstm": Recipe(epochs=2, learning_rate=2e-3, weight_decay=0.01),
-    "cnn": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
-    "transformer": Recipe(epochs=6, learning_rate=1e-3, weight_decay=0.01),
-}
+REFITTED = ("ngrams",)
+"""Nets that are trained once more, on all texts, when the held-out ones have calibrated them."""
 
 
 def members(architecture):
@@ -59,21 +34,12 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
     """Builds one member and compiles it for `steps` training steps; the n-gram model counts its n-grams first."""
     from kerasmlsp.apps.sentiment import data
 
-    model, recipe = build(member, vocabulary_size, num_classes), RECIPES[member]
+    model = build(member, vocabulary_size, num_classes)
     if member == "ngrams":
         batches, _ = data.dataset(encoded, 256)
         hashing = model.get_layer("hashing")
         model.get_layer("ngrams").adapt(((hashing(ids), labels) for ids, labels in batches), smoothing=10.0)
-    optimizer = training.optimizer(
-        config.learning_rate or recipe.learning_rate,
-        schedule=config.schedule,
-        steps=steps,
-        warmup=config.warmup,
-        weight_decay=recipe.weight_decay,
-        clip_norm=config.clip_norm or None,
-        ema=config.ema,
-    )
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizers.build(config, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -30,7 +30,7 @@ def predict_texts(model, texts):
     """Classifies texts.
 
     Args:
-        model: A loaded saved model (`kerasmlsp.loading.load`).
+        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         texts: List of strings, pandas column or NumPy array.
 
     Returns:
@@ -104,7 +104,7 @@ def predict_file(model, path, output, *, text_column=None):
     Raises:
         ValueError: The column is not there, a cell is empty, or `output` is `path`.
     """
-    from kerasmlsp import tables
+    from kerasmlsp.data import tables
 
     if Path(output).exists() and Path(path).exists() and os.path.samefile(path, output):
         raise ValueError(f"`--output` must be another file than `--file`. Received: {output} for both")

@@ -1,15 +1,14 @@
 """From labelled texts to a run."""
 
-import dataclasses
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import datasets, splits, text, training
+from kerasmlsp import classification, training
 from kerasmlsp.apps.sentiment import data, model
-from kerasmlsp.apps.sentiment.config import Config
+from kerasmlsp.apps.sentiment.config import RECIPES, Config
+from kerasmlsp.data import labelled, splits, text
 
 log = logging.getLogger("kerasmlsp")
 
@@ -33,8 +32,8 @@ def train(config: Config, run: Path, *, resume: bool = False):
     Raises:
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
-    run = Path(run)
-    with training.claimed(run, resume=resume):
+    run = training.Run(run)
+    with run.claimed(resume=resume):
         return _train(config, run, resume)
 
 
@@ -47,14 +46,13 @@ def _train(config, run, resume):
         "classes": classes,
         "texts": len(texts),
         "held_out": len(held_out),
-        "fingerprint": datasets.fingerprint(texts, labels),
+        "fingerprint": labelled.fingerprint(texts, labels),
     }
-    training.write_config(run, {**dataclasses.asdict(config), **facts}, resume=resume)
+    run.start(config, facts, resume=resume)
     log.info("%d texts of %d classes, %d of them held out.", len(texts), len(classes), len(held_out))
 
     words = text.vocabulary(text.count_words([texts[i] for i in chosen]), config.vocabulary_size)
-    listed = json.dumps(words, ensure_ascii=False)
-    training.write_atomically(run / VOCABULARY, lambda path: path.write_text(listed, encoding="utf-8"))
+    run.write(VOCABULARY, words)
     encoded = data.encode([texts[i] for i in chosen], numbers[chosen], words, config.max_tokens)
     whole = [texts[i] for i in held_out]
     validation = data.encode(whole, numbers[held_out], words, config.max_tokens)
@@ -64,19 +62,19 @@ def _train(config, run, resume):
     for name in names:
         log.info("Training %s.", name)
         nets.append(_fit(name, config, run / name, encoded, validation, *sizes, resume))
-        results[name] = training.best_row(run / name)
+        results[name] = run.best_row(name)
     sets = [validation]
     if config.short_words:
         short = data.shortened(whole, config.short_words)
         sets.append(data.encode(short, numbers[held_out], words, config.max_tokens))
     weights = model.calibration(nets, sets)
     for place, name in enumerate(names):
-        if model.RECIPES[name].refit:
+        if name in model.REFITTED:
             log.info("Training %s once more, on the held-out texts too.", name)
             everything = data.joined(encoded, validation)
             nets[place] = _fit(name, config, run / f"{name}-refit", everything, None, *sizes, resume)
     ensemble = model.combined(nets, weights)
-    training.write_atomically(run / training.MODEL, lambda path: ensemble.save(path))
+    run.save(ensemble)
     return {"run": str(run), "texts": len(texts), "held out": len(held_out), "nets": results}
 
 
@@ -94,26 +92,18 @@ def _read(config):
 
 
 def _fit(name, config, folder, encoded, validation, vocabulary_size, num_classes, resume):
-    jit = training.JIT[config.jit]
-    epochs = config.epochs or model.RECIPES[name].epochs
-    batches = data.training_batches(encoded, config, drop_remainder=jit is True)
-    steps = epochs * len(batches.order(0))
+    settings = config.filled(RECIPES[name])
+    batches = data.training_batches(encoded, config, drop_remainder=config.jit == "on")
+    steps = settings.epochs * len(batches.order(0))
     weights = None
     if config.class_weights:
-        counts = np.bincount(encoded.labels, minlength=num_classes)
-        weights = dict(enumerate((len(encoded.labels) / num_classes / np.maximum(counts, 1)).tolist()))
+        weights = dict(enumerate(classification.class_weights(encoded.labels, num_classes).tolist()))
     return training.fit(
-        lambda: model.compiled(name, config, vocabulary_size, num_classes, steps, encoded),
+        lambda: model.compiled(name, settings, vocabulary_size, num_classes, steps, encoded),
         batches,
-        run=folder,
-        epochs=epochs,
+        folder,
+        settings,
         validation=data.dataset(validation, 256)[0] if validation else None,
-        patience=config.patience if validation else None,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        precision=config.precision,
-        jit=jit,
-        steps_per_execution=config.steps_per_execution,
         class_weight=weights,
         resume=resume,
     )

@@ -10,18 +10,19 @@ from typing import Any
 import keras
 from keras import ops
 
-START, STOP, HOLD, REST, PITCH = range(5)
-"""Token ids; a note of MIDI pitch `m` is `PITCH + m - LOWEST`."""
-
-LOWEST, PITCHES = 28, 61
-KEY = PITCH + PITCHES  # + tonic, + 12 in minor
-METRE = KEY + 24  # + place in `BARS`, + len(BARS) where the piece has begun before
-BARS = (16, 12, 24, 8)
-"""Lengths of a bar in steps."""
-
-PHASE = METRE + 2 * len(BARS)  # + place of the first step in its bar
-VOCABULARY = PHASE + max(BARS)
-PREFACE = 4
+from kerasmlsp.targets.chorale_tokens import (
+    BARS,
+    HOLD,
+    KEY,
+    LOWEST,
+    METRE,
+    PHASE,
+    PITCH,
+    PITCHES,
+    PREFACE,
+    REST,
+    VOCABULARY,
+)
 
 _AGES, _LEAP, _APART = 16, 12, (-12, 36)
 HELD = 1 + _LEAP

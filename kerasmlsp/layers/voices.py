@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from kerasmlsp.layers import chorales
-from kerasmlsp.layers.chorales import HELD, KEY, LOWEST, PITCH, PITCHES, VOCABULARY, VoiceEmbedding, columns
+from kerasmlsp.layers.chorales import HELD, VoiceEmbedding, columns
 from kerasmlsp.layers.composite import Composite
 from kerasmlsp.layers.transformer import DecoderBlock
+from kerasmlsp.targets.chorale_tokens import KEY, LOWEST, PITCH, PITCHES, VOCABULARY
 
 _NEVER = -1e9
 # Where in the raw outputs the pitches end, the degrees, the intervals; then comes what is above the bass.

@@ -1,4 +1,4 @@
-"""Models of music in four voices: token ids as in `kerasmlsp.layers.chorales` in, logits of the next token out.
+"""Models of music in four voices: token ids as in `kerasmlsp.targets.chorale_tokens` in, logits of the next token out.
 
 Each is a chain of layers that `kerasmlsp.generation.stepwise` can run one token at a time.
 """
@@ -7,8 +7,8 @@ import keras
 from keras import layers
 
 from kerasmlsp.layers import VoiceEmbedding, VoiceState, VoiceTransformer
-from kerasmlsp.layers.chorales import VOCABULARY
 from kerasmlsp.models import _text
+from kerasmlsp.targets.chorale_tokens import VOCABULARY
 
 
 def chorale_transformer(

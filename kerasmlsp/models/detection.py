@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
-from kerasmlsp import detection
 from kerasmlsp.models import _checks, _images
+from kerasmlsp.targets import boxes
 
 
 def ssd(
@@ -12,15 +12,15 @@ def ssd(
     *,
     input_shape: tuple[int, int, int] = (128, 128, 3),
     filters: tuple[int, ...] = (16, 32, 64, 128, 128, 128),
-    scales: tuple[float, ...] = detection.SCALES,
-    aspect_ratios: tuple[float, ...] = detection.ASPECT_RATIOS,
+    scales: tuple[float, ...] = boxes.SCALES,
+    aspect_ratios: tuple[float, ...] = boxes.ASPECT_RATIOS,
     name: str = "ssd",
 ) -> keras.Model:
     """Builds a single-shot detector: stages that each halve the image, and one convolution for the boxes of a scale.
 
-    Train it with `kerasmlsp.detection.DetectionLoss` on targets of `kerasmlsp.detection.match`, and find boxes with
-    `kerasmlsp.detection.detect`. Its anchors are
-    `kerasmlsp.detection.anchors(input_shape, num_stages=len(filters), scales=scales, aspect_ratios=aspect_ratios)`.
+    Train it with `kerasmlsp.targets.boxes.DetectionLoss` on targets of `kerasmlsp.targets.boxes.match`, and find boxes
+    with `kerasmlsp.targets.boxes.detect`. Its anchors are `kerasmlsp.targets.boxes.anchors(input_shape,
+    num_stages=len(filters), scales=scales, aspect_ratios=aspect_ratios)`.
 
     Reference: Hota, BITS F464 (2024), "Other types of Convolutional Networks: FCN, SSMD"; Liu et al. 2016, "SSD: Single
     Shot MultiBox Detector".
@@ -48,7 +48,7 @@ def ssd(
     _checks.check_sizes(num_classes=num_classes)
     if not filters or min(filters) < 1:
         raise ValueError(f"`filters` must be numbers of at least 1. Received: filters={tuple(filters)}")
-    detection.check_anchors(len(filters), scales, aspect_ratios)
+    boxes.check_anchors(len(filters), scales, aspect_ratios)
     images = _images.images(input_shape, 2 ** (len(filters) - 1))
     maps, predictions = images, []
     values = 1 + num_classes + 4

@@ -1,7 +1,7 @@
 """Word vectors: words in, the logits that others stand near them out.
 
-`kerasmlsp.word2vec` makes the batches, `kerasmlsp.losses.NegativeSampling` is the loss. The vectors are the weights of
-the layer `word_vectors`.
+`kerasmlsp.targets.word2vec` makes the batches, `kerasmlsp.losses.NegativeSampling` is the loss. The vectors are the
+weights of the layer `word_vectors`.
 """
 
 import keras

@@ -131,7 +131,7 @@ def deep_belief_network(
 ) -> keras.Model:
     """Builds a deep belief network unrolled into a classifier: logistic layers that are to start from RBMs.
 
-    `kerasmlsp.models.pretraining.pretrain_with_rbms` gives its layers their weights.
+    `kerasmlsp.models.layerwise.pretrain_with_rbms` gives its layers their weights.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Unsupervised Pretraining"; Hinton, Osindero and Teh 2006,
     "A Fast Learning Algorithm for Deep Belief Nets".

@@ -1,6 +1,6 @@
 """Self-supervised networks: a pretext task trains an encoder, and `classifier_from` puts classes in the task's place.
 
-`kerasmlsp.self_supervision` makes the targets of the tasks. The layer `encoder` of a model is a `keras.Model`.
+`kerasmlsp.targets.pretext` makes the targets of the tasks. The layer `encoder` of a model is a `keras.Model`.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasmlsp import batching
+from kerasmlsp.data import batching
 
 
 def free_shifts(roll, semitones=(-5, 6)) -> tuple[int, int]:

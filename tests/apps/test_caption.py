@@ -15,9 +15,10 @@ import pytest
 from commands import command, stop_and_resume, within
 from PIL import Image
 
-from kerasmlsp import images, loading, tfds
 from kerasmlsp.apps.caption import baselines, data, evaluate, features, model, reinforce
 from kerasmlsp.apps.caption.config import ARCHITECTURES, Config, refined
+from kerasmlsp.data import images, tfds
+from kerasmlsp.exporting import loading
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
 SHAPES = ("square", "bar", "frame")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
-from kerasmlsp import loading
 from kerasmlsp.apps.chargen import data, generate, model, train
 from kerasmlsp.apps.chargen.config import ARCHITECTURES, Config
+from kerasmlsp.exporting import loading
 
 TINY = ("--units", 32, "--num-layers", 1, "--window", 16, "--batch-size", 8)
 

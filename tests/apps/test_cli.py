@@ -254,11 +254,6 @@ def test_shared_options(arguments, exit_code):
     @options.run_option
     @options.seed_option
     @options.models_option
-    @options.data_option
-    @options.dataset_option
-    @options.manual_dir_option
-    @options.text_column_option
-    @options.label_column_option
     def command(**values):
         click.echo(values)
 

@@ -11,9 +11,10 @@ import pytest
 from commands import command, stop_and_resume
 from PIL import Image
 
-from kerasmlsp import loading, training
+from kerasmlsp import training
 from kerasmlsp.apps.gan import data, evaluate, features, model, watching
 from kerasmlsp.apps.gan.config import ARCHITECTURES, Config
+from kerasmlsp.exporting import loading
 
 TINY = ("--size", 12, "--filters", 4, "--latent-dim", 8, "--batch-size", 8, "--metric-samples", 16, "--features", "own")
 
@@ -412,6 +413,6 @@ def test_killed_training_is_resumed_by_the_command_it_names(tmp_path, monkeypatc
     runs = [tmp_path / "runs/gan" / name for name in ("steady", "stopped")]
     films = [(run / "film.gif").read_bytes() for run in runs]
     assert films[0] == films[1]
-    weights = [training.load_model(run / "model.keras").get_weights() for run in runs]
+    weights = [training.Run(run).model().get_weights() for run in runs]
     assert len(weights[0]) > 20
     assert all((first == second).all() for first, second in zip(*weights, strict=True))

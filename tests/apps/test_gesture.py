@@ -14,10 +14,10 @@ import pytest
 from commands import command, stop_and_resume, within
 from PIL import Image
 
-from kerasmlsp import loading
 from kerasmlsp.apps import cli
 from kerasmlsp.apps.gesture import data, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
+from kerasmlsp.exporting import loading
 
 CLASSES = ("disc", "ring", "square")
 PLAIN = ("--rotation", 0, "--zoom", 0, "--shift", 0, "--brightness", 0.1, "--contrast", 0, "--saturation", 0)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
-from kerasmlsp import loading, music
+from kerasmlsp import music
 from kerasmlsp.apps.music import data, export, generate, keys, windows
 from kerasmlsp.apps.music.config import Config
+from kerasmlsp.exporting import loading
 from kerasmlsp.layers import chorales
 
 CHORDS = {0: (72, 67, 64, 48), 5: (72, 69, 65, 53), 7: (74, 67, 59, 55), 9: (72, 69, 64, 57)}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
-from kerasmlsp import loading, model_cards
 from kerasmlsp.apps.sentiment import data, evaluate, export, predict
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
+from kerasmlsp.exporting import loading, model_cards
 
 GOOD = ["wonderful", "excellent", "brilliant", "charming", "superb"]
 BAD = ["terrible", "boring", "awful", "dreadful", "dull"]
@@ -198,7 +198,7 @@ def test_truncated_model_is_named(workshop):
 
 
 def test_long_and_odd_texts_are_answered(workshop):
-    from kerasmlsp import loading
+    from kerasmlsp.exporting import loading
 
     model = loading.load(loading.find("sentiment"))
     texts = ["", " ", "\x00", "🎬 <br />", "a superb film " * 700_000]

@@ -81,7 +81,7 @@ CASES = {
         causal=True,
         wrong=(*WRONG, *below(1, "num_mixtures")),
     ),
-    # Its order is that of rows and columns, which tests/test_autoregressive.py holds.
+    # Its order is that of rows and columns, which tests/models/test_autoregressive.py holds.
     "pixelcnn": Case(
         small(
             models.pixelcnn, {"height": 4, "width": 5, "channels": 2, "num_levels": 3, "filters": 8, "num_blocks": 1}

@@ -3,7 +3,8 @@
 import numpy as np
 from case import Case
 
-from kerasmlsp import detection, models
+from kerasmlsp import models
+from kerasmlsp.targets import boxes
 
 SHAPE, SCALES, RATIOS = (16, 20, 3), (0.4, 0.7), (1.0, 2.0)
 
@@ -19,9 +20,9 @@ def images():
 
 def targets():
     """One box in each image."""
-    anchors = detection.anchors(SHAPE, num_stages=3, scales=SCALES, aspect_ratios=RATIOS)
+    anchors = boxes.anchors(SHAPE, num_stages=3, scales=SCALES, aspect_ratios=RATIOS)
     left = np.linspace(0, 0.4, 8)
-    found = [detection.match([[x, 0.1, x + 0.5, 0.7]], [i % 2], anchors) for i, x in enumerate(left)]
+    found = [boxes.match([[x, 0.1, x + 0.5, 0.7]], [i % 2], anchors) for i, x in enumerate(left)]
     return np.stack(found)
 
 
@@ -39,7 +40,7 @@ CASES = {
         {"predictions": (None, 3 * (4 * 5 + 2 * 3), 7)},
         STAGES + (9 * 3 + 1) * 21 + (9 * 4 + 1) * 21,
         targets,
-        loss=detection.DetectionLoss(),
+        loss=boxes.DetectionLoss(),
         # From above 5.
         reaches=0.5,
         wrong=(

@@ -60,7 +60,7 @@ CASES = {
         {"hidden": (None, 5)},
         6 * 5 + 6 + 5,
         compile=own_loss,
-        # The difference of two free energies is no measure of fit; tests/test_energy.py has the likelihood.
+        # The difference of two free energies is no measure of fit; tests/models/test_energy.py has the likelihood.
         reaches=None,
         wrong=sizes_wrong("num_visible", "num_hidden", "gibbs_steps"),
     ),

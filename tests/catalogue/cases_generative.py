@@ -62,7 +62,7 @@ def optimizers(model):
 
 
 def adversarial(function, parameters, inputs=images, sizes=None, **options):
-    # A loss against an opponent who learns too says nothing; tests/test_generative.py has what does.
+    # A loss against an opponent who learns too says nothing; tests/models/test_generative.py has what does.
     sizes = {"latent_dim": LATENT, **(sizes or {})}
     wrong = TOO_SMALL + NO_NOISE + (FEW_CLASSES if "num_classes" in sizes else ())
     shape = {"logits": (None, 1)}

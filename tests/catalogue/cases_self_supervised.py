@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from case import Case
 
-from kerasmlsp import losses, models, self_supervision
+from kerasmlsp import losses, models
+from kerasmlsp.targets import pretext
 
 IMAGE, TEXT_LENGTH, VOCABULARY, SAMPLES = (8, 8, 1), 9, 20, 400
 KERNELS, STRIDES = (10, 3), (5, 2)
@@ -37,15 +38,15 @@ def hidden_words():
     random = np.random.default_rng(0)
     ids = random.integers(2, VOCABULARY - 1, (8, TEXT_LENGTH)).astype("int32")
     ids[np.arange(TEXT_LENGTH) >= np.array([9, 4, 7, 5, 6, 9, 8, 3])[:, None]] = 0
-    return self_supervision.mask_tokens(ids, VOCABULARY - 1, VOCABULARY - 1, rate=0.4)
+    return pretext.mask_tokens(ids, VOCABULARY - 1, VOCABULARY - 1, rate=0.4)
 
 
 def waves():
     random = np.random.default_rng(0)
-    frames = self_supervision.num_frames(SAMPLES, KERNELS, STRIDES)
+    frames = pretext.num_frames(SAMPLES, KERNELS, STRIDES)
     # Noise whose loudness changes, so that a frame tells of those beside it.
     loud = np.repeat(random.uniform(0.1, 2, (8, 10)), SAMPLES // 10, axis=1)
-    masked = self_supervision.mask_spans(8, frames, probability=0.1, span=2)
+    masked = pretext.mask_spans(8, frames, probability=0.1, span=2)
     return {"masked": masked, "waveform": (loud * random.normal(size=(8, SAMPLES))).astype("float32")}
 
 
@@ -128,10 +129,10 @@ CASES = {
     ),
     "masked_patch_predictor": Case(
         make(models.masked_patch_predictor, IMAGE, patch_size=4, **{**BLOCKS, "features": 8}),
-        lambda: {"images": images(), "masked": self_supervision.mask_patches(8, 4)},
+        lambda: {"images": images(), "masked": pretext.mask_patches(8, 4)},
         {"pixels": (None, 4, 16)},
         PATCHES + 8 * 16 + 16,
-        lambda: self_supervision.patches(images(), 4),
+        lambda: pretext.patches(images(), 4),
         loss="mse",
         # 8 features cannot hold the 16 pixels of 32 patches of noise: the mean square is 1 at the start.
         reaches=0.6,
@@ -140,10 +141,10 @@ CASES = {
     ),
     "rotation_predictor": Case(
         make(models.rotation_predictor, image_shape=IMAGE, filters=(4, 6)),
-        lambda: {"images": self_supervision.rotations(images()[:2])[0]},
+        lambda: {"images": pretext.rotations(images()[:2])[0]},
         {"probabilities": (None, 4)},
         CONVOLUTIONS + 6 * 4 + 4,
-        lambda: self_supervision.rotations(images()[:2])[1],
+        lambda: pretext.rotations(images()[:2])[1],
         wrong=(
             *WRONG_FILTERS,
             ({"image_shape": (8, 9, 1)}, r"`image_shape` must be square\. Received: image_shape=\(8, 9, 1\)"),

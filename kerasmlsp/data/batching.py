@@ -1,0 +1,228 @@
+"""The order in which training sees examples: a function of seed and epoch alone, to be taken up anywhere."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Training data as index batches and the function that loads them.
+
+    Args:
+        order: Maps an epoch number to the list of int64 index arrays of that epoch; the same epoch gives the
+            same list in every process.
+        load: Maps `(indices, key)`, int64 tensors `(batch,)` and `(2,)`, to `(inputs, targets)` inside
+            `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
+            augmentation that survives a restart.
+    """
+
+    order: Callable[[int], list[np.ndarray]]
+    load: Callable
+
+    def dataset(self, position: Callable[[], tuple[int, int]]):
+        """Makes a `tf.data.Dataset` that yields the rest of one epoch each time it is iterated.
+
+        All epochs have as many batches; a data set that starts inside an epoch is for that epoch only.
+
+        Args:
+            position: Called at the start of every pass; returns the epoch and the number of batches of it
+                that are already done.
+        """
+        import tensorflow as tf
+
+        def remaining():
+            epoch, done = position()
+            for step, indices in enumerate(self.order(epoch)[done:], start=done):
+                yield indices, np.array([epoch, step], np.int64)
+
+        signature = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int64))
+        dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
+        dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        epoch, done = position()
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(self.order(epoch)) - done))
+
+
+def source(batches):
+    """Returns what `kerasmlsp.training.fit` takes as `batches` with a method `dataset` as of `Batches`.
+
+    Raises:
+        ValueError: It is nothing that knows its position.
+    """
+    if isinstance(batches, keras.utils.PyDataset):
+        return _Counted(batches)
+    if not hasattr(batches, "dataset"):
+        raise ValueError(
+            "`batches` must be a `kerasmlsp.data.batching.Batches`, a `keras.utils.PyDataset`, or have a method "
+            f"`dataset(position)` like that of `Batches`. Received: {type(batches).__name__}"
+        )
+    return batches
+
+
+class _Counted:
+    """A `keras.utils.PyDataset` that goes to an epoch by ending those before it."""
+
+    def __init__(self, items):
+        if items.num_batches is None:
+            raise ValueError("`batches` must have a known number of batches. Received: num_batches=None")
+        self.items, self.epoch = items, 0
+
+    def dataset(self, position):
+        epoch, done = position()
+        while self.epoch < epoch:
+            self.items.on_epoch_begin()
+            self.end_epoch()
+        return _Rest(self, done)
+
+    def end_epoch(self):
+        self.items.on_epoch_end()
+        self.epoch += 1
+
+
+class _Rest(keras.utils.PyDataset):
+    """The rest of one epoch, or the whole of several."""
+
+    def __init__(self, counted, done):
+        items = counted.items
+        options = {name: getattr(items, name) for name in ("workers", "use_multiprocessing", "max_queue_size")}
+        super().__init__(**options)
+        self.counted, self.items, self.done, self.begun = counted, items, done, False
+
+    def __getitem__(self, index):
+        return self.items[self.done + index]
+
+    @property
+    def num_batches(self):
+        return self.items.num_batches - self.done
+
+    def on_epoch_begin(self):
+        self.begun = True
+        self.items.on_epoch_begin()
+
+    def on_epoch_end(self):
+        # Keras ends an epoch, too, before the first has begun.
+        if self.begun:
+            self.begun = False
+            self.counted.end_epoch()
+
+
+def shuffled(size, batch_size, *, seed=0, drop_remainder=False):
+    """Returns an `order` that shuffles `size` examples anew in every epoch.
+
+    Raises:
+        ValueError: `size` or `batch_size` is less than 1.
+    """
+    return bucketed(np.zeros(size, np.int64), batch_size, seed=seed, drop_remainder=drop_remainder)
+
+
+def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
+    """Returns an `order` that shuffles, yet puts examples of similar length into one batch.
+
+    Within a window of `window * batch_size` shuffled examples, batches are cut from the examples sorted by length;
+    then the batches are shuffled. Padding is thus small while a batch stays close to a random sample.
+
+    Args:
+        lengths: Length of every example.
+        batch_size: Examples in a batch, at least 1.
+        seed: Seed of the order.
+        window: Batches that are sorted together, at least 1; 1 is a plain shuffle.
+        drop_remainder: Leaves out the few examples (others in every epoch) that do not fill a batch, which spares
+            a compiled training step a second batch size.
+
+    Raises:
+        ValueError: There is no example, or `batch_size` or `window` is less than 1.
+    """
+    lengths = np.asarray(lengths)
+    if not len(lengths):
+        raise ValueError("`lengths` must hold at least one example. Received: none")
+    if batch_size < 1 or window < 1:
+        raise ValueError(
+            f"`batch_size` and `window` must be at least 1. Received: batch_size={batch_size}, window={window}"
+        )
+
+    def order(epoch):
+        random = np.random.default_rng([seed, epoch])
+        indices = random.permutation(len(lengths))
+        if drop_remainder and len(indices) > batch_size:
+            indices = indices[: len(indices) // batch_size * batch_size]
+        span = window * batch_size
+        windows = (indices[start : start + span] for start in range(0, len(indices), span))
+        ordered = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
+        batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    return order
+
+
+def streams(length, batch_size, window, *, seed=0):
+    """Returns an `order` for truncated backpropagation through time over one long sequence.
+
+    The sequence is cut into `batch_size` streams, and each batch holds the next `window` places of every stream, so
+    that a state carried from batch to batch (`kerasmlsp.layers.Stateful`) fits. The cuts move in every epoch.
+
+    Args:
+        length: Places of the sequence that have a place after them, to predict.
+        batch_size: Streams, at least 1.
+        window: Places in a row of a batch, at least 1.
+        seed: Seed of the cuts.
+
+    Returns:
+        A function from the epoch to index batches: where each row of `window` places begins.
+
+    Raises:
+        ValueError: The sequence is too short for one batch, or an argument is less than 1.
+    """
+    steps = _full_windows(length, batch_size, window) // batch_size
+
+    def order(epoch):
+        room = length - steps * batch_size * window
+        begin = np.random.default_rng([seed, epoch]).integers(room + 1)
+        rows = begin + np.arange(batch_size, dtype=np.int64) * steps * window
+        return [rows + step * window for step in range(steps)]
+
+    return order
+
+
+def windows(length, batch_size, window, *, seed=0):
+    """Returns an `order` that cuts one long sequence into windows and shuffles them; the cuts move in every epoch.
+
+    Args:
+        length: Places of the sequence that have a place after them, to predict.
+        batch_size: Windows in a batch, at least 1.
+        window: Places in a window, at least 1.
+        seed: Seed of cuts and order.
+
+    Returns:
+        A function from the epoch to index batches: where each window begins.
+
+    Raises:
+        ValueError: The sequence is too short for one batch, or an argument is less than 1.
+    """
+    count = _full_windows(length, batch_size, window) // batch_size * batch_size
+
+    def order(epoch):
+        random = np.random.default_rng([seed, epoch])
+        begin = random.integers(length - count * window + 1)
+        return list((begin + random.permutation(count).astype(np.int64) * window).reshape(-1, batch_size))
+
+    return order
+
+
+def _full_windows(length, batch_size, window):
+    if batch_size < 1 or window < 1:
+        raise ValueError(
+            f"`batch_size` and `window` must be at least 1. Received: batch_size={batch_size}, window={window}"
+        )
+    if length < batch_size * window:
+        raise ValueError(
+            f"`length` must be at least batch_size * window = {batch_size * window}. Received: length={length}"
+        )
+    return length // window
+
+
+def sorted_by_length(lengths, batch_size):
+    """Returns index batches of examples sorted by length, for validation and prediction."""
+    indices = np.argsort(np.asarray(lengths), kind="stable")
+    return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]

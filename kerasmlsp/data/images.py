@@ -1,0 +1,323 @@
+"""Pictures from files: JPEG, PNG, GIF, BMP, WebP and HEIC, decoded to arrays or refused in one sentence.
+
+Pillow and pillow-heif are imported where they are used, so that importing this module costs nothing.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp.data import labelled, tables
+from kerasmlsp.files import existing, visible_files, visible_folders
+
+_log = logging.getLogger("kerasmlsp")
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
+"""Endings of the files that are taken for pictures in a folder, in either case."""
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "HEIF")
+# The kinds of HEIF files that phones write.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+MOST_PIXELS = 64_000_000
+SHOWN = 1024
+"""Longest side of a picture that is drawn into a figure, which needs up to a hundred bytes a pixel."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """Pictures of one size with their classes.
+
+    Args:
+        pixels: uint8 `(images, height, width, 3)`.
+        labels: Class of each, as text.
+        names: Path of each as its folder or table names it; empty for pictures without files.
+        unreadable: Path and reason of every file that was left out.
+    """
+
+    pixels: np.ndarray
+    labels: list
+    names: list
+    unreadable: list
+
+
+def read_image(
+    source, *, size: int | None = None, longest: int | None = None, most_pixels: int = MOST_PIXELS
+) -> np.ndarray:
+    """Decodes a picture to RGB.
+
+    The picture is turned as its EXIF data says. Grey and palette pictures become RGB, CMYK is converted without a
+    colour profile, transparent places become white, of 16 bits a channel the upper eight are kept, and of an animation
+    the first picture is taken.
+
+    Args:
+        source: Path of a file, or the bytes of one.
+        size: Height and width to which the picture is stretched, at least 1, each output pixel the weighted mean of
+            those that it covers; None for its own size.
+        longest: Longest side; a larger picture is shrunk in proportion, as to be shown. None for any.
+        most_pixels: Pictures with more pixels are refused before they are decoded: a small file may hold a huge one.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: pillow-heif, the extra `heic`, is not installed, and it is such a picture.
+        ValueError: It is a folder, empty, damaged, too large, or of another format.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"`size` must be at least 1 or None. Received: size={size}")
+    name, data = _bytes(source)
+    with _explained(name), _opened(data, name, most_pixels) as picture:
+        from PIL import ImageOps
+
+        picture = _as_rgb(ImageOps.exif_transpose(picture))
+        if size is not None:
+            picture = picture.resize((size, size), _bilinear())
+        if longest is not None:
+            picture.thumbnail((longest, longest))
+        return np.asarray(picture)
+
+
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Stretches a picture, uint8 `(height, width, 1 or 3)`, to uint8 `(size, size, 3)`, as `read_image` does."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    return np.asarray(picture.resize((size, size), _bilinear()))
+
+
+def stretched(pictures, size: int):
+    """Stretches pictures in a TensorFlow graph, as `resize` does.
+
+    Args:
+        pictures: `(batch, height, width, channels)` or one without the batch, 0 to 255.
+        size: Height and width.
+
+    Returns:
+        Whole numbers, float32, `size` high and wide.
+    """
+    import tensorflow as tf
+
+    return tf.round(tf.image.resize(tf.cast(pictures, tf.float32), (size, size), antialias=True))
+
+
+def decoded(files, size: int):
+    """Decodes the bytes of JPEG, PNG, GIF and BMP files in a TensorFlow graph, and stretches the pictures.
+
+    The values are those of `read_image`, but nothing is turned as EXIF data say, and transparency is left out.
+
+    A picture of more than `MOST_PIXELS` is an error before it is decoded.
+
+    Args:
+        files: String tensor `(batch,)`.
+        size: Height and width.
+
+    Returns:
+        Float32 `(batch, size, size, 3)`, 0 to 255.
+    """
+    import tensorflow as tf
+
+    def decode(file):
+        most = f"A picture must have at most {MOST_PIXELS / 1e6:g} million pixels: make it smaller."
+        small = tf.debugging.Assert(_pixels(file) <= MOST_PIXELS, [most])
+        with tf.control_dependencies([small] if small is not None else []):
+            file = tf.identity(file)
+        picture = tf.cond(
+            tf.io.is_jpeg(file),
+            # `decode_image` takes a faster transform, which is off by up to 5.
+            lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
+            lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
+        )
+        return stretched(picture, size)
+
+    return tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+
+
+def _pixels(file):
+    """Width times height in the head of a JPEG, PNG, GIF or BMP file, int64; of others anything."""
+    import tensorflow as tf
+
+    head = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, 26), tf.uint8), tf.int64)
+    head = tf.pad(head, [[0, 26 - tf.size(head)]])
+
+    def number(begin, end, step=1):
+        return tf.reduce_sum(head[begin:end][::step] * 256 ** tf.range(end - begin, dtype=tf.int64))
+
+    def of_bitmap():
+        # Counted from the bottom or, below 0, from the top.
+        height = number(22, 26)
+        return number(18, 22) * tf.minimum(height, 2**32 - height)
+
+    kinds = {
+        b"\x89PNG": lambda: number(16, 20, -1) * number(20, 24, -1),
+        b"GIF8": lambda: number(6, 8) * number(8, 10),
+        b"BM": of_bitmap,
+    }
+    cases = [(tf.equal(tf.strings.substr(file, 0, len(start)), start), size) for start, size in kinds.items()]
+    jpeg = tf.io.is_jpeg(file), lambda: tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64))
+    return tf.case([*cases, jpeg], default=lambda: tf.constant(0, tf.int64))
+
+
+def list_images(folder) -> list[Path]:
+    """Returns the pictures in a folder and below it, told by their endings, in the order of their paths.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no picture.
+    """
+    folder = existing(folder)
+    found = visible_files(folder, ENDINGS)
+    if not found:
+        raise ValueError(f"`path` must hold pictures ({', '.join(ENDINGS)}). Received: {folder}, which holds none")
+    return found
+
+
+def read_labelled_images(
+    path, size: int, *, path_column: str = "path", label_column: str = "label", most_pixels: int = MOST_PIXELS
+) -> LabelledImages:
+    """Reads pictures and their classes from a folder that has one subfolder per class, or from a table of paths.
+
+    Files that cannot be read are left out; their number and the first of them are logged.
+
+    Args:
+        path: A folder such as `rock/*.jpg paper/*.png`, or a table (see `kerasmlsp.data.tables.read_table`) whose paths
+            are relative to its own folder, or absolute.
+        size: Height and width to which every picture is stretched.
+        path_column: Column of a table that holds the paths.
+        label_column: Column of a table that holds the classes.
+        most_pixels: As in `read_image`.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A column is missing, there are fewer than two classes, or a class has no picture that can be read.
+    """
+    path = existing(path)
+    rows = _folder_rows(path) if path.is_dir() else _table_rows(path, path_column, label_column)
+    base = path if path.is_dir() else path.parent
+
+    def read(row):
+        try:
+            return read_image(base / row[0], size=size, most_pixels=most_pixels)
+        except (OSError, ValueError) as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(pool.map(read, rows))
+    good = [index for index, each in enumerate(found) if isinstance(each, np.ndarray)]
+    unreadable = [(rows[i][0], str(each)) for i, each in enumerate(found) if not isinstance(each, np.ndarray)]
+    if unreadable:
+        _log.warning("Left out %d of %d pictures of %s: %s", len(unreadable), len(rows), path, unreadable[0][1])
+    labels = [rows[i][1] for i in good]
+    _check_pictures(path, {label for _, label in rows}, labels)
+    return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
+
+
+def _bytes(source):
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "the bytes given", bytes(source)
+    path = existing(source)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a picture, not a folder. Received: {path}")
+    return str(path), path.read_bytes()
+
+
+@contextlib.contextmanager
+def _explained(name):
+    """Turns whatever Pillow raises on damaged data into one sentence; what it raises depends on where the damage is."""
+    try:
+        yield
+    except (MemoryError, ImportError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith("`path`"):
+            raise
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise ValueError(
+            f"`path` must be a whole picture: fetch or save it again ({reason}). Received: {name}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _opened(data, name, most_pixels):
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise ValueError(f"`path` must be a picture. Received: {name}, which is empty")
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with warnings.catch_warnings():
+        # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
+        warnings.simplefilter("ignore")
+        try:
+            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+            if isinstance(error, Image.DecompressionBombError):
+                raise _too_large(name, most_pixels) from error
+            raise ValueError(f"`path` must be a JPEG, PNG, GIF, BMP, WebP or HEIC picture. Received: {name}") from error
+        with picture:
+            if picture.width * picture.height > most_pixels:
+                raise _too_large(name, most_pixels)
+            picture.load()
+            yield picture
+
+
+def _too_large(name, most_pixels):
+    return ValueError(
+        f"`path` must be a picture of at most {most_pixels / 1e6:g} million pixels: make it smaller. Received: {name}"
+    )
+
+
+def _as_rgb(picture):
+    from PIL import Image
+
+    if picture.mode.startswith("I"):
+        # 16 bits a channel; `convert` would cut off all that is above 255.
+        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
+    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, picture)
+    return picture.convert("RGB")
+
+
+def _bilinear():
+    from PIL import Image
+
+    return Image.Resampling.BILINEAR
+
+
+def _folder_rows(folder):
+    classes = [each for each in visible_folders(folder) if not each.name.startswith("_")]
+    names = {each.name for each in classes}
+    if {"train", "test"} <= names:
+        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
+    if not classes:
+        raise ValueError(f"`path` must hold one folder of pictures per class, as rock/ and paper/. Received: {folder}")
+    return [(file.relative_to(folder).as_posix(), each.name) for each in classes for file in list_images(each)]
+
+
+def _table_rows(path, path_column, label_column):
+    table = tables.read_table(path)
+    for argument, column in (("path_column", path_column), ("label_column", label_column)):
+        if column not in table.columns:
+            option = "--" + argument.replace("_", "-")
+            there = ", ".join(map(str, table.columns))
+            raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+    if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
+        _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
+    rows = table[~gaps]
+    return list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
+
+
+def _check_pictures(path, classes, labels):
+    labelled.check_classes(path, classes)
+    if bare := sorted(classes - set(labels)):
+        raise ValueError(f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}")

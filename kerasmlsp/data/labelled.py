@@ -1,0 +1,176 @@
+"""Labelled texts from tables and folders, and what tells data apart.
+
+Everything here returns plain Python or NumPy values; pandas is imported where it is used, so that importing this module
+costs nothing.
+"""
+
+import contextlib
+import hashlib
+import logging
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp.data import tables
+from kerasmlsp.files import existing, visible_files, visible_folders
+
+_log = logging.getLogger("kerasmlsp")
+
+MOST_FRACTIONS = 20
+"""Different labels that may be numbers with a fraction, such as stars from 0.5 to 5."""
+
+
+def read_labelled_texts(
+    path, *, text_column: str = "text", label_column: str = "label", split: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
+
+    Rows or files whose text or label is missing or blank are left out, and their number is logged.
+
+    Args:
+        path: A table (see `kerasmlsp.data.tables.read_table`), or a folder such as `neg/*.txt pos/*.txt`. The folder
+            aclImdb of the Large Movie Review Dataset may be given as it is, with `split`; its unlabelled `unsup` is
+            left out.
+        text_column: Column of a table that holds the text.
+        label_column: Column of a table that holds the label.
+        split: "train" or "test" where `path` is a folder that holds both; otherwise None.
+
+    Returns:
+        Texts, and labels as text in the form they are written in: "001", "1" and "1.0" are three classes.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A column, text or class is missing, or there are fewer than two classes.
+    """
+    path = existing(path)
+    if path.is_dir():
+        rows = _folder_rows(_split_folder(path, split))
+    elif split is not None:
+        raise ValueError(f"`split` must be None where `path` is a file. Received: {split!r} for {path}")
+    else:
+        rows = _table_rows(path, text_column, label_column)
+    texts, labels, left_out = [], [], 0
+    for text, label in rows:
+        if text.strip() and label.strip():
+            texts.append(text)
+            labels.append(label.strip())
+        else:
+            left_out += 1
+    if left_out:
+        _log.warning("Left out %d of %d rows of %s: no text or no label.", left_out, left_out + len(texts), path)
+    if not labels:
+        raise ValueError(f"`path` must hold rows with both text and label. Received: {path}, where every row lacks one")
+    check_classes(path, labels)
+    return texts, labels
+
+
+def check_classes(source, labels: Iterable[str]):
+    """Refuses labels that are no classes.
+
+    Args:
+        source: What the message calls the data.
+        labels: Label of each example, or the different ones.
+
+    Raises:
+        ValueError: There are fewer than two classes, or the labels are more than `MOST_FRACTIONS` different numbers
+            that are not whole: a quantity to estimate, not a class.
+    """
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        there = f"where every label is {classes[0]!r}" if classes else "which has none"
+        raise ValueError(f"`path` must hold at least two classes. Received: {source}, {there}")
+    numbers = list(map(_number, classes))
+    if len(classes) <= MOST_FRACTIONS or None in numbers or all(number.is_integer() for number in numbers):
+        return
+    raise ValueError(
+        f"`label_column` (--label-column) must hold classes. Received: {source}, whose labels are {len(classes)} "
+        f"different numbers from {min(numbers):g} to {max(numbers):g}, which looks like a quantity to estimate "
+        "(regression): name another column, or put the numbers into a few ranges first"
+    )
+
+
+def _number(label: str) -> float | None:
+    with contextlib.suppress(ValueError):
+        number = float(label)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _table_rows(path: Path, text_column: str, label_column: str):
+    for chunk in tables.read_table(path, chunk_size=50_000):
+        for argument, column in (("text_column", text_column), ("label_column", label_column)):
+            if column not in chunk.columns:
+                option = "--" + argument.replace("_", "-")
+                there = ", ".join(map(str, chunk.columns))
+                raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+        yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
+
+
+def _as_texts(column) -> list[str]:
+    values = column.astype(object).where(column.notna(), "").tolist()
+    nested = next((value for value in values if isinstance(value, (list, dict, set, tuple, np.ndarray))), None)
+    if nested is not None:
+        raise ValueError(f"`path` must hold text or numbers in the column {column.name!r}. Received: {nested!r:.60}")
+    return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _split_folder(folder: Path, split: str | None) -> Path:
+    inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
+    if {"train", "test"} <= inside and split is None:
+        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
+    if split is not None and split not in inside:
+        there = ", ".join(sorted(inside)) or "it has none"
+        raise ValueError(f"`split` must be a folder in {folder}: {there}. Received: {split!r}")
+    return folder / split if split else folder
+
+
+def _folder_rows(folder: Path):
+    classes = {entry.name: entry for entry in visible_folders(folder) if not entry.name.startswith("_")}
+    if {"neg", "pos", "unsup"} <= classes.keys():
+        _log.info("Left out %s: its texts have no label.", classes.pop("unsup"))
+    if not classes:
+        raise ValueError(f"`path` must hold one folder of .txt files per class, as neg/ and pos/. Received: {folder}")
+    for name, subfolder in sorted(classes.items()):
+        files = [file for file in visible_files(subfolder, (".txt",)) if file.parent == subfolder]
+        if not files:
+            raise ValueError(f"`path` must hold .txt files for every class. Received: {subfolder}, which has none")
+        for file in files:
+            yield tables.read_text(file), name
+
+
+def fingerprint(*sources) -> str:
+    """Returns 16 hexadecimal digits of the SHA-256 of data, to tell in a run whether it is still the same.
+
+    Args:
+        *sources: Paths of files or folders, NumPy arrays, or iterables of strings or numbers. A folder counts with the
+            names and contents of all its files that are not hidden.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+    """
+    digest = hashlib.sha256()
+    for source in sources:
+        if isinstance(source, np.ndarray) and source.dtype != object:
+            _add(digest, f"{source.dtype.str}{source.shape}".encode(), np.ascontiguousarray(source).tobytes())
+        elif isinstance(source, (str, Path)):
+            _add_path(digest, existing(source))
+        else:
+            _add(digest, *(str(value).encode("utf-8", "surrogatepass") for value in source))
+        digest.update(b"/")
+    return digest.hexdigest()[:16]
+
+
+def _add(digest, *parts: bytes):
+    for part in parts:  # with lengths, so that ["ab", "c"] differs from ["a", "bc"]
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+
+
+def _add_path(digest, path: Path):
+    files = visible_files(path) if path.is_dir() else [path]
+    for file in files:
+        _add(digest, file.relative_to(path).as_posix().encode())
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())

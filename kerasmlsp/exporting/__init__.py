@@ -1,0 +1,10 @@
+"""Saved models: `export` writes and verifies them, `find` and `load` read them, `convert` makes ONNX and LiteRT files.
+
+TensorFlow and Keras are imported inside the functions, so that looking for a saved model costs nothing.
+"""
+
+from kerasmlsp.exporting.converting import convert
+from kerasmlsp.exporting.loading import SavedModel, find, load
+from kerasmlsp.exporting.saved_model import export, with_half_weights
+
+__all__ = ["SavedModel", "convert", "export", "find", "load", "with_half_weights"]

@@ -1,0 +1,324 @@
+"""What a checkpoint holds, and the callback that writes it and takes it up again."""
+
+import contextlib
+import csv
+import hashlib
+import inspect
+import json
+import logging
+import math
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasmlsp.files import write_atomically
+from kerasmlsp.layers.recurrent import Stateful
+from kerasmlsp.training import selection
+
+log = logging.getLogger("kerasmlsp")
+
+CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
+
+
+def best_row(run):
+    """Returns the row of `history.csv` of the epoch whose weights were kept.
+
+    Raises:
+        FileNotFoundError: There is no run in the folder.
+        ValueError: The run has no whole epoch yet, or its checkpoint is damaged.
+    """
+    path = Path(run) / CHECKPOINT
+    if not path.exists():
+        raise FileNotFoundError(f"There is no checkpoint in {run}: train a run first, or name another with `--run`.")
+    state, _ = read(path)
+    if not state["rows"]:
+        raise ValueError(f"The run {run} was stopped in its first epoch: go on with it by `--resume`.")
+    return next(row for row in state["rows"] if row["epoch"] == state["best_epoch"])
+
+
+def read(path):
+    """Returns the state and the arrays of a checkpoint."""
+    try:
+        # Opened here, since np.load leaves open what is no archive.
+        with open(path, "rb") as opened, np.load(opened) as file:
+            arrays = dict(file)
+        state = {"callbacks": [], **json.loads(str(arrays.pop("state")))}
+        return {name: state[name] for name in ("callbacks", *Keeper.STATE)}, arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"The checkpoint {path} is damaged: delete the run's folder and start again.") from error
+
+
+class Keeper(keras.callbacks.Callback):
+    """Selects the best epoch, stops early, and writes log and checkpoint.
+
+    `epoch` and `step` say how much of the run is done, `rows` is the log, and `best_values` are the variables of the
+    best epoch, averaged where the optimizer averages.
+    """
+
+    STATE = ("epoch", "step", "rows", "best", "best_epoch", "waited", "stopped")
+
+    def __init__(self, run, settings, monitored, seconds, callbacks):
+        super().__init__()
+        self.run, self.settings, self.seconds = run, settings, seconds
+        self.monitor = settings.monitor if monitored else None
+        self.epoch = self.step = self.waited = self.resumed_step = 0
+        self.rows, self.best, self.best_epoch, self.stopped = [], None, None, False
+        self.best_values, self.metric_values, self.written = None, None, time.monotonic()
+        # The caller's callbacks, what they were when training began, and what they become again.
+        self.callbacks, self.begun, self.restored = callbacks, None, ()
+
+    def finished(self):
+        """Whether all epochs are done, or training was stopped."""
+        return self.stopped or self.epoch >= self.settings.epochs
+
+    def on_train_begin(self, logs=None):
+        if self.begun is None:
+            self.begun = [_attributes(each, {}) for each in self.callbacks]
+        for callback, attributes in zip(self.callbacks, self.restored, strict=False):
+            for name, value in attributes.items():
+                setattr(callback, name, value)
+        self.restored = ()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.resumed_step = self.step
+        # fit() resets the metrics before this call, so this is where those of a broken-off epoch come back.
+        if self.metric_values is not None:
+            _assign(self.model.metrics_variables, self.metric_values, self.run)
+            self.metric_values = None
+        if not self.step:
+            _forget(self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step = self.resumed_step + batch + 1
+        # After the last batch there would be nothing to go on with; the checkpoint of the whole epoch follows.
+        more = batch + 1 < self.params["steps"]
+        if more and time.monotonic() - self.written >= self.seconds:
+            _synchronise(self.model)
+            self.save(metrics=self.model.metrics_variables)
+
+    def on_test_begin(self, logs=None):
+        _synchronise(self.model)
+        self.raw = [(variable, _value(variable)) for variable, _ in _averages(self.model)]
+        for variable, average in _averages(self.model):
+            # By way of NumPy: on JAX both would share an array, which the compiled step takes for its own.
+            variable.assign(_value(average))
+
+    def on_test_end(self, logs=None):
+        _synchronise(self.model)
+        for variable, value in self.raw:
+            variable.assign(value)
+
+    def on_epoch_end(self, epoch, logs=None):
+        _synchronise(self.model)
+        to_numbers(logs)
+        logs = dict(logs or {})
+        if bad := next((name for name, value in logs.items() if not math.isfinite(value)), None):
+            raise ValueError(
+                f"Training diverged in epoch {epoch + 1}: {bad} is {logs[bad]}. Try a smaller learning rate or "
+                "gradient clipping."
+            )
+        rate = float(_value(self.model.optimizer.learning_rate))
+        self.rows.append({"epoch": epoch + 1, **logs, "learning_rate": rate})
+        self._select(epoch, logs)
+        # The wish of another callback to stop is kept, too: a resumed run stops where one never killed does.
+        self.stopped = self.model.stop_training = self.stopped or bool(self.model.stop_training)
+        self.epoch, self.step = epoch + 1, 0
+        write_atomically(self.run / HISTORY, self._write_rows)
+        self.save()
+
+    def draw(self):
+        """Draws the log; a figure that fails is no reason to lose a training."""
+        from kerasmlsp import plotting
+
+        if not self.rows:
+            return
+        try:
+            write_atomically(self.run / CURVES, lambda path: plotting.curves(self.rows, path))
+        except Exception as error:
+            log.warning("%s was not drawn (%s: %s).", self.run / CURVES, type(error).__name__, error)
+
+    def restore_best(self, model):
+        """Gives a model the variables of the best epoch."""
+        if self.best_values is not None:
+            _assign(model.variables, self.best_values, self.run)
+
+    def save(self, metrics=()):
+        """Writes the checkpoint; `metrics` are the running ones of an epoch that is not over."""
+        groups = {**_groups(self.model), "best": self.best_values or (), "metrics": metrics}
+        arrays = {f"{name}.{i}": _value(value) for name, values in groups.items() for i, value in enumerate(values)}
+        state = {name: getattr(self, name) for name in self.STATE}
+        arrays["state"] = np.array(json.dumps({**state, "callbacks": self._changed(arrays)}))
+        # Uncompressed: compressing float weights costs seconds and saves a tenth.
+        write_atomically(self.run / CHECKPOINT, lambda path: np.savez(path, **arrays))
+        self.written = time.monotonic()
+
+    def _changed(self, arrays):
+        """What the callbacks have become since training began."""
+        entries = []
+        for callback, begun in zip(self.callbacks, self.begun, strict=True):
+            kept = {}
+            now = _attributes(callback, kept)
+            now = {name: value for name, value in now.items() if name not in begun or begun[name] != value}
+            entries.append({"class": type(callback).__name__, "attributes": now})
+            text = json.dumps(now)
+            arrays.update({f"callbacks.{name}": array for name, array in kept.items() if name in text})
+        return entries
+
+    def _restore_callbacks(self, entries, stored):
+        kinds = [type(each).__name__ for each in self.callbacks]
+        if entries and kinds != [entry["class"] for entry in entries]:
+            log.warning("The callbacks are others than when %s was stopped: those that differ begin anew.", self.run)
+        self.restored = [
+            {name: _unpacked(value, stored) for name, value in entry["attributes"].items()}
+            if kind == entry["class"]
+            else {}
+            for kind, entry in zip(kinds, entries, strict=False)
+        ]
+
+    def load(self, model, source):
+        """Takes up the checkpoint in the run folder."""
+        state, arrays = read(self.run / CHECKPOINT)
+        entries, stored = state.pop("callbacks"), {}
+        for name, value in state.items():
+            setattr(self, name, value)
+        for key, value in arrays.items():
+            group, _, place = key.partition(".")
+            stored.setdefault(group, {})[place] = value
+        self._restore_callbacks(entries, stored.pop("callbacks", {}))
+        stored = {group: list(values.values()) for group, values in stored.items()}
+        self.best_values, self.metric_values = stored.get("best"), stored.get("metrics")
+        if self.metric_values and len(model.metrics_variables) != len(self.metric_values):
+            # Keras makes the variables of compiled metrics with the first batch. Before the states come back, since
+            # a batch may draw random numbers.
+            rest = source.dataset(lambda: (self.epoch, self.step))
+            first = rest[0] if isinstance(rest, keras.utils.PyDataset) else next(rest.as_numpy_iterator())
+            model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(first))
+        for group, variables in _groups(model).items():
+            _assign(variables, stored.get(group, []), self.run)
+        log.info("Going on with %s after epoch %d, batch %d.", self.run, self.epoch, self.step)
+
+    def _select(self, epoch, logs):
+        if self.monitor and self.monitor not in logs:
+            if self.best is None:
+                raise selection.unknown(self.monitor, logs)
+            return  # a callback may measure in some epochs only
+        value = logs[self.monitor] if self.monitor else float(epoch)
+        sign = selection.known_direction(self.model, self.monitor, self.settings.mode) if self.monitor else 1
+        if self.best is None or sign * value > sign * self.best:
+            self.best, self.best_epoch, self.waited = value, epoch + 1, 0
+            averages = {id(variable): _value(average) for variable, average in _averages(self.model)}
+            self.best_values = [averages[id(v)] if id(v) in averages else _value(v) for v in self.model.variables]
+        else:
+            self.waited += 1
+            patience = self.settings.patience
+            self.stopped = patience is not None and self.waited >= patience
+
+    def _write_rows(self, path):
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def to_numbers(logs):
+    """Turns the values of a log into numbers, those of several into their mean."""
+    for name, value in (logs or {}).items():
+        if not isinstance(value, float):
+            logs[name] = float(np.mean(keras.ops.convert_to_numpy(value)))
+
+
+def _attributes(callback, arrays):
+    """What can be stored of a callback: its attributes in JSON, with the arrays in them added to `arrays` by name."""
+    # Keras turns the sign of a setting, `min_delta`, and `params` are of one call of fit.
+    kinds = type(callback).__mro__
+    settings = {"params", *(name for kind in kinds for name in inspect.signature(kind.__init__).parameters)}
+    found = {}
+    for name, value in vars(callback).items():
+        with contextlib.suppress(TypeError):
+            if name not in settings:
+                found[name] = _packed(value, arrays)
+    return found
+
+
+def _packed(value, arrays):
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
+        name = hashlib.sha256(content).hexdigest()
+        arrays[name] = np.array(value)
+        return {"array": name}
+    if isinstance(value, list | tuple):
+        items = [_packed(each, arrays) for each in value]
+        return items if isinstance(value, list) else {"tuple": items}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _packed(each, arrays) for key, each in value.items()}}
+    raise TypeError(f"A {type(value).__name__} is no state that can be stored.")
+
+
+def _unpacked(value, arrays):
+    if isinstance(value, list):
+        return [_unpacked(each, arrays) for each in value]
+    if not isinstance(value, dict):
+        return value
+    [(kind, content)] = value.items()
+    if kind == "array":
+        return arrays[content][()]
+    if kind == "tuple":
+        return tuple(_unpacked(content, arrays))
+    return {key: _unpacked(each, arrays) for key, each in content.items()}
+
+
+def _forget(model):
+    """Sets what layers carry from batch to batch to zero, since another epoch's streams start elsewhere."""
+    layers = [each for each in model._flatten_layers() if isinstance(each, Stateful | keras.layers.RNN)]
+    carrying = [each for each in layers if getattr(each, "stateful", True)]
+    if carrying:
+        _synchronise(model)
+    for layer in carrying:
+        layer.reset_state()
+
+
+def _synchronise(model):
+    # On JAX the trainer keeps the state to itself until it is asked for.
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
+
+
+def _averages(model):
+    """Pairs of a variable and its moving average, for optimizers that keep one."""
+    return [
+        pair
+        for each in optimizers_of(model)
+        if each.use_ema
+        for pair in zip(each._trainable_variables, each._model_variables_moving_average, strict=True)
+    ]
+
+
+def _groups(model):
+    optimizers = [variable for each in optimizers_of(model) for variable in each.variables]
+    return {"model": model.variables, "optimizer": optimizers}
+
+
+def optimizers_of(model):
+    """All optimizers of a model; one with its own `train_step` may keep several as attributes."""
+    found = [model.optimizer, *(value for value in vars(model).values())]
+    unique = {id(each): each for each in found if isinstance(each, keras.optimizers.Optimizer)}
+    return list(unique.values())
+
+
+def _value(variable):
+    # A copy: on JAX the array may be a view of memory that the next step writes to.
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _assign(variables, values, run):
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in values]:
+        raise ValueError(f"The checkpoint in {run} is of another model: its variables have other shapes.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

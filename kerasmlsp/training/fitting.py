@@ -1,0 +1,258 @@
+"""Training that can be killed at any moment and ends the same."""
+
+import dataclasses
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import keras
+
+from kerasmlsp.data import batching
+from kerasmlsp.files import locked, remove_leftovers
+from kerasmlsp.layers.recurrent import unfuse
+from kerasmlsp.training import selection
+from kerasmlsp.training.checkpoint import CHECKPOINT, CURVES, HISTORY, Keeper, optimizers_of, to_numbers
+from kerasmlsp.training.runs import MODEL, Run, in_use
+from kerasmlsp.training.settings import Settings
+
+log = logging.getLogger("kerasmlsp")
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    batches: object,
+    run: Run | str | Path,
+    settings: Settings | None = None,
+    *,
+    validation: Iterable | None = None,
+    class_weight: dict[int, float] | None = None,
+    checkpoint_seconds: float = 30.0,
+    resume: bool = False,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    **changes: object,
+) -> keras.Model:
+    """Trains a model into a run folder, from the start or from where an earlier process was stopped.
+
+    A checkpoint holds the model's and the optimizers' variables, the states of its random generators, the running
+    metrics, the log rows, the state of the callbacks, and what model selection and early stopping remember. Since the
+    order of examples follows from seed and epoch, a run that was killed and resumed ends in the same weights, rows and
+    stopping epoch as one that was not; with `deterministic`, bit for bit. States that layers carry from batch to batch
+    (`kerasmlsp.layers.Stateful`) start every epoch from zeros.
+
+    The folder gets `checkpoint.npz`, `history.csv`, `curves.png`, `tensorboard/` and, at the end, `model.keras`
+    with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
+    at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
+
+    `monitor` selects the best epoch. A callback may add the column to the log; an epoch without it, after the first,
+    is not selected and does not count for `patience`. Without `validation` there is no column `val_...`, and the last
+    epoch is the best. `mode="auto"` takes the direction that the compiled metric has in Keras; where there is none,
+    that of the measure in the column's name (as error and distance, or accuracy, bleu and reward).
+
+    `precision="auto"` means `mixed_bfloat16` on GPUs and TPUs and float32 on CPUs. On CPUs with bfloat16
+    instructions a Transformer trains faster in `mixed_bfloat16`, embeddings and recurrent nets do not.
+    `jit="auto"` leaves GPUs, TPUs and the JAX backend to Keras and uses no XLA on CPUs, where it makes convolutions
+    and the gradients of gathers slower by whole factors; `python -m benchmarks.sentiment_speed --part policy`
+    measures both.
+
+    Args:
+        build: Called without arguments after seed and precision are set; returns a compiled model.
+        batches: What to train on: `kerasmlsp.data.batching.Batches`; or a `keras.utils.PyDataset`, made anew for this
+            call, each of whose epochs follows from how often `on_epoch_end` was called, and each batch from its number
+            (as of `kerasmlsp.targets.word2vec.TrainingBatches`); or any object whose `dataset(position)` is like that
+            of `Batches`: a `tf.data.Dataset` of known size, which in every pass calls `position` for the epoch and the
+            number of batches of it that are done, and yields the rest.
+        run: The run folder, made where missing.
+        settings: How to train; the defaults of `Settings` where there are none. Its `epochs` must be given, here or in
+            `changes`; what belongs to the optimizer is for `build` (see `kerasmlsp.optimizers.build`).
+        validation: `tf.data.Dataset` of `(inputs, targets)`, for `monitor`.
+        class_weight: Dict of class number, for every class from 0, to weight of its examples in the loss.
+        checkpoint_seconds: Least time between checkpoints inside an epoch; each epoch ends with one anyway.
+        resume: Takes up the run in the folder; a folder without checkpoint is started from the beginning.
+        callbacks: More Keras callbacks, which may stop the training. Of each, the checkpoint keeps the attributes that
+            have changed since training began, are no arguments of its class, and are numbers, strings, None, NumPy
+            arrays, or lists, tuples and dicts of them. They come back, after `on_train_begin`, to the callback of the
+            same place and class. An epoch that was broken off calls `on_epoch_begin` once more.
+        **changes: Fields of `settings` that differ, as `epochs=3`.
+
+    Returns:
+        The model, with the weights of the best epoch.
+
+    Raises:
+        ValueError: A setting is not allowed, `monitor` is no column or has no known direction, `class_weight` lacks a
+            class, another process trains into the folder, the folder holds a run already and `resume` is False, or its
+            checkpoint is damaged or of another model.
+    """
+    settings = dataclasses.replace(settings or Settings(), **changes)
+    if settings.epochs is None:
+        raise ValueError("`epochs` must be given. Received: epochs=None")
+    run = run if isinstance(run, Run) else Run(run)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with locked(run / CHECKPOINT, in_use(run)):
+        remove_leftovers(*(run / name for name in (CHECKPOINT, MODEL, HISTORY, CURVES)))
+        if (run / CHECKPOINT).exists() and not resume:
+            raise ValueError(
+                f"The folder {run} holds a run already: continue it (`resume`), name another, or delete it first."
+            )
+        source, callbacks = batching.source(batches), list(callbacks)
+        model = built(build, settings)
+        _check_class_weight(model, class_weight)
+        monitored = validation is not None or not settings.monitor.startswith("val_")
+        if monitored:
+            selection.check_monitor(model, source, settings, validation is not None, bool(callbacks))
+        keeper = Keeper(run, settings, monitored, checkpoint_seconds, callbacks)
+        if (run / CHECKPOINT).exists():
+            keeper.load(model, source)
+        _train(model, source, keeper, validation, class_weight)
+        keeper.restore_best(model)
+        run.save(model)
+        keeper.draw()
+        return model
+
+
+def _train(model, source, keeper, validation, class_weight):
+    progress, epochs = _Progress(keeper), keeper.settings.epochs
+    while not keeper.finished():
+        # Keras takes the length of the first epoch for that of all, so a broken-off one gets a call of its own.
+        rest_of_epoch = keeper.step > 0
+        model.fit(
+            source.dataset(lambda: (keeper.epoch, keeper.step)),
+            validation_data=validation,
+            initial_epoch=keeper.epoch,
+            epochs=keeper.epoch + 1 if rest_of_epoch else epochs,
+            class_weight=class_weight,
+            shuffle=False,
+            verbose=0,
+            callbacks=[*keeper.callbacks, _Numbers(), _tensorboard(keeper.run), progress, keeper],
+        )
+        if rest_of_epoch:
+            # fit() ends by overwriting the weights with their moving averages.
+            keeper.load(model, source)
+        if model.stop_training:
+            # The keeper or one of the caller's callbacks said so.
+            break
+
+
+def built(build: Callable[[], keras.Model], settings: Settings) -> keras.Model:
+    """Builds a model as `fit` does: with seed, precision, XLA and steps of an execution as the settings say."""
+    accelerated = _accelerated()
+    keras.utils.set_random_seed(settings.seed)
+    if settings.deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    precision = settings.precision
+    if precision == "auto":
+        precision = "mixed_bfloat16" if accelerated else "float32"
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if settings.jit != "auto":
+        if settings.jit == "on":
+            unfuse(model)
+        model.jit_compile = settings.jit == "on"
+    elif not accelerated and keras.backend.backend() == "tensorflow":
+        # Without XLA, TensorFlow still has its graphs, while JAX would work off one operation after the other.
+        model.jit_compile = False
+    model.steps_per_execution = settings.steps_per_execution
+    for each in optimizers_of(model):
+        if not each.built:
+            each.build(model.trainable_variables)
+    return model
+
+
+def _check_class_weight(model, class_weight):
+    """Refuses weights without one of the classes, whose labels would end in an error of the graph."""
+    shape = getattr(model, "output_shape", None) if class_weight else None
+    if not isinstance(shape, tuple) or not shape or not isinstance(shape[-1], int):
+        return
+    lacking = sorted(set(range(max(2, shape[-1]))) - set(class_weight))
+    if lacking:
+        raise ValueError(
+            f"`class_weight` must have a weight for every class from 0 to {max(2, shape[-1]) - 1}. Received: none for "
+            f"{', '.join(map(str, lacking))}"
+        )
+
+
+def precision_for(precision, *, products):
+    """Returns what `fit` takes as `precision`: for "auto", bfloat16 where that is known to be faster.
+
+    Args:
+        precision: "auto", "float32" or "mixed_bfloat16".
+        products: Whether most of the net's work is products of matrices or convolutions, as in Transformers and
+            residual nets. Recurrent nets gain nothing, since their sequence is one operation in float32 only, and
+            depthwise convolutions lose.
+    """
+    return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
+
+
+def has_fast_bfloat16():
+    """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
+
+    With AMX, products of the sizes of small Transformers took between a half and a sixth of the time here.
+    """
+    flags = Path("/proc/cpuinfo")
+    return _accelerated() or (flags.exists() and "amx_bf16" in flags.read_text().split())
+
+
+def _accelerated():
+    try:
+        return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
+    except RuntimeError:
+        return False
+
+
+def _tensorboard(run):
+    return keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)
+
+
+class _Numbers(keras.callbacks.Callback):
+    """Turns metrics of several values, which neither the log nor TensorBoard take, into their mean."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        to_numbers(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        to_numbers(logs)
+
+    def on_test_end(self, logs=None):
+        to_numbers(logs)
+
+
+class _Progress(keras.callbacks.Callback):
+    """A progress bar on a terminal, one line an epoch in a log."""
+
+    def __init__(self, keeper):
+        super().__init__()
+        self.keeper, self.epochs, self.bar = keeper, keeper.settings.epochs, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        from tqdm import tqdm
+
+        self.started, self.bar = time.monotonic(), None
+        if sys.stderr.isatty():
+            done, title = self.keeper.step, f"Epoch {epoch + 1}/{self.epochs}"
+            total = done + self.params["steps"]
+            self.bar = tqdm(total=total, initial=done, desc=title, file=sys.stderr, leave=False, unit="batch")
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.bar is not None:
+            self.bar.update(self.keeper.resumed_step + batch + 1 - self.bar.n)
+            if logs:
+                self.bar.set_postfix({"loss": f"{float(logs['loss']):.4f}"} if "loss" in logs else {}, refresh=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.close()
+        values = ", ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())
+        log.info("Epoch %d/%d: %s (%.0f s)", epoch + 1, self.epochs, values, time.monotonic() - self.started)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()

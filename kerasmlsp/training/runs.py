@@ -1,0 +1,172 @@
+"""A run folder as one object: what training writes, and what evaluation and export read."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasmlsp.files import locked, read_json, write_atomically, write_json
+from kerasmlsp.training.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG, MODEL, EVALUATION, METRICS = "config.json", "model.keras", "evaluation", "metrics.json"
+
+
+class Run:
+    """The folder of a run, `runs/<app>/<name>/`.
+
+    Args:
+        folder: The folder, which need not be there.
+
+    Example:
+        >>> run = Run("runs/sentiment/mine")
+        >>> (run / "history.csv").name
+        'history.csv'
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = Path(folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    @contextlib.contextmanager
+    def claimed(self, *, resume: bool = False) -> Iterator[None]:
+        """Keeps other trainings out of the folder while a `with` block works on it.
+
+        Args:
+            resume: Whether the folder may hold a run already.
+
+        Raises:
+            ValueError: Another process trains the run, or the folder holds a run and `resume` is False.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder: `fit` has a lock of its own inside.
+        with locked(self.folder, in_use(self)):
+            if (self / CONFIG).exists() and not resume:
+                raise ValueError(
+                    f"The folder {self} holds a run already: continue it with `--resume`, or name another `--run`."
+                )
+            yield
+
+    def start(self, config: Settings, facts: dict[str, Any], *, resume: bool = False) -> None:
+        """Writes `config.json`: configuration, facts about the data, and the versions of the packages.
+
+        Args:
+            config: The configuration.
+            facts: JSON-able values by name, among them a fingerprint of the data.
+            resume: Whether the folder may hold a configuration already, which must then be the same.
+
+        Raises:
+            ValueError: The folder's configuration differs; the message names the first values that do.
+        """
+        wanted = json.loads(json.dumps({**dataclasses.asdict(config), **facts}))
+        if resume and (self / CONFIG).exists():
+            # A field that is younger than the run has its default.
+            before = {**dataclasses.asdict(type(config)()), **self._stored(config.app)}
+            different = [key for key in wanted if wanted[key] != before.get(key)]
+            if different:
+                pairs = ", ".join(f"{key} was {before.get(key)!r}, now {wanted[key]!r}" for key in different[:3])
+                raise ValueError(f"The run in {self} was started with another configuration: {pairs}.")
+            return
+        self.write(CONFIG, {**wanted, "versions": _versions()})
+
+    def configuration(self, kind: type) -> tuple[Any, dict[str, Any]]:
+        """Returns the configuration as the dataclass `kind`, whose `app` names the application, and all of the file.
+
+        Raises:
+            FileNotFoundError: There is no run in the folder.
+            ValueError: The run is of another application, or its configuration is damaged.
+        """
+        stored = self._stored(kind.app)
+        names = {field.name for field in dataclasses.fields(kind)}
+        return kind(**{name: value for name, value in stored.items() if name in names}), stored
+
+    def _stored(self, app):
+        if not (self / CONFIG).exists():
+            raise FileNotFoundError(f"There is no run in {self}: train one first, or name another with `--run`.")
+        stored = self.read(CONFIG)
+        if not isinstance(stored, dict) or "app" not in stored:
+            raise ValueError(f"The configuration {self / CONFIG} is damaged: delete the run's folder and train again.")
+        if stored["app"] != app:
+            raise ValueError(f"The run in {self} is of the application {stored['app']!r}. Received: app={app!r}")
+        return stored
+
+    def model(self, name: str = MODEL) -> "keras.Model":
+        """Loads a `.keras` file of the run.
+
+        Raises:
+            FileNotFoundError: The run is not finished.
+            ValueError: The file is damaged.
+        """
+        import kerasmlsp
+
+        path = self / name
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there: the run is not finished. Continue it with `--resume`.")
+        return kerasmlsp.load_model(path)
+
+    def save(self, model: "keras.Model", name: str = MODEL) -> None:
+        """Writes a model as a `.keras` file of the run."""
+        write_atomically(self / name, model.save)
+
+    def best_row(self, net: str | None = None) -> dict[str, float]:
+        """Returns the row of `history.csv` of the epoch whose weights were kept.
+
+        Args:
+            net: Folder of a net, where the run has several.
+
+        Raises:
+            FileNotFoundError: There is no run in the folder.
+            ValueError: The run has no whole epoch yet, or its checkpoint is damaged.
+        """
+        from kerasmlsp.training import checkpoint
+
+        return checkpoint.best_row(self.folder if net is None else self / net)
+
+    def write(self, name: str, value: Any) -> Path:
+        """Writes a JSON file of the run and returns its path."""
+        (self / name).parent.mkdir(parents=True, exist_ok=True)
+        return write_json(self / name, value)
+
+    def read(self, name: str) -> Any:
+        """Returns what a JSON file of the run holds.
+
+        Raises:
+            ValueError: The file is damaged.
+        """
+        return read_json(self / name)
+
+    def evaluation(self, folder: str = EVALUATION) -> dict[str, Any] | None:
+        """Returns the measures that the command `evaluate` wrote; None where it was not run."""
+        path = f"{folder}/{METRICS}"
+        return self.read(path) if (self / path).exists() else None
+
+    def figures(self, *names: str) -> dict[str, Path]:
+        """Returns the paths of those figures of the evaluation that are there, by name without ending."""
+        paths = {name: self / EVALUATION / f"{name}.png" for name in names}
+        return {name: path for name, path in paths.items() if path.exists()}
+
+
+def in_use(run: Run | Path) -> str:
+    """What to say where another process trains a run."""
+    return f"Another process trains the run {run}: wait until it has ended, or name another run."
+
+
+def _versions():
+    from importlib import metadata  # imports much, which only a new run needs
+
+    packages = ("kerasmlsp", "tensorflow", "keras", "numpy", "pandas")
+    return {"python": sys.version.split()[0], **{name: metadata.version(name) for name in packages}}

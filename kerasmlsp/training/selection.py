@@ -1,0 +1,73 @@
+"""Which column of the log selects the best epoch, and whether a low or a high value of it is good."""
+
+import re
+
+import keras
+
+# Words of the names of measures, for columns that no compiled metric answers for.
+_HIGHER = {"acc", "accuracy", "auc", "bleu", "cider", "correlation", "dice", "f1", "iou", "map", "meteor", "precision"}
+_HIGHER |= {"psnr", "r2", "recall", "reward", "rouge", "ssim"}
+_LOWER = {"cer", "distance", "error", "loss", "mae", "mse", "nats", "nll", "perplexity", "rmse", "wer"}
+
+
+def direction(model, monitor, mode):
+    """1 where a higher `monitor` is better, -1 where a lower one is, None where that is not known."""
+    if mode != "auto":
+        return 1 if mode == "max" else -1
+    name = monitor.removeprefix("val_")
+    compiled = [metric for each in model.metrics for metric in getattr(each, "metrics", [each])]
+    # Keras puts the output before the name of a metric and a number behind it, where several have the same.
+    own = [each for each in compiled if re.fullmatch(rf"(.+_)?{re.escape(each.name)}(_\d+)?", name)]
+    own = max(own, key=lambda each: len(each.name), default=None)
+    if hasattr(own, "_direction"):
+        return 1 if own._direction == "up" else -1
+    words = set(re.split(r"[^a-z0-9]+", name.lower())) | set(re.split(r"[^a-z]+", name.lower()))
+    higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    return None if higher == lower else 1 if higher else -1
+
+
+def known_direction(model, monitor, mode):
+    """As `direction`, which must be known."""
+    found = direction(model, monitor, mode)
+    if found is None:
+        raise ValueError(
+            f'`mode` must be "min" or "max" for a `monitor` whose direction is not known. Received: '
+            f"monitor={monitor!r}, mode={mode!r}"
+        )
+    return found
+
+
+def check_monitor(model, source, settings, validated, called_back):
+    """Refuses, before the first epoch, a column that cannot come or has no direction."""
+    columns = _columns(model, source)
+    if columns is None:
+        return
+    columns += [f"val_{name}" for name in columns] * validated
+    if settings.monitor not in columns and not called_back:
+        raise unknown(settings.monitor, columns)
+    known_direction(model, settings.monitor, settings.mode)
+
+
+def _columns(model, source):
+    """Names of what a training step logs; None where only the first step will tell."""
+    kind = type(model)
+    if kind.train_step is not keras.Model.train_step or kind.test_step is not keras.Model.test_step:
+        return None
+    data = source.dataset(lambda: (0, 0))
+    like = data[0] if isinstance(data, keras.utils.PyDataset) else data.element_spec
+    try:
+        # Keras names the metrics only once they are built; this runs nothing.
+        model._symbolic_build(data_batch=keras.tree.map_structure(_symbolic, like))
+    except Exception:
+        # A model of free Python may need real data; if it fails with those, too, fit says so better.
+        return None
+    return list(model.get_metrics_result())
+
+
+def _symbolic(value):
+    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
+
+
+def unknown(monitor, columns):
+    """The error of a `monitor` that is no column."""
+    return ValueError(f"`monitor` must be one of {', '.join(sorted(columns))}. Received: monitor={monitor!r}")

@@ -1,0 +1,174 @@
+"""The options of a training: each once, with its help, type and range.
+
+Only the standard library is imported here, since the command line reads this for every `--help`.
+"""
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+
+OWN = "the architecture's own"
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
+SCHEDULES = ("constant", "cosine", "linear", "step")
+MODES = ("auto", "min", "max")
+JIT = ("auto", "on", "off")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What is known of a field besides its name, type and default.
+
+    Args:
+        help: One sentence for `--help`.
+        choices: The words that are allowed; none for any.
+        least: Smallest number that is allowed.
+        most: Largest number that is allowed.
+        above: Bound that a number must be above.
+        below: Bound that a number must be below.
+        unset: What `--help` says of the default None; "" for nothing.
+        place: "file", "folder" or "any" for a path, None for what is no path.
+    """
+
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    unset: str = "off"
+    place: str | None = None
+
+    def check(self, name: str, kind: type, value: object) -> None:
+        """Raises a `ValueError` unless `value`, of the field `name` of type `kind`, is allowed."""
+        if not self._fits(kind, value):
+            raise ValueError(f"`{name}` must be {self._allowed(kind)}. Received: {value!r}")
+
+    def _fits(self, kind, value):
+        if kind not in (int, float):
+            return isinstance(value, kind) and (not self.choices or value in self.choices)
+        number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        return number and math.isfinite(value) and self._within(value)
+
+    def _within(self, value):
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def _allowed(self, kind):
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        words = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}[kind]
+        limits = {"at least": self.least, "at most": self.most, "above": self.above, "below": self.below}
+        said = [f"{word} {limit}" for word, limit in limits.items() if limit is not None]
+        return f"{words} {' and '.join(said)}".strip()
+
+
+def option(default: typing.Any, help: str, **details: typing.Any) -> typing.Any:
+    """Returns a dataclass field with a default and the `Option` that says the rest.
+
+    Args:
+        default: Value of the field where none is given.
+        help: One sentence for `--help`.
+        **details: More of the arguments of `Option`.
+    """
+    return dataclasses.field(default=default, metadata={"option": Option(help, **details)})
+
+
+def same(name: str, default: typing.Any, **changes: typing.Any) -> typing.Any:
+    """Returns the field `name` of `Settings` with another default.
+
+    Args:
+        name: Name of the field.
+        default: Value of the field where none is given.
+        **changes: Arguments of `Option` that differ.
+    """
+    known = Settings.__dataclass_fields__[name].metadata["option"]
+    return dataclasses.field(default=default, metadata={"option": dataclasses.replace(known, **changes)})
+
+
+def share(default: float | None, help: str, **details: typing.Any) -> typing.Any:
+    """Returns a field for a part of a whole, from 0 to below 1."""
+    return option(default, help, **{"least": 0, "below": 1, **details})
+
+
+def dataset() -> typing.Any:
+    """Returns the field for the name of a data set in TensorFlow Datasets."""
+    return option(None, "Data set of TensorFlow Datasets, as imdb_reviews.", unset="")
+
+
+def manual_dir() -> typing.Any:
+    """Returns the field for the folder with the original files of a data set."""
+    text = "Folder with the original files of --dataset, needed where there is no network."
+    return option(None, text, place="folder", unset="")
+
+
+def fields(config: typing.Any) -> list[tuple[dataclasses.Field, type, bool, Option]]:
+    """Returns the options of a configuration: an application's own first, then those of every training.
+
+    Args:
+        config: A dataclass.
+
+    Returns:
+        For each field that has an `Option`: the field, its type without None, whether None is allowed, and the option.
+    """
+    shared = {field.name for field in dataclasses.fields(Settings)}
+    own = sorted(dataclasses.fields(config), key=lambda field: field.name in shared)
+    hints = typing.get_type_hints(config)
+    found = []
+    for field in own:
+        if known := field.metadata.get("option"):
+            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
+            found.append((field, kinds[0], type(None) in kinds, known))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a net is trained. The configuration of an application extends this by fields of its own.
+
+    Fields that are None have no value yet: `filled` gives them that of a recipe.
+
+    Raises:
+        ValueError: A value is not allowed; the message names the field and what is.
+
+    Example:
+        >>> settings = Settings(epochs=3, learning_rate=1e-3, schedule="linear")
+        >>> settings.filled({"epochs": 10, "batch_size": 32}).epochs
+        3
+    """
+
+    seed: int = option(0, "Decides every random choice.", least=0, most=2**31 - 1)
+    epochs: int | None = option(None, "Passes over the training data.", least=1, unset=OWN)
+    batch_size: int | None = option(None, "Examples in a batch.", least=1, unset=OWN)
+    optimizer: str = option("adamw", "Optimizer.", choices=OPTIMIZERS)
+    momentum: float = share(0.9, "Momentum of SGD.")
+    learning_rate: float | None = option(None, "Peak learning rate.", above=0, unset=OWN)
+    schedule: str = option("cosine", "How the learning rate falls after its peak.", choices=SCHEDULES)
+    warmup: float = share(0.05, "Share of the steps in which the learning rate rises.")
+    final_rate: float = option(0.0, "Share of the peak rate at which the schedule ends.", least=0, most=1)
+    step_epochs: int = option(20, "Epochs after which the schedule `step` divides the rate by 10.", least=1)
+    weight_decay: float | None = option(None, "Decoupled weight decay.", least=0, unset=OWN)
+    clip_norm: float = option(1.0, "Largest norm of all gradients together; 0 for any.", least=0)
+    ema: float | None = share(None, "Momentum of a moving average of the weights; 0 for no average.")
+    patience: int | None = option(None, "Epochs without a better `monitor` before training stops.", least=1)
+    monitor: str = option("val_loss", "Column of the log that selects the best epoch.")
+    mode: str = option("auto", "Whether a low or a high `monitor` is good; auto asks the metric.", choices=MODES)
+    precision: str = option("auto", "Precision of the computation.", choices=PRECISIONS)
+    jit: str = option("auto", "Whether XLA compiles the training step.", choices=JIT)
+    steps_per_execution: int = option(1, "Batches worked off by one call of the compiled step.", least=1)
+    deterministic: bool = option(False, "Repeat bit for bit; slower.")
+
+    def __post_init__(self) -> None:
+        for field, kind, optional, known in fields(type(self)):
+            value = getattr(self, field.name)
+            if not (optional and value is None):
+                known.check(field.name, kind, value)
+
+    def filled(self, recipe: Mapping[str, typing.Any]) -> typing.Self:
+        """Returns a copy in which fields that are None have the values of a recipe, a dict by name."""
+        return dataclasses.replace(self, **{k: v for k, v in recipe.items() if getattr(self, k) is None})
