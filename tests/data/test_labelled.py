@@ -28,7 +28,7 @@ def write(path, content):
 
 
 def test_importing_is_cheap():
-    script = "import sys; from kerasmlsp import datasets, tables, tfds; "
+    script = "import sys; from kerasmlsp.data import labelled, tables, tfds; "
     script += "print({'pandas', 'tensorflow', 'tensorflow_datasets', 'pyarrow', 'keras'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
 
