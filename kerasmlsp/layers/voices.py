@@ -5,10 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasmlsp.layers import chorales
 from kerasmlsp.layers.chorales import HELD, VoiceEmbedding, columns
 from kerasmlsp.layers.composite import Composite
 from kerasmlsp.layers.transformer import DecoderBlock
+from kerasmlsp.targets import chorale_tokens
 from kerasmlsp.targets.chorale_tokens import KEY, LOWEST, PITCH, PITCHES, VOCABULARY
 
 _NEVER = -1e9
@@ -126,10 +126,10 @@ class VoiceTransformer(Composite):
         for kind, apart in enumerate((7, 0)):
             counts = _parallels(apart, pitches, before, voice, sounding, moves)
             pitch = pitch + self.parallels[kind] * ops.cast(counts, "float32")
-        stop = ops.where(voice == 0, plain[..., chorales.STOP : chorales.STOP + 1], _NEVER)
+        stop = ops.where(voice == 0, plain[..., chorale_tokens.STOP : chorale_tokens.STOP + 1], _NEVER)
         never = ops.full_like(stop, _NEVER)
         rest = ops.repeat(never, VOCABULARY - KEY, axis=-1)
-        return ops.concatenate([never, stop, plain[..., chorales.HOLD :], pitch, rest], axis=-1)
+        return ops.concatenate([never, stop, plain[..., chorale_tokens.HOLD :], pitch, rest], axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], VOCABULARY)

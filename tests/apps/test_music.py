@@ -15,7 +15,7 @@ from kerasmlsp import music
 from kerasmlsp.apps.music import data, export, generate, keys, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.exporting import loading
-from kerasmlsp.layers import chorales
+from kerasmlsp.targets import chorale_tokens as chorales
 
 CHORDS = {0: (72, 67, 64, 48), 5: (72, 69, 65, 53), 7: (74, 67, 59, 55), 9: (72, 69, 64, 57)}
 TINY = ("--units", 16, "--num-layers", 1, "--window", 16, "--batch-size", 8, "--jit", "off", "--precision", "float32")

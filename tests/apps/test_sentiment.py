@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
+from kerasmlsp import training
 from kerasmlsp.apps.sentiment import data, evaluate, export, predict
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
 from kerasmlsp.exporting import loading, model_cards
@@ -119,7 +120,7 @@ def test_a_test_of_one_class_is_measured_without_auc_and_fits_a_card(workshop, m
     text = Path("runs/sentiment/single/evaluation/metrics.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     run = Path("runs/sentiment/single")
-    told = export._measured(run, json.loads((run / "config.json").read_text()))
+    told = export._measured(training.Run(run), json.loads((run / "config.json").read_text()))
     assert told["metrics"]["macro_f1"] == {"value": 0.5, "low": None, "high": None} and "auc" not in told["metrics"]
     card = {"title": "t", "data": "d", "licence": "l", "limits": "m", **told}
     model_cards.check(card)

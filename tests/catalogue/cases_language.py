@@ -5,7 +5,7 @@ import numpy as np
 from case import Case
 
 from kerasmlsp import models
-from kerasmlsp.layers import chorales
+from kerasmlsp.targets import chorale_tokens as chorales
 
 VOCABULARY = 11
 UNITS = 24
