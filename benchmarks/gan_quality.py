@@ -29,6 +29,7 @@ def seconds_of_a_step(config, found, steps=20):
     from kerasmlsp.apps.gan import data, model
 
     size, channels = found.train.pixels.shape[2:]
+    config = config.complete()
     gan = model.compiled(config, size, channels, len(found.classes), steps)
     batches = iter(data.training_batches(found.train, config).dataset(lambda: (0, 0)))
     gan.jit_compile = False

@@ -181,7 +181,7 @@ def test_a_net_learns_from_its_own_captions(workshop):
 
 
 def test_what_is_rewarded_gets_likely():
-    config = Config(units=16, num_layers=1, dropout=0.0, learning_rate=0.02, max_words=5, warmup=0.0)
+    config = Config(units=16, num_layers=1, dropout=0.0, learning_rate=0.02, max_words=5, warmup=0.0).complete()
     net = reinforce.SelfCritical(model.build(config, (4, 3), 9), lambda split, tokens, _: rewarded(tokens), 4, 5)
     net.compile(model.optimizer(config, 30))
     inputs = {"features": np.ones((8, 4, 3), "float32"), "picture": np.arange(8)}
@@ -202,6 +202,7 @@ def test_refining_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, monkeypa
     for split, rows in (("train", np.arange(8)), ("validation", np.arange(8, 12))):
         tokens = np.array([[data.START, *random.integers(4, 9, 3), data.STOP] for _ in rows])
         encoded[split] = data.Encoded(rows, tokens.ravel(), np.arange(0, tokens.size + 1, 5), 0)
+    config = config.complete()
     start = model.build(config, (4, 3), 9)
 
     def fitted(run, resume=False):
@@ -486,7 +487,7 @@ def test_the_consensus_is_the_caption_most_like_those_of_the_neighbours():
 
 def test_greedy_captions_take_the_likeliest_word_that_is_allowed():
     keras.utils.set_random_seed(1)
-    config = Config(architecture="attention", units=8)
+    config = Config(architecture="attention", units=8).complete()
     captioner = model.build(config, (3, 5), 9)
     captioner.set_weights([weight * 3 for weight in captioner.get_weights()])
     seen = np.random.default_rng(0).normal(size=(6, 3, 5)).astype("float32")

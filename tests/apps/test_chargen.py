@@ -89,7 +89,7 @@ def test_evaluation_is_of_the_end_of_the_text_or_of_another(workshop):
 
 def test_measures_are_the_mean_loss():
     keras.utils.set_random_seed(0)
-    config = Config(architecture="gpt", units=32, num_layers=1, window=8)
+    config = Config(architecture="gpt", units=32, num_layers=1, window=8).complete()
     net = model.build(config, 5)
     ids = np.random.default_rng(0).integers(0, 5, 50).astype("int32")
     windows, carried = model.nats(net, ids, 8, "abcd\n")

@@ -230,7 +230,7 @@ def test_changed_images_are_no_longer_the_runs_own(workshop):
 def compiled(generator_rate=0.0, discriminator_rate=0.0, scale=1.0):
     """A small DCGAN whose generator's first weights are multiplied, and the images that it is shown."""
     keras.utils.set_random_seed(0)
-    gan = model.compiled(Config(architecture="dcgan", filters=4, latent_dim=8), 12, 1, 0, 100)
+    gan = model.compiled(Config(architecture="dcgan", filters=4, latent_dim=8).complete(), 12, 1, 0, 100)
     gan.jit_compile = False
     gan.compile(keras.optimizers.Adam(generator_rate), keras.optimizers.Adam(discriminator_rate), jit_compile=False)
     gan.generator.set_weights([weight * scale if weight.ndim > 1 else weight for weight in gan.generator.get_weights()])
