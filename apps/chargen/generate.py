@@ -1,6 +1,6 @@
 """Text, with nothing but the saved model."""
 
-from kerasmlsp import normalization
+from kerasmlsp.data import normalization
 
 # Characters that are shown at a time. The saved model keeps no state between calls and reads all that stands before
 # again, which is quick; and what it writes at a place depends on seed and place only.

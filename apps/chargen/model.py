@@ -88,8 +88,8 @@ def endpoints(model, known):
 
     `generate` writes on after each prompt, `length` characters, which also gives the `nats` per character of what it
     wrote under the net itself; `serving_default` does so with `DEFAULTS`. Characters of a prompt that the net does not
-    know are read in a form that it knows (`kerasmlsp.normalization`) or left out. Lengths are clipped to `LIMIT`, and a
-    temperature of 0 or less takes the likeliest characters.
+    know are read in a form that it knows (`kerasmlsp.data.normalization`) or left out. Lengths are clipped to `LIMIT`,
+    and a temperature of 0 or less takes the likeliest characters.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
