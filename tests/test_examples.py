@@ -18,6 +18,7 @@ COMPLETE = (
     "kerasmlsp.layers",
     "kerasmlsp.losses",
     "kerasmlsp.models",
+    "kerasmlsp.music",
 )
 # These run on every backend of Keras, the others on TensorFlow alone.
 PORTABLE = ("layers", "models", "augment", "losses", "generation.decoding", "targets.boxes", "targets.chorale_tokens")

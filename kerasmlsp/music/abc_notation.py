@@ -34,13 +34,18 @@ _TOKEN = re.compile(
 
 
 class Voice:
-    """A voice of a tune, read note by note.
+    r"""A voice of a tune, read note by note.
 
     Attributes:
         name: As the tune calls it, "" for the only one.
         notes: Lists of start and end in quarters, exact, and MIDI pitch as it sounds.
         bars: Lengths in quarters of the bars that hold notes; None for a tune in no metre.
         pickup: Length in quarters of what is before the first bar line.
+
+    Example:
+        >>> [voice] = read_tune("X:1\nM:3/4\nL:1/4\nK:F\nC|FGA|")
+        >>> float(voice.pickup), voice.key
+        (1.0, (5, 'major'))
     """
 
     def __init__(self):
@@ -175,7 +180,7 @@ class Voice:
 
 
 def read_tune(text: str) -> list[Voice]:
-    """Reads one tune.
+    r"""Reads one tune.
 
     Chord symbols and grace notes are left out, repeats are not played twice, and what only print needs is overlooked.
 
@@ -188,6 +193,11 @@ def read_tune(text: str) -> list[Voice]:
     Raises:
         ValueError: The tune has no field `K:`, behind which the notes begin, or a note that MIDI lacks.
         ZeroDivisionError: A length is divided by 0.
+
+    Example:
+        >>> [voice] = read_tune("X:1\nL:1/4\nK:G\nF G A2|")
+        >>> [(float(start), float(end), pitch) for start, end, pitch in voice.notes]  # in G major F is F sharp
+        [(0.0, 1.0, 66), (1.0, 2.0, 67), (2.0, 4.0, 69)]
     """
     voices: dict[str, Voice] = {}
     said: dict[str, str] = {}  # of each voice

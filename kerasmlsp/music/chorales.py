@@ -25,7 +25,9 @@ _SAME = 0.95  # share of equal steps: editions of one piece differ by a passing 
 _log = logging.getLogger("kerasmlsp")
 
 
-def read_chorales(path=None, *, cache=None, json_steps_per_quarter: int = 4) -> list[Chorale]:
+def read_chorales(
+    path: str | Path | None = None, *, cache: str | Path | None = None, json_steps_per_quarter: int = 4
+) -> list[Chorale]:
     """Reads chorales in four voices on the grid of sixteenths.
 
     Without a path these are the pieces by Bach in music21's corpus that have exactly four parts, each piece once:
@@ -54,6 +56,14 @@ def read_chorales(path=None, *, cache=None, json_steps_per_quarter: int = 4) -> 
         ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged, holds no notes, or more than four voices. In a folder
             such a file is left out with a warning in the log, and it is an error that none is left.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "tiny.json").write_text("[[[72, 67, 64, 48], [71, 67, 62, 43]]]")
+        ...     [chorale] = read_chorales(Path(folder, "tiny.json"), json_steps_per_quarter=1)
+        >>> chorale.pitches[::4].tolist(), chorale.onsets[4].tolist()  # the alto is held
+        ([[72, 67, 64, 48], [71, 67, 62, 43]], [True, False, True, True])
     """
     if json_steps_per_quarter not in (1, 2, 4):
         raise ValueError(f"`json_steps_per_quarter` must be 1, 2 or 4. Received: {json_steps_per_quarter!r}")

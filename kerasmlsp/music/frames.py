@@ -1,11 +1,17 @@
 """Piano rolls as batches for next-frame prediction: padded, weighted, and transposed at random while training."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasmlsp.data import batching
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def free_shifts(roll, semitones=(-5, 6)) -> tuple[int, int]:
+
+def free_shifts(roll: np.ndarray, semitones: tuple[int, int] = (-5, 6)) -> tuple[int, int]:
     """Returns the least and greatest number of keys by which a roll can be moved without losing a note.
 
     Args:
@@ -14,15 +20,27 @@ def free_shifts(roll, semitones=(-5, 6)) -> tuple[int, int]:
 
     Returns:
         A pair around 0, within `semitones`.
+
+    Example:
+        >>> roll = np.zeros((2, 88), bool)
+        >>> roll[:, 3] = True  # the fourth key: down by three at most
+        >>> free_shifts(roll)
+        (-3, 6)
     """
     keys = np.flatnonzero(np.any(roll, axis=0))
     if not len(keys):
-        return tuple(semitones)
+        return semitones[0], semitones[1]
     return max(semitones[0], -int(keys[0])), min(semitones[1], roll.shape[1] - 1 - int(keys[-1]))
 
 
 def training_batches(
-    rolls, batch_size: int, *, length: int | None = None, semitones=(-5, 6), share: float = 0.0, seed: int = 0
+    rolls: Sequence[np.ndarray],
+    batch_size: int,
+    *,
+    length: int | None = None,
+    semitones: tuple[int, int] = (-5, 6),
+    share: float = 0.0,
+    seed: int = 0,
 ) -> batching.Batches:
     """Makes batches of pieces of similar length for `kerasmlsp.training.fit`.
 
@@ -43,6 +61,13 @@ def training_batches(
 
     Raises:
         ValueError: A piece is too short, or an argument out of range.
+
+    Example:
+        >>> rolls = [np.ones((5, 88), bool), np.ones((9, 88), bool)]
+        >>> batches = training_batches(rolls, batch_size=2)
+        >>> frames, following, weights = next(iter(batches.dataset(lambda: (0, 0))))
+        >>> tuple(frames.shape), weights.numpy().sum(axis=1).tolist()  # what follows each frame but the last
+        ((2, 8, 88), [4.0, 8.0])
     """
     if not 0 <= share <= 1:
         raise ValueError(f"`share` must be in [0, 1]. Received: share={share}")
@@ -73,7 +98,7 @@ def training_batches(
     return batching.Batches(order, load)
 
 
-def validation_dataset(rolls, batch_size: int):
+def validation_dataset(rolls: Sequence[np.ndarray], batch_size: int) -> "tf.data.Dataset":
     """Makes a `tf.data.Dataset` of whole pieces, sorted by length: `(frames, next frames, weights)` a batch.
 
     Args:
@@ -82,6 +107,11 @@ def validation_dataset(rolls, batch_size: int):
 
     Raises:
         ValueError: A piece is too short.
+
+    Example:
+        >>> rolls = [np.ones((9, 88), bool), np.ones((5, 88), bool)]
+        >>> [tuple(frames.shape) for frames, following, weights in validation_dataset(rolls, batch_size=1)]
+        [(1, 4, 88), (1, 8, 88)]
     """
     import tensorflow as tf
 

@@ -15,7 +15,13 @@ _THIRD = 1 / 100  # so near to a third of a step is a note of a triplet: three i
 
 
 class Part(NamedTuple):
-    """One voice or instrument: its name, and notes `(notes, 3)` as start and end in quarters and MIDI pitch."""
+    """One voice or instrument: its name, and notes `(notes, 3)` as start and end in quarters and MIDI pitch.
+
+    Example:
+        >>> part = Part("soprano", np.array([[0, 1, 60], [1, 3, 64]]))
+        >>> (part.notes[:, 1] - part.notes[:, 0]).tolist()  # lengths in quarters
+        [1, 2]
+    """
 
     name: str
     notes: np.ndarray
@@ -36,6 +42,10 @@ def sampled(notes: np.ndarray, steps_per_quarter: int) -> np.ndarray:
 
     Returns:
         int `(notes left, 3)`: first step, step after the last, MIDI pitch; sorted by pitch.
+
+    Example:
+        >>> sampled(np.array([[0.02, 1.0, 60], [1.0, 1.5, 64]]), steps_per_quarter=4).tolist()
+        [[0, 4, 60], [4, 6, 64]]
     """
     kept, placed = _placed(notes, steps_per_quarter)
     placed = placed[kept]
@@ -67,7 +77,12 @@ def _groups(first: np.ndarray, kept: np.ndarray) -> list[np.ndarray]:
 
 
 def moves(parts: list[Part], steps_per_quarter: int) -> np.ndarray:
-    """Returns by how many quarters `sampled` moves the start of each note; NaN where it leaves the note out."""
+    """Returns by how many quarters `sampled` moves the start of each note; NaN where it leaves the note out.
+
+    Example:
+        >>> moves([Part("piano", np.array([[0.02, 1.0, 60], [1.0, 1.5, 64]]))], steps_per_quarter=4).round(3).tolist()
+        [-0.02, 0.0]
+    """
     moved = []
     for part in parts:
         kept, placed = _placed(part.notes, steps_per_quarter)
@@ -76,12 +91,23 @@ def moves(parts: list[Part], steps_per_quarter: int) -> np.ndarray:
 
 
 def length(parts: list[Part], steps_per_quarter: int) -> int:
-    """Returns the number of steps until the last note has ended."""
+    """Returns the number of steps until the last note has ended.
+
+    Example:
+        >>> length([Part("piano", np.array([[0, 1, 60], [1, 1.5, 64]]))], steps_per_quarter=4)
+        6
+    """
     return max((int(sampled(part.notes, steps_per_quarter)[:, 1].max(initial=0)) for part in parts), default=0)
 
 
 def skyline(notes: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the highest note at each sixteenth: pitches int16, 0 for a rest, and onsets bool, both `(steps,)`."""
+    """Returns the highest note at each sixteenth: pitches int16, 0 for a rest, and onsets bool, both `(steps,)`.
+
+    Example:
+        >>> pitches, onsets = skyline(np.array([[0, 1, 60], [0.25, 0.5, 64]]), steps=4)
+        >>> pitches.tolist(), onsets.tolist()
+        ([60, 64, 60, 60], [True, True, True, False])
+    """
     pitches, onsets = np.full(steps, REST, np.int16), np.zeros(steps, bool)
     for first, end, pitch in sampled(notes, STEPS_PER_QUARTER):  # by pitch: the higher overwrites the lower
         pitches[first:end] = pitch
@@ -91,7 +117,15 @@ def skyline(notes: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def roll_of(parts: list[Part], steps_per_quarter: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the keys of a piano that sound and that are struck at each step, both bool `(steps, 88)`."""
+    """Returns the keys of a piano that sound and that are struck at each step, both bool `(steps, 88)`.
+
+    Example:
+        >>> sounding, struck = roll_of([Part("piano", np.array([[0, 2, 60], [1, 2, 64]]))], steps_per_quarter=1)
+        >>> [(np.flatnonzero(step) + LOWEST).tolist() for step in sounding]
+        [[60], [60, 64]]
+        >>> struck.sum(axis=1).tolist()
+        [1, 1]
+    """
     steps = length(parts, steps_per_quarter)
     sounding, struck = np.zeros((steps, 128), bool), np.zeros((steps, 128), bool)
     for part in parts:

@@ -19,6 +19,12 @@ def mended(content: bytes) -> tuple[bytes, int]:
 
     Returns:
         Content of the same length, and how many events were mended.
+
+    Example:
+        >>> track = bytes([0, 0xFF, 0x59, 2, 9, 0, 0, 0xFF, 0x2F, 0])  # a key of nine sharps, and the end
+        >>> content, count = mended(b"MTrk" + len(track).to_bytes(4, "big") + track)
+        >>> count, content[10]  # it is a text now
+        (1, 1)
     """
     data, count, place = bytearray(content), 0, 0
     while place + 8 <= len(data):

@@ -11,7 +11,7 @@ from kerasmlsp.music.pieces import REST, STEPS_PER_QUARTER, VOICES, Chorale, beg
 _BAR = 16  # steps, of 4/4, where a piece tells none
 
 
-def write_musicxml(path, chorale: Chorale, *, tempo: float | None = None):
+def write_musicxml(path: str | Path, chorale: Chorale, *, tempo: float | None = None) -> None:
     """Writes a score of four parts, with clefs, bars, key signature and ties.
 
     Without a key, there is no key signature and black keys are named as in C major.
@@ -25,6 +25,15 @@ def write_musicxml(path, chorale: Chorale, *, tempo: float | None = None):
         ModuleNotFoundError: music21 is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending is wrong, or the piece has no steps.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> pitches = np.array([[72, 67, 64, 48]] * 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_musicxml(f"{folder}/chord.musicxml", Chorale("C major", pitches, begins(pitches)))
+        ...     score = Path(folder, "chord.musicxml").read_text()
+        >>> score.count("<part "), score.count("<step>C</step>")  # four parts; soprano and bass sing C
+        (4, 2)
     """
     path = Path(path).expanduser()
     if path.suffix.lower() not in (".musicxml", ".xml"):

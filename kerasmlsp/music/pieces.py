@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 LOWEST, KEYS = 21, 88
 """The keyboard: MIDI pitch of its lowest key A0, and its number of keys; the highest is C8 = 108."""
@@ -26,6 +27,13 @@ class Tune:
         onsets: Whether a note begins there, bool `(steps, 88)`; None where the file does not tell. It tells a repeated
             note from a held one.
         split: "train", "valid" or "test" where the file tells it, otherwise None.
+
+    Example:
+        >>> roll = np.zeros((2, KEYS), bool)
+        >>> roll[:, [60 - LOWEST, 64 - LOWEST]] = True
+        >>> tune = Tune("C and E", roll)
+        >>> (np.flatnonzero(tune.roll[0]) + LOWEST).tolist()
+        [60, 64]
     """
 
     name: str
@@ -46,6 +54,12 @@ class Chorale:
         split: "train", "valid" or "test" where the file tells it, otherwise None.
         bar: Length of a bar in steps; None where the file does not tell or the length changes.
         pickup: Length of the incomplete first bar in steps, 0 where there is none.
+
+    Example:
+        >>> pitches = np.array([[72, 67, 64, 48]] * 4, np.int16)
+        >>> chorale = Chorale("a quarter of C major", pitches, begins(pitches), key=(0, "major"))
+        >>> chorale.onsets.all(axis=1).tolist()  # struck once, and held
+        [True, False, False, False]
     """
 
     name: str
@@ -59,7 +73,13 @@ class Chorale:
 
 @dataclass(frozen=True, eq=False)
 class Melody:
-    """One voice on the grid of sixteenths: as `Chorale`, but pitches and onsets are `(steps,)`."""
+    """One voice on the grid of sixteenths: as `Chorale`, but pitches and onsets are `(steps,)`.
+
+    Example:
+        >>> pitches = np.array([67, 67, 0, 67], np.int16)
+        >>> Melody("G", pitches, begins(pitches)).onsets.tolist()
+        [True, False, False, True]
+    """
 
     name: str
     pitches: np.ndarray
@@ -69,7 +89,7 @@ class Melody:
     pickup: int = 0
 
 
-def begins(pitches: np.ndarray, onsets: np.ndarray | None = None) -> np.ndarray:
+def begins(pitches: np.ndarray, onsets: ArrayLike | None = None) -> np.ndarray:
     """Tells where notes begin: at an onset, and wherever the pitch changes to one that sounds.
 
     Args:
@@ -78,6 +98,12 @@ def begins(pitches: np.ndarray, onsets: np.ndarray | None = None) -> np.ndarray:
 
     Returns:
         Bool of the same shape, False at rests.
+
+    Example:
+        >>> begins(np.array([60, 60, 62, 0])).tolist()
+        [True, False, True, False]
+        >>> begins(np.array([60, 60, 62, 0]), onsets=np.array([True, True, True, False])).tolist()
+        [True, True, True, False]
     """
     before = np.concatenate([np.zeros_like(pitches[:1]), pitches[:-1]])
     starts = pitches != before

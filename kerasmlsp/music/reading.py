@@ -1,6 +1,7 @@
 """Piano rolls and melodies from files: MIDI, ABC, MusicXML, and JSON as the JSB chorales come."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ _KINDS = (*MIDI, *ABC, *MUSICXML, ".json")
 _log = logging.getLogger("kerasmlsp")
 
 
-def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> list[Tune]:
+def read_rolls(path: str | Path, *, steps_per_quarter: int = 1, recursive: bool = True) -> list[Tune]:
     """Reads every piece of a file or folder as a piano roll of 88 keys.
 
     A key sounds at a step where a note covers the step's first moment, as in the JSB chorales, after notes late by less
@@ -42,6 +43,14 @@ def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> l
         ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes. In a folder such a file is left out
             with a warning in the log, and it is an error that none is left.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "tiny.json").write_text('{"train": [[[60, 64], [60]]]}')
+        ...     [tune] = read_rolls(Path(folder, "tiny.json"))
+        >>> tune.name, tune.split, tune.roll.sum(axis=1).tolist()  # two notes, then one
+        ('tiny-train-0', 'train', [2, 1])
     """
     if not isinstance(steps_per_quarter, int) or steps_per_quarter < 1:
         raise ValueError(f"`steps_per_quarter` must be a positive integer. Received: {steps_per_quarter!r}")
@@ -51,8 +60,8 @@ def read_rolls(path, *, steps_per_quarter: int = 1, recursive: bool = True) -> l
     return tunes
 
 
-def read_melody(path) -> Melody:
-    """Reads the melody of a file: the highest notes of the part that lies highest, on the grid of sixteenths.
+def read_melody(path: str | Path) -> Melody:
+    r"""Reads the melody of a file: the highest notes of the part that lies highest, on the grid of sixteenths.
 
     Notes go to the nearest sixteenth, short ones last one, and the log says how many were moved or left out. Pitches
     are as they sound, also of instruments that transpose.
@@ -64,6 +73,14 @@ def read_melody(path) -> Melody:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "scale.abc").write_text("X:1\nL:1/8\nK:C\nCDE|\n")
+        ...     melody = read_melody(Path(folder, "scale.abc"))
+        >>> melody.pitches.tolist()  # eighths on the grid of sixteenths
+        [60, 60, 62, 62, 64, 64]
     """
     score = read_scores(_file(path))[0]
     steps = length(score.parts, STEPS_PER_QUARTER)
@@ -76,11 +93,19 @@ def read_melody(path) -> Melody:
     return Melody(score.name, pitches, onsets, score.key, score.bar, score.pickup)
 
 
-def from_each_file(path, read, *, recursive: bool = True) -> list:
+def from_each_file(path: str | Path, read: Callable[[Path], list], *, recursive: bool = True) -> list:
     """Joins the lists that `read` returns for a file, or for each file in a folder that holds music.
 
     Raises:
         ValueError: `read` raises it for the file, or for all files of a folder; otherwise it is logged as a warning.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.json", "a.abc", "notes.txt"):
+        ...         _ = Path(folder, name).write_text("")
+        ...     from_each_file(folder, lambda file: [file.name])
+        ['a.abc', 'b.json']
     """
     path = existing(path)
     if path.is_file():
@@ -106,6 +131,13 @@ def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
 
     Raises:
         ValueError: The file is damaged or of another form.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "tiny.json").write_text("[[[60, 64], [60]], [[67]]]")
+        ...     read_steps(Path(folder, "tiny.json"))
+        [('tiny-0', None, [[60, 64], [60]]), ('tiny-1', None, [[67]])]
     """
     content = read_json(path)
     splits = content if isinstance(content, dict) else {None: content}
@@ -129,13 +161,20 @@ def _pitch(number) -> int:
     return int(number) if number > 0 else 0
 
 
-def tell_moved(path, moved: list[np.ndarray], steps_per_quarter: int):
+def tell_moved(path: str | Path, moved: list[np.ndarray], steps_per_quarter: int) -> None:
     """Logs how many notes, of how many, were moved to the grid by more than an eighth of a step, or left out.
 
     Args:
         path: What was read.
         moved: Of each score, see `grid.moves`.
         steps_per_quarter: Of the grid.
+
+    Example:
+        >>> import unittest
+        >>> with unittest.TestCase().assertLogs("kerasmlsp") as log:
+        ...     tell_moved("a.mid", [np.array([0.0, 0.1, np.nan])], steps_per_quarter=4)
+        >>> log.records[0].getMessage().split(", by")[0]
+        'a.mid: of 3 notes, 1 were moved to the grid of 4 steps in a quarter'
     """
     quarters = np.abs(np.concatenate([np.empty(0), *moved]))
     far, left_out = np.count_nonzero(quarters > 1 / 8 / steps_per_quarter), np.count_nonzero(np.isnan(quarters))

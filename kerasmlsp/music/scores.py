@@ -29,7 +29,13 @@ _log = logging.getLogger("kerasmlsp")
 
 
 class Score(NamedTuple):
-    """What a file holds: its parts that have notes, and what it tells of key and metre, as in `Chorale`."""
+    """What a file holds: its parts that have notes, and what it tells of key and metre, as in `Chorale`.
+
+    Example:
+        >>> score = Score("scale", [Part("piano", np.array([[0, 1, 60], [1, 2, 62]]))], (0, "major"), bar=16, pickup=0)
+        >>> score.bar / STEPS_PER_QUARTER  # quarters
+        4.0
+    """
 
     name: str
     parts: list[Part]
@@ -39,7 +45,7 @@ class Score(NamedTuple):
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Reads one file: several scores where it is a collection in ABC, otherwise one.
+    r"""Reads one file: several scores where it is a collection in ABC, otherwise one.
 
     Pitches are as they sound, also of instruments that transpose. Drums, grace notes and chord symbols that are not
     written out are left out; repeats are not played twice.
@@ -47,6 +53,14 @@ def read_scores(path: Path) -> list[Score]:
     Raises:
         ModuleNotFoundError: The extra `music` is not installed.
         ValueError: The ending is unknown, or the file is damaged or has no notes.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "scale.abc").write_text("X:1\nM:3/4\nL:1/4\nK:G\nGAB|\n")
+        ...     [score] = read_scores(Path(folder, "scale.abc"))
+        >>> score.key, score.bar, score.parts[0].notes.tolist()
+        ((7, 'major'), 12, [[0.0, 1.0, 67.0], [1.0, 2.0, 69.0], [2.0, 3.0, 71.0]])
     """
     ending = path.suffix.lower()
     if ending in MIDI:
@@ -147,8 +161,16 @@ def _abc_score(name: str, voices: list[Voice]) -> Score:
     return Score(name, parts, first.key, bar, _pickup(first.pickup, bar))
 
 
-def warned(error: Exception):
-    """Logs that a piece is left out."""
+def warned(error: Exception) -> None:
+    """Logs that a piece is left out.
+
+    Example:
+        >>> import unittest
+        >>> with unittest.TestCase().assertLogs("kerasmlsp") as log:
+        ...     warned(ValueError("a.mid holds no notes"))
+        >>> log.output
+        ['WARNING:kerasmlsp:Left out: a.mid holds no notes']
+    """
     _log.warning("Left out: %s", error)
 
 

@@ -1,13 +1,15 @@
 """Transposition of chorales, within what the voices of the training set sing."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp.music.pieces import REST, Chorale
 
 
-def compass(chorales) -> np.ndarray:
+def compass(chorales: Sequence[Chorale]) -> np.ndarray:
     """Returns the lowest and highest pitch of every voice in a set of chorales.
 
     Args:
@@ -18,6 +20,11 @@ def compass(chorales) -> np.ndarray:
 
     Raises:
         ValueError: A voice never sings.
+
+    Example:
+        >>> pitches = np.array([[72, 67, 64, 48], [74, 67, 62, 50]])
+        >>> compass([Chorale("C, G", pitches, pitches > 0)]).tolist()
+        [[72, 74], [67, 67], [62, 64], [48, 50]]
     """
     pitches = np.concatenate([np.empty((0, 4), int), *(chorale.pitches for chorale in chorales)])
     sung = pitches != REST
@@ -26,7 +33,7 @@ def compass(chorales) -> np.ndarray:
     return np.stack([np.where(sung, pitches, 128).min(0), np.where(sung, pitches, -1).max(0)], axis=1)
 
 
-def transpositions(chorale: Chorale, ranges) -> range:
+def transpositions(chorale: Chorale, ranges: ArrayLike) -> range:
     """Returns the semitones by which a chorale may be moved such that every voice stays within its range.
 
     With lowest and highest note `a[v]` and `b[v]` of the chorale and the range `(low[v], high[v])`, these are the
@@ -38,6 +45,12 @@ def transpositions(chorale: Chorale, ranges) -> range:
 
     Returns:
         A `range`, which holds 0 where the piece itself is within the ranges, and may be empty.
+
+    Example:
+        >>> pitches = np.array([[72, 67, 64, 48], [74, 67, 62, 50]])
+        >>> ranges = [(60, 79), (55, 74), (48, 67), (40, 60)]
+        >>> transpositions(Chorale("C, G", pitches, pitches > 0), ranges)  # bass and tenor go no further
+        range(-8, 4)
     """
     ranges = np.asarray(ranges)
     sung = chorale.pitches != REST
@@ -47,7 +60,7 @@ def transpositions(chorale: Chorale, ranges) -> range:
     return range(int((ranges[:, 0] - lowest).max()), int((ranges[:, 1] - highest).min()) + 1)
 
 
-def transpose(chorale: Chorale, semitones: int, *, ranges=None) -> Chorale:
+def transpose(chorale: Chorale, semitones: int, *, ranges: ArrayLike | None = None) -> Chorale:
     """Moves a chorale up (or down, where negative) by semitones; rests stay rests, and the key moves along.
 
     Args:
@@ -60,6 +73,12 @@ def transpose(chorale: Chorale, semitones: int, *, ranges=None) -> Chorale:
 
     Raises:
         ValueError: A voice would leave its range.
+
+    Example:
+        >>> pitches = np.array([[72, 67, 0, 48]])
+        >>> moved = transpose(Chorale("C", pitches, pitches > 0, key=(0, "major")), 2)
+        >>> moved.pitches.tolist(), moved.key
+        ([[74, 69, 0, 50]], (2, 'major'))
     """
     allowed = transpositions(chorale, [(1, 127)] * 4 if ranges is None else ranges)
     if semitones not in allowed:

@@ -5,19 +5,32 @@ pretty_midi, an extra, and matplotlib are imported where they are used, so that 
 
 import wave
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
 from kerasmlsp.music.pieces import KEYS, LOWEST, REST, VOICES, begins
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which people who are colour-blind tell apart, too; from dark to light in the order of voices.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00")
 _OVERTONES = (1.0, 0.5, 0.25, 0.12)
 
 
-def write_midi(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: float = 90, program: int = 0):
+def write_midi(
+    path: str | Path,
+    music: ArrayLike,
+    onsets: ArrayLike | None = None,
+    *,
+    steps_per_quarter: int = 4,
+    tempo: float = 90,
+    program: int = 0,
+) -> None:
     """Writes a MIDI file: one track a voice, or one for a piano roll.
 
     Args:
@@ -33,13 +46,30 @@ def write_midi(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: f
         ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasmlsp.music import read_melody
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_midi(f"{folder}/scale.mid", np.repeat([60, 62, 64], 2))
+        ...     melody = read_melody(f"{folder}/scale.mid")
+        >>> melody.pitches.tolist()
+        [60, 60, 62, 62, 64, 64]
     """
     path = _ending(path, ".mid", ".midi")
     midi = _midi(music, onsets, steps_per_quarter, tempo, program)
     write_atomically(path, lambda temporary: midi.write(str(temporary)))
 
 
-def write_wav(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: float = 90, sample_rate: int = 22_050):
+def write_wav(
+    path: str | Path,
+    music: ArrayLike,
+    onsets: ArrayLike | None = None,
+    *,
+    steps_per_quarter: int = 4,
+    tempo: float = 90,
+    sample_rate: int = 22_050,
+) -> None:
     """Writes what `write_midi` would, played by pretty_midi's synthesiser: mono, 16 bits, peak at 0.9 of full scale.
 
     Args:
@@ -54,6 +84,15 @@ def write_wav(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: fl
         ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_wav(f"{folder}/chord.wav", np.array([[60, 64]] * 4), tempo=60, sample_rate=8000)
+        ...     with wave.open(f"{folder}/chord.wav") as file:
+        ...         seconds = file.getnframes() / file.getframerate()
+        >>> seconds >= 1  # four sixteenths at 60 quarters per minute
+        True
     """
     path = _ending(path, ".wav")
     if sample_rate < 8000:
@@ -71,7 +110,15 @@ def write_wav(path, music, onsets=None, *, steps_per_quarter: int = 4, tempo: fl
     write_atomically(path, write)
 
 
-def write_piano_roll(path, music, onsets=None, *, bar: int | None = 16, pickup: int = 0, title: str | None = None):
+def write_piano_roll(
+    path: str | Path,
+    music: ArrayLike,
+    onsets: ArrayLike | None = None,
+    *,
+    bar: int | None = 16,
+    pickup: int = 0,
+    title: str | None = None,
+) -> None:
     """Draws time in bars against pitch, voices in four colours.
 
     Args:
@@ -85,14 +132,34 @@ def write_piano_roll(path, music, onsets=None, *, bar: int | None = 16, pickup: 
     Raises:
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_piano_roll(f"{folder}/scale.png", np.repeat([60, 62, 64, 65], 4))
+        ...     Path(folder, "scale.png").read_bytes()[1:4]
+        b'PNG'
     """
     path = _ending(path, ".png")
     figure = piano_roll_figure(music, onsets, bar=bar, pickup=pickup, title=title)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
 
 
-def piano_roll_figure(music, onsets=None, *, bar: int | None = 16, pickup: int = 0, title: str | None = None):
-    """Returns what `write_piano_roll` writes as a `matplotlib.figure.Figure`, which needs no display."""
+def piano_roll_figure(
+    music: ArrayLike,
+    onsets: ArrayLike | None = None,
+    *,
+    bar: int | None = 16,
+    pickup: int = 0,
+    title: str | None = None,
+) -> "Figure":
+    """Returns what `write_piano_roll` writes as a `matplotlib.figure.Figure`, which needs no display.
+
+    Example:
+        >>> figure = piano_roll_figure(np.repeat([60, 62, 64, 65], 4))
+        >>> len(figure.axes[0].patches), figure.axes[0].get_xlabel()  # four notes
+        (4, 'bar')
+    """
     from matplotlib.figure import Figure
 
     tracks = _tracks(music, onsets)
