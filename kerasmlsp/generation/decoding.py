@@ -10,6 +10,7 @@ Everything is `keras.ops` with static shapes, so that it compiles with XLA on ev
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -31,6 +32,14 @@ class Decoder:
         step: Maps `(tokens, state, position)`, that is int32 `(batch,)`, the nest and a scalar, to the logits of the
             next token, `(batch, vocabulary_size)`, and the new state.
         vocabulary_size: Number of token ids.
+
+    Example:
+        >>> def step(tokens, state, position):
+        ...     return 9.0 * keras.ops.one_hot((tokens + 1) % 4, 4), state
+        >>> counting = Decoder(lambda batch_size: [], step, vocabulary_size=4)
+        >>> logits, _ = counting.step(keras.ops.array([2]), counting.initial_state(1), 0)
+        >>> keras.ops.convert_to_numpy(logits).tolist()
+        [[0.0, 0.0, 0.0, 9.0]]
     """
 
     initial_state: Callable
@@ -38,7 +47,7 @@ class Decoder:
     vocabulary_size: int
 
 
-def stepwise(model, given=None) -> Decoder:
+def stepwise(model: keras.Model, given: dict[str, keras.KerasTensor] | None = None) -> Decoder:
     """Takes a causal model apart that is a chain of layers, to run it one token at a time.
 
     The links of the chain may be layers that treat every token by itself (Embedding, Dense, normalisations,
@@ -56,6 +65,13 @@ def stepwise(model, given=None) -> Decoder:
 
     Raises:
         ValueError: The model is not such a chain, or `given` does not hold its other inputs.
+
+    Example:
+        >>> layers = [keras.layers.Embedding(5, 4), keras.layers.GRU(8, return_sequences=True), keras.layers.Dense(5)]
+        >>> decoder = stepwise(keras.Sequential([keras.Input((None,), dtype="int32"), *layers]))
+        >>> logits, state = decoder.step(keras.ops.array([3, 1]), decoder.initial_state(2), 0)
+        >>> tuple(logits.shape), [[tuple(kept.shape) for kept in each] for each in state]
+        ((2, 5), [[], [(2, 8)], []])
     """
     given = given or {}
     own = [tensor for tensor in model.inputs if tensor.name not in given]
@@ -128,7 +144,9 @@ def _link(layer, memory, options):
     raise ValueError(f"`model` must be a chain of causal layers. Received: {type(layer).__name__} {layer.name!r}")
 
 
-def template(prompts, lengths, free):
+def template(
+    prompts: keras.KerasTensor, lengths: keras.KerasTensor, free: int | keras.KerasTensor
+) -> keras.KerasTensor:
     """Prompts with free places behind, for `fill`.
 
     Args:
@@ -139,6 +157,11 @@ def template(prompts, lengths, free):
     Returns:
         Int32 `(batch, prompt_length + max(free))`: tokens, then `FREE`; behind the last free place token 0, so that
         nothing is sampled there.
+
+    Example:
+        >>> prompts = keras.ops.array([[7, 8, 0], [9, 0, 0]])
+        >>> keras.ops.convert_to_numpy(template(prompts, keras.ops.array([2, 1]), free=2)).tolist()
+        [[7, 8, -1, -1, 0], [9, -1, -1, 0, 0]]
     """
     lengths, free = ops.cast(lengths, "int32")[:, None], ops.reshape(ops.cast(free, "int32"), (-1, 1))
     room = ops.max(free)
@@ -149,33 +172,48 @@ def template(prompts, lengths, free):
     return ops.where(wanted, FREE, ops.where(places < lengths, given, 0))
 
 
-def empty_carry(decoder, batch):
-    """What `fill` carries before the first token: a template that goes on from it begins with the start token."""
+def empty_carry(decoder: Decoder, batch: int) -> tuple:
+    """What `fill` carries before the first token: a template that goes on from it begins with the start token.
+
+    Example:
+        >>> decoder = Decoder(lambda batch_size: [], lambda tokens, state, position: None, vocabulary_size=4)
+        >>> position, ended, logits, state = empty_carry(decoder, batch=2)
+        >>> int(position), keras.ops.convert_to_numpy(ended).tolist(), tuple(logits.shape)
+        (0, [False, False], (2, 4))
+    """
     logits = ops.zeros((batch, decoder.vocabulary_size))
     return ops.convert_to_tensor(0, "int32"), ops.zeros((batch,), "int32") > 0, logits, decoder.initial_state(batch)
 
 
-def begin(decoder, batch, start=0):
-    """What `fill` carries when nothing is filled yet: the logits after the token `start`, and the state."""
+def begin(decoder: Decoder, batch: int, start: int = 0) -> tuple:
+    """What `fill` carries when nothing is filled yet: the logits after the token `start`, and the state.
+
+    Example:
+        >>> repeat = keras.layers.Embedding(3, 3, embeddings_initializer="identity")  # the likeliest token is the last
+        >>> decoder = stepwise(keras.Sequential([keras.Input((None,), dtype="int32"), repeat]))
+        >>> position, ended, logits, state = begin(decoder, batch=1, start=2)
+        >>> int(position), keras.ops.convert_to_numpy(logits).tolist()
+        (1, [[0.0, 0.0, 1.0]])
+    """
     position, ended, _, state = empty_carry(decoder, batch)
     logits, state = decoder.step(ops.zeros((batch,), "int32") + start, state, position)
     return position + 1, ended, logits, state
 
 
 def fill(
-    decoder,
-    template,
+    decoder: Decoder,
+    template: keras.KerasTensor,
     *,
-    seeds,
-    temperature=1.0,
-    top_k=0,
-    top_p=1.0,
-    stop=None,
-    stop_from=0,
-    start=0,
-    carry=None,
-    count=None,
-):
+    seeds: keras.KerasTensor,
+    temperature: float | keras.KerasTensor = 1.0,
+    top_k: int | keras.KerasTensor = 0,
+    top_p: float | keras.KerasTensor = 1.0,
+    stop: int | None = None,
+    stop_from: int | keras.KerasTensor = 0,
+    start: int = 0,
+    carry: tuple | None = None,
+    count: int | keras.KerasTensor | None = None,
+) -> tuple[keras.KerasTensor, keras.KerasTensor, tuple]:
     """Fills the free places of a template, each with a token drawn given all before it.
 
     The token at a place depends on the row's own seed, the place and what stands before it, and on nothing else: it is
@@ -201,6 +239,16 @@ def fill(
     Returns:
         Tokens `(batch, length)`, int32; the log-probability of each under the net itself, float32, 0 behind the end;
         and what is carried to a call that goes on.
+
+    Example:
+        >>> repeat = keras.layers.Embedding(3, 3, embeddings_initializer="identity")  # the likeliest token is the last
+        >>> decoder = stepwise(keras.Sequential([keras.Input((None,), dtype="int32"), repeat]))
+        >>> places = keras.ops.array([[1, FREE, 2, FREE]])
+        >>> tokens, log_probabilities, _ = fill(decoder, places, seeds=keras.ops.array([0]), temperature=0.0)
+        >>> keras.ops.convert_to_numpy(tokens).tolist()
+        [[1, 1, 2, 2]]
+        >>> round(float(log_probabilities[0, 3]), 3)  # ln(e / (e + 1 + 1))
+        -0.551
     """
     batch, length = ops.shape(template)[0], template.shape[1]
     carry = begin(decoder, batch, start) if carry is None else carry
@@ -235,7 +283,7 @@ def fill(
     return tokens, scores, tuple(carry)
 
 
-def draw(logits, uniform, temperature, top_k, top_p):
+def draw(logits: keras.KerasTensor, uniform, temperature, top_k, top_p):
     """Draws one token a row by inverting the cumulative distribution.
 
     Args:
@@ -286,13 +334,18 @@ def _uniform(seeds, position):
     return ops.cast(ops.cast(ops.right_shift(state, uint32(8)), "int32"), "float32")[:, None] * 2.0**-24
 
 
-def take_rows(state, rows, batch):
+def take_rows(state: Any, rows: keras.KerasTensor, batch: int) -> Any:
     """Picks rows of a batch from the state of a `Decoder`.
 
     Args:
         state: Nest of tensors whose first axis has equally many entries for each row.
         rows: Int `(rows,)`: those that are wanted, in their order, as often as each is wanted.
         batch: Number of rows that there are.
+
+    Example:
+        >>> [state] = take_rows([keras.ops.array([[5.0], [6.0]])], keras.ops.array([1, 1, 0]), batch=2)
+        >>> keras.ops.convert_to_numpy(state).tolist()
+        [[6.0], [6.0], [5.0]]
     """
 
     def take(values):
@@ -302,7 +355,16 @@ def take_rows(state, rows, batch):
     return keras.tree.map_structure(take, state)
 
 
-def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.6):
+def beam_search(
+    decoder: Decoder,
+    state: Any,
+    first: keras.KerasTensor,
+    *,
+    beams: int,
+    length: int,
+    stop: int,
+    length_penalty: float = 0.6,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Finds the sequences that the net holds most likely, by their score per length.
 
     A sequence of `n` tokens, its stop token included, scores `log P / ((5 + n) / 6) ** length_penalty`. Each step
@@ -326,6 +388,18 @@ def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.
 
     Raises:
         ValueError: `beams` or `length` is out of range.
+
+    Example:
+        >>> repeat = keras.layers.Embedding(4, 4, embeddings_initializer="identity")  # the likeliest token is the last
+        >>> decoder = stepwise(keras.Sequential([keras.Input((None,), dtype="int32"), repeat]))
+        >>> start = decoder, decoder.initial_state(1), keras.ops.array([2])
+        >>> options = {"beams": 2, "length": 3, "stop": 0}
+        >>> tokens, scores = beam_search(*start, **options)
+        >>> keras.ops.convert_to_numpy(tokens).tolist()  # most likely is to stop at once, then to go on to the end
+        [[[0, 0, 0], [2, 2, 2]]]
+        >>> tokens, scores = beam_search(*start, **options, length_penalty=1.0)  # which a larger penalty turns round
+        >>> keras.ops.convert_to_numpy(tokens).tolist()
+        [[[2, 2, 2], [0, 0, 0]]]
     """
     size = decoder.vocabulary_size
     if not 1 <= beams <= size // 2:
@@ -379,7 +453,13 @@ def beam_search(decoder, state, first, *, beams, length, stop, length_penalty=0.
     return done_tokens, done
 
 
-def log_probabilities(logits, targets):
-    """Log-probabilities `(batch, length)` of int targets under logits `(batch, length, vocabulary_size)`."""
+def log_probabilities(logits: keras.KerasTensor, targets: keras.KerasTensor) -> keras.KerasTensor:
+    """Log-probabilities `(batch, length)` of int targets under logits `(batch, length, vocabulary_size)`.
+
+    Example:
+        >>> found = log_probabilities(keras.ops.zeros((1, 3, 4)), keras.ops.array([[2, 0, 1]]))
+        >>> print(keras.ops.convert_to_numpy(found).round(3))  # four tokens that are as likely: -ln 4
+        [[-1.386 -1.386 -1.386]]
+    """
     found = ops.take_along_axis(ops.log_softmax(ops.cast(logits, "float32")), targets[..., None], axis=-1)
     return ops.squeeze(found, -1)
