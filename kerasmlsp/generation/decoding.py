@@ -283,7 +283,7 @@ def fill(
     return tokens, scores, tuple(carry)
 
 
-def draw(logits: keras.KerasTensor, uniform, temperature, top_k, top_p):
+def draw(logits, uniform, temperature, top_k, top_p):
     """Draws one token a row by inverting the cumulative distribution.
 
     Args:

@@ -75,6 +75,7 @@ class VoiceState(keras.layers.Layer):
         Int32 `(batch, length, 27)`.
 
     Example:
+        >>> from kerasmlsp.targets.chorale_tokens import START
         >>> tokens = keras.ops.array([[START, KEY, METRE, PHASE, PITCH + 60 - LOWEST]])  # C major, C4 in the soprano
         >>> told = keras.ops.convert_to_numpy(VoiceState()(tokens))
         >>> told.shape

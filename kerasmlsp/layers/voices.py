@@ -42,8 +42,9 @@ class VoiceTransformer(Composite):
 
     Example:
         >>> layer = VoiceTransformer(features=8, num_layers=1, num_heads=2, window=4)
-        >>> preface = keras.ops.array([[chorales.START, KEY, chorales.METRE, chorales.PHASE]])
-        >>> logits = layer(chorales.VoiceState()(preface))
+        >>> from kerasmlsp.layers import VoiceState
+        >>> preface = keras.ops.array([[chorale_tokens.START, KEY, chorale_tokens.METRE, chorale_tokens.PHASE]])
+        >>> logits = layer(VoiceState()(preface))
         >>> tuple(logits.shape) == (1, 4, VOCABULARY)
         True
         >>> float(logits[0, 3, KEY])  # no second key
