@@ -41,8 +41,8 @@ class VoiceTransformer(Composite):
         Logits of the token that follows each, `(batch, length, VOCABULARY)`, float32.
 
     Example:
-        >>> layer = VoiceTransformer(features=8, num_layers=1, num_heads=2, window=4)
         >>> from kerasmlsp.layers import VoiceState
+        >>> layer = VoiceTransformer(features=8, num_layers=1, num_heads=2, window=4)
         >>> preface = keras.ops.array([[chorale_tokens.START, KEY, chorale_tokens.METRE, chorale_tokens.PHASE]])
         >>> logits = layer(VoiceState()(preface))
         >>> tuple(logits.shape) == (1, 4, VOCABULARY)
