@@ -145,19 +145,13 @@ def _shown_report(result):
     rows = [
         {"measure": name.replace("_", " "), "value": options.interval(each)} for name, each in result["metrics"].items()
     ]
-    changed = {
-        f"accuracy, {name}": f"{each['value']:.4f} ({each['low']:.4f} to {each['high']:.4f})"
-        for name, each in result.get("robustness", {}).items()
-    }
-    unknown = {key: result[key] for key in ("threshold", "answered", "unknown") if key in result}
     classes = [{"class": name, **each} for name, each in result["classes"].items()]
     folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
     return {
         "measured on": f"{result['examples']} examples: {result['on']}",
         "measures, with 95 % intervals": rows,
         **folds,
-        **changed,
-        **unknown,
+        "threshold of known": result["threshold"],
         "classes": classes,
         "files": result["files"],
     }

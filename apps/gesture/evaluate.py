@@ -49,8 +49,8 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
 
     Returns:
         Dict of `on`, what it was measured on, `metrics` (each with its 95 % interval), the accuracy of each class and
-        fold, and the files written. Of pictures without folds `robustness` has the accuracy on changed ones, see
-        `kerasmlsp.apps.gesture.robustness`, and `unknown` what became of those of `background`.
+        fold, and the files written. Without folds `metrics` have besides the accuracy on changed pictures, see
+        `kerasmlsp.apps.gesture.robustness`, and the shares that are surer than the `threshold` of the run.
 
     Raises:
         ValueError: A label is not among those the run was trained on, or there is nothing to measure on.
@@ -80,11 +80,15 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
         else:
             examples = examples.taken(_held_out(examples, config))
             result, probabilities = {"on": "held-out examples, which selected the epoch"}, predict(model, examples)
+    result |= {
+        "threshold": None if folds else threshold(run),
+        "backgrounds": 0 if elsewhere is None else len(elsewhere),
+    }
+    further = {}
     if not folds:
-        result |= _refusal(model, probabilities, elsewhere, threshold(run))
-    if not folds and stored["kind"] == "images":
-        result["robustness"] = _robustness(model, examples, classes, elsewhere)
-    return _report(run / EVALUATION, result, examples, probabilities, classes, worst)
+        further = _robustness(model, examples, classes, elsewhere) if examples.kind == "images" else {}
+        further |= _refusal(model, probabilities, elsewhere, result["threshold"])
+    return _report(run / EVALUATION, result, examples, probabilities, further, classes, worst)
 
 
 def threshold(run):
@@ -93,27 +97,29 @@ def threshold(run):
     return run.read(app.THRESHOLD)["threshold"] if (run / app.THRESHOLD).exists() else None
 
 
+def _robustness(model, examples, classes, background):
+    """Accuracy on changed pictures, by name."""
+    numbers, found = np.searchsorted(classes, examples.labels), {}
+    for name, pictures in robustness.changed(examples.inputs, background).items():
+        probabilities = model.predict(pictures, batch_size=256, verbose=0)
+        found[f"accuracy {name}"] = metrics.with_interval(metrics.accuracy, numbers, probabilities)
+    return found
+
+
 def _refusal(model, probabilities, background, least):
-    """What share is answered: of the examples, and of the pictures that show none of the classes."""
-    shares = {} if least is None else {"threshold": least, "answered": _reach(probabilities, least)}
-    if background is None:
-        return shares
-    found = model.predict(background, batch_size=256, verbose=0)
-    known = {} if least is None else {"known": _reach(found, least)}
-    return {**shares, "unknown": {"pictures": len(found), "surer than 0.9": _reach(found, 0.9), **known}}
+    """What share is surer than the threshold: of the examples, and of pictures that show none of the classes."""
+    shares = {} if least is None else {"known": _reach(probabilities, least)}
+    if background is not None:
+        found = model.predict(background, batch_size=256, verbose=0)
+        shares |= {"known of background": _reach(found, least)} if least is not None else {}
+        shares["above 0.9 of background"] = _reach(found, 0.9)
+    return shares
 
 
 def _reach(probabilities, least):
-    return float(np.mean(probabilities.max(axis=1) >= least))
-
-
-def _robustness(model, examples, classes, background):
-    numbers = np.searchsorted(classes, examples.labels)
-    found = {}
-    for name, pictures in robustness.changed(examples.inputs, background).items():
-        probabilities = model.predict(pictures, batch_size=256, verbose=0)
-        found[name] = metrics.with_interval(metrics.accuracy, numbers, probabilities)
-    return found
+    share = float(np.mean(probabilities.max(axis=1) >= least))
+    low, high = metrics.share_interval(share, len(probabilities))
+    return {"value": share, "low": low, "high": high}
 
 
 def _own(run, config, stored):
@@ -157,7 +163,7 @@ def predict(model, examples, batch_size=256):
     return model.predict(examples.inputs, batch_size=batch_size, verbose=0)
 
 
-def _report(folder, result, examples, probabilities, classes, worst):
+def _report(folder, result, examples, probabilities, further, classes, worst):
     numbers = np.searchsorted(classes, examples.labels)
     measures = {
         "accuracy": metrics.accuracy,
@@ -170,7 +176,10 @@ def _report(folder, result, examples, probabilities, classes, worst):
         "examples": len(numbers),
         "unreadable": examples.unreadable,
         "fingerprint": examples.fingerprint(),
-        "metrics": {name: metrics.with_interval(each, numbers, probabilities) for name, each in measures.items()},
+        "metrics": {
+            **{name: metrics.with_interval(each, numbers, probabilities) for name, each in measures.items()},
+            **further,
+        },
         "classes": {
             name: {"examples": int(np.sum(numbers == k)), "right": int(np.sum(right[numbers == k]))}
             for k, name in enumerate(classes)

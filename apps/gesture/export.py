@@ -117,11 +117,9 @@ def _refusal(config, stored, threshold):
 def _measured(run):
     """The figures of the run's evaluation, or its validation values where it was not evaluated."""
     if result := run.evaluation():
-        note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}"
-        changed = {f"accuracy, {name}": each for name, each in result.get("robustness", {}).items()}
-        answered = {"answered as known": result["answered"]} if "answered" in result else {}
-        unknown = {f"unknown pictures, {name}": each for name, each in result.get("unknown", {}).items()}
-        return {"metrics": {**result["metrics"], **changed, **answered, **unknown}, "evaluated": note}
+        background = f", {result['backgrounds']} background pictures" if result.get("backgrounds") else ""
+        note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}{background}"
+        return {"metrics": result["metrics"], "evaluated": note}
     row = run.best_row(NET)
     if "val_accuracy" in row:
         note = "on the held-out examples only, which also selected the epoch: run evaluate first"

@@ -24,16 +24,16 @@ def changed(pictures: np.ndarray, background: np.ndarray | None = None) -> dict[
     random, count = np.random.default_rng(_SEED), len(pictures)
     things = np.stack([backgrounds.foreground(picture) for picture in pictures])
     behind = {
-        "before any colour": random.uniform(0, 256, (count, 1, 1, 3)),
+        "before plain colours": random.uniform(0, 256, (count, 1, 1, 3)),
         "before made pictures": backgrounds.made(count, pictures.shape[1], _SEED).astype("float64"),
     }
     if background is not None:
         behind["before the background pictures"] = background[np.arange(count) % len(background)].astype("float64")
     found = {
-        "mirrored": pictures[:, :, ::-1],
-        "grey": np.repeat(pictures @ _GREY[:, None], 3, axis=-1),
-        "dark (x 0.3)": pictures * 0.3,
-        "bright (x 1.5)": pictures * 1.5,
+        "in a mirror": pictures[:, :, ::-1],
+        "in grey": np.repeat(pictures @ _GREY[:, None], 3, axis=-1),
+        "in the dark (x 0.3)": pictures * 0.3,
+        "in bright light (x 1.5)": pictures * 1.5,
         "in yellow light": pictures * _LAMP,
         **{name: backgrounds.replaced(pictures, things, there) for name, there in behind.items()},
     }
