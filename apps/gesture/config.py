@@ -8,7 +8,7 @@ INPUTS = ("images", "landmarks", "history")
 ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
 """By kind of input; the first is the default."""
 RECIPES = {
-    "resnet": {"epochs": 25, "learning_rate": 2e-3, "weight_decay": 0.05},
+    "resnet": {"epochs": 45, "learning_rate": 2e-3, "weight_decay": 0.05},
     "lenet": {"epochs": 40, "learning_rate": 1e-3, "weight_decay": 0.05},
     "efficientnet": {"epochs": 15, "learning_rate": 5e-3, "weight_decay": 0.0},
     "mlp": {"epochs": 40, "learning_rate": 5e-3, "weight_decay": 0.05},
@@ -59,7 +59,9 @@ class Config(Settings):
     crop: float = share(0.0, "Cut off up to this share of height and width.")
     shift: float = share(0.1, "Shift by up to this share of height and width.")
     flip: str = option(
-        "none", "How to mirror half of the pictures.", choices=("none", "horizontal", "vertical", "both")
+        "horizontal",
+        "How to mirror half of the pictures, so that both hands are known; none where left and right are two classes.",
+        choices=("none", "horizontal", "vertical", "both"),
     )
     brightness: float = share(0.2, "Change brightness by up to this share.")
     contrast: float = share(0.3, "Change contrast by up to this share.")
