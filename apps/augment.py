@@ -6,7 +6,7 @@ import click
 
 from kerasmlsp.apps import options
 
-_SHARE = click.FloatRange(0, 1, max_open=True)
+_SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
 @click.group()
@@ -27,7 +27,7 @@ def _share(name, default, text):
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="SHEET.png", help="File to write.")
 @click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True, help="Changed pictures to show.")
-@click.option("--rotation", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Degrees.")
+@click.option("--rotation", type=options.FiniteRange(min=0), default=20.0, show_default=True, help="Degrees.")
 @_share("--zoom", 0.15, "Growing or shrinking.")
 @_share("--crop", 0.0, "Cut off.")
 @_share("--shift", 0.1, "Shift.")
@@ -39,11 +39,11 @@ def _share(name, default, text):
 @_share("--contrast", 0.3, "Change of contrast.")
 @_share("--saturation", 0.4, "Change of saturation.")
 @click.option(
-    "--noise", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Standard deviation, of 255."
+    "--noise", type=options.FiniteRange(min=0), default=0.0, show_default=True, help="Standard deviation, of 255."
 )
 @_share("--erasing", 0.0, "Probability of an erased rectangle.")
 @click.option(
-    "--rand-augment", type=click.FloatRange(0, 1), metavar="MAGNITUDE", help="RandAugment in place of all that."
+    "--rand-augment", type=options.FiniteRange(0, 1), metavar="MAGNITUDE", help="RandAugment in place of all that."
 )
 @options.seed_option
 def preview(image, output, count, flip, rand_augment, seed, **strengths):
@@ -53,6 +53,8 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
     kerasmlsp augment preview hand.jpg --output sheet.png --flip horizontal
     kerasmlsp augment preview hand.jpg --output sheet.png --rand-augment 0.5
     """
+    if rand_augment is not None:
+        options.refuse("RandAugment takes the place of all other changes", "flip", *strengths)
     from kerasmlsp import files
     from kerasmlsp.data import images
 

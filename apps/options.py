@@ -36,6 +36,9 @@ _EXTRAS = {
 }
 
 
+LARGEST_SEED = 2**31 - 1  # saved models take int32
+
+
 def _plain_name(context, parameter, value: str) -> str:
     if not re.fullmatch(r"[\w][\w.-]*", value):
         raise click.BadParameter(f"must be letters, digits, '-', '_' and '.', without a folder. Received: {value!r}")
@@ -162,7 +165,7 @@ def train_options(config):
     return decorate
 
 
-def train(context: click.Context, config, values: dict, *, then: str, shown=lambda result: result):
+def train(context: click.Context, config, values: dict, *, then: str, shown=lambda result: result, check=None):
     """Trains a run of an application, prints its results, and says what comes next.
 
     Args:
@@ -171,9 +174,18 @@ def train(context: click.Context, config, values: dict, *, then: str, shown=lamb
         values: The values of `train_options`.
         then: The next command of the application, with `{run}` for the run's name.
         shown: Makes of the results what is printed as a table.
+        check: Refuses options that do not apply, given the configuration.
     """
     run, resume, as_json = (values.pop(name) for name in ("run", "resume", "as_json"))
     chosen = configuration(context, config, Path("runs") / config.app / run if resume else None, values)
+    if chosen.optimizer != "sgd":
+        refuse("The momentum is that of `--optimizer sgd`", "momentum")
+    if chosen.schedule != "step":
+        refuse("They are the epochs of `--schedule step`", "step_epochs")
+    if chosen.schedule not in ("cosine", "linear"):
+        refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
+    if check:
+        check(chosen)
     start(chosen, run, resume=resume, as_json=as_json, then=then, shown=shown)
 
 
@@ -199,23 +211,75 @@ def configuration(context: click.Context, config, run: Path | None, values: dict
         values: Options by field; paths become absolute, so that a run can be resumed from another folder.
 
     Raises:
+        click.UsageError: The configuration refuses a value.
         ValueError: An option was given that the run was not started with.
     """
     values = {name: os.path.abspath(value) if isinstance(value, Path) else value for name, value in values.items()}
     if run is None:
-        return config(**values)
+        try:
+            return config(**values)
+        except ValueError as error:
+            raise click.UsageError(_by_options(str(error), values)) from error
     with quiet_imports():
         from kerasmlsp.training import Run
 
     started, _ = Run(run).configuration(config)
     for name, value in values.items():
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and value != getattr(started, name):
+        if given(name) and value != getattr(started, name):
             raise ValueError(
                 f"The run {run} was started with {name}={getattr(started, name)!r}, which `--resume` keeps. "
                 f"Received: {value!r}; leave the option out, or start another run."
             )
     return started
+
+
+def _by_options(text: str, names) -> str:
+    """Names the fields of a configuration in a message by their options."""
+    for name in names:
+        text = text.replace(f"`{name}`", f"`--{name.replace('_', '-')}`")
+    return text
+
+
+def refuse(reason: str, *names: str):
+    """Ends a command as wrong usage where options were given that do not apply.
+
+    Args:
+        reason: Why they do not, as the beginning of a sentence.
+        *names: Parameters of the command.
+    """
+    parameters = click.get_current_context().command.params
+    shown = [f"`{each.opts[0]}`" for each in parameters if each.name in names and given(each.name)]
+    if shown:
+        raise click.UsageError(f"{reason}: leave {' and '.join(shown)} out.")
+
+
+def given(name: str) -> bool:
+    """Tells whether a parameter of the command was given, rather than left at its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def refuse_unread(data, dataset: str | None, *columns: str):
+    """Ends a command as wrong usage where options say how to read what is not read.
+
+    Args:
+        data: The file or folder that is read, or None.
+        dataset: The data set of TensorFlow Datasets that is read, or None.
+        *columns: Parameters that name columns of tables.
+    """
+    if dataset is None:
+        refuse("The original files are those of `--dataset`", "manual_dir")
+    if data is not None and Path(data).is_dir():
+        refuse(f"{data} is a folder, which has no columns", *columns)
+
+
+def seeds(first: int, count: int) -> list[int]:
+    """Returns `count` seeds from the first on; ends the command as wrong usage where they pass the largest."""
+    if first + count - 1 > LARGEST_SEED:
+        raise click.UsageError(
+            f"`--seed` must leave room for {count} seeds up to {LARGEST_SEED}. Received: {first}; give a smaller one."
+        )
+    return list(range(first, first + count))
 
 
 def print_results(results: dict | list, as_json: bool = False):

@@ -246,7 +246,7 @@ def _command_model(models):
     from kerasmlsp.apps.sentiment import predict
     from kerasmlsp.exporting import loading
 
-    predict.prefer_whole_calls()
+    loading.prefer_whole_calls()
     model = loading.load(loading.find("sentiment", models=models))
     predict.predict_texts(model, [SENTENCE])
     return model

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.caption.config import REFINED, Config, refined
+from kerasmlsp.apps.caption.config import REFINED, SCRATCH, Config, refined
 
 RUNS = Path("runs/caption")
 THEN = "evaluate --run {run}"
@@ -34,7 +34,17 @@ def train(context, **values):
     kerasmlsp caption train --dataset coco_captions --run coco
     kerasmlsp caption train --run coco --resume
     """
-    options.train(context, Config, values, then=THEN)
+    options.train(context, Config, values, then=THEN, check=_check)
+
+
+def _check(config):
+    options.refuse_unread(config.data, config.dataset)
+    if config.dataset:
+        columns = ("image_column", "caption_column", "split_column")
+        options.refuse("A data set of TensorFlow Datasets has pictures and columns of its own", "images", *columns)
+    if config.encoder == SCRATCH:
+        options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights", "cache")
+    options.refuse("They are drawn by the command `refine`", "samples")
 
 
 @caption.command()
@@ -73,6 +83,8 @@ def evaluate(run, data, images, dataset, split, beams, as_json):
     """
     if data and dataset:
         raise click.UsageError("Give either `--data` or `--dataset`, or neither for the run's own data.")
+    if not data:
+        options.refuse("The folder of pictures is that of `--data`", "images")
     with options.quiet_imports():
         from kerasmlsp.apps.caption import evaluate as app
     result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, split=split, beams=beams)

@@ -42,25 +42,39 @@ def train(context, **values):
     kerasmlsp chargen train --dataset tiny_shakespeare --run shakespeare
     kerasmlsp chargen train --run plays --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}")
+    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+
+
+def _check(config):
+    options.refuse_unread(config.data, config.dataset)
 
 
 @chargen.command()
 @options.run_option
 @options.settings(Config, "data")
 @_weights_option
+@options.models_option
+@options.version_option
 @options.json_option
-def evaluate(run, data, weights, as_json):
-    """Measure a run on the held-out end of its text, or on another text.
+def evaluate(run, data, weights, models, version, as_json):
+    """Measure a run on the held-out end of its text, or on another text; or a saved model on a text.
 
     \b
     kerasmlsp chargen evaluate --run plays
     kerasmlsp chargen evaluate --run plays --data sonnets.txt
     kerasmlsp chargen evaluate --run plays --weights int8
+    kerasmlsp chargen evaluate --version 1 --data sonnets.txt
     """
+    saved = options.given("models") or options.given("version") or not (options.given("run") or (RUNS / run).exists())
+    if saved:
+        options.refuse("A saved model is measured as it is", "run", "weights")
+    if saved and not data:
+        raise click.UsageError(
+            "Give the text to measure the saved model on as `--data PATH`, or a run as `--run NAME`."
+        )
     with options.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
-    result = app.evaluate(RUNS / run, data, weights)
+    result = app.evaluate_saved(version, models, data) if saved else app.evaluate(RUNS / run, data, weights)
     if not as_json:
         result["metrics"] = [{"measure": name, **values} for name, values in result["metrics"].items()]
     options.print_results(result, as_json)
@@ -84,18 +98,18 @@ def export(**values):
 @click.option("--length", type=click.IntRange(1, LONGEST), default=300, show_default=True, help="Characters to write.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.FiniteRange(min=0),
     default=0.8,
     show_default=True,
-    help="Low for likely characters, 1 for the net's own probabilities.",
+    help="Low for likely characters, 0 for the likeliest, 1 for the net's own probabilities.",
 )
-@click.option("--greedy", is_flag=True, help="Always take the likeliest character.")
+@click.option("--greedy", is_flag=True, help="Always take the likeliest character, as --temperature 0.")
 @click.option(
     "--top-k", type=click.IntRange(min=0), default=0, show_default=True, help="Draw among so many; 0 for all."
 )
 @click.option(
     "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.FiniteRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
     help="Draw from the likeliest that make up this probability.",
@@ -114,21 +128,26 @@ def generate(prompts, greedy, seed, num_samples, models, version, as_json, **set
     kerasmlsp chargen generate --prompt "ROMEO:" --length 300
     kerasmlsp chargen generate --prompt "To be" --temperature 0.5 --num-samples 3 --json
     """
+    if greedy:
+        drawn = ("temperature", "top_k", "top_p", "seed", "num_samples")
+        options.refuse("`--greedy` takes the likeliest character and draws nothing", *drawn)
+        settings["temperature"] = 0.0
+    seeds, prompts = options.seeds(seed, num_samples), prompts or ("",)
+    single = len(prompts) * num_samples == 1
     with options.quiet_imports():
         from kerasmlsp.apps.chargen import generate as app
         from kerasmlsp.exporting import loading
 
+        if single:
+            loading.prefer_whole_calls()
         model = loading.load(loading.find("chargen", version, models))
-    prompts = prompts or ("",)
-    if greedy:
-        settings["temperature"] = 0.0
-    if len(prompts) * num_samples == 1 and not as_json:
+    if single and not as_json:
         click.echo(prompts[0], nl=False)
         for piece in app.stream(model, prompts[0], seed=seed, **settings):
             click.echo(piece, nl=False)
         click.echo()
         return
-    rows = [(prompt, seed + i) for prompt in prompts for i in range(num_samples)]
+    rows = [(prompt, each) for prompt in prompts for each in seeds]
     texts = app.generate(model, [prompt for prompt, _ in rows], seeds=[row[1] for row in rows], **settings)
     results = [{"prompt": row[0], "seed": row[1], "text": text} for row, text in zip(rows, texts, strict=True)]
     if as_json:

@@ -36,6 +36,11 @@ class Config(Settings):
     warmup: float = same("warmup", 0.02)
     weight_decay: float = same("weight_decay", 0.1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.architecture == "gpt" and (self.units or 2) % 2:
+            raise ValueError(f"`units` must be even for the architecture gpt. Received: {self.units}")
+
     def complete(self) -> "Config":
         """Returns the configuration with the architecture's own values where it has none."""
         return self.filled(RECIPES[self.architecture])

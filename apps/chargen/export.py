@@ -55,17 +55,29 @@ def export(
         },
         **_measured(run, weights),
     }
-    rows = len(PROMPTS)
-    settings = {name: [value] * rows for name, value in model.DEFAULTS.items()}
-    examples = {
-        "serving_default": {"prompt": PROMPTS},
-        "generate": {"prompt": PROMPTS, **settings, "length": [40, 0, 7], "top_p": [0.9, 1.0, 1.0]},
-    }
+    examples = _examples(functions)
     # Where a number is rounded to 8 bits may depend on the last bit of a float, which may depend on the batch.
     tolerance = 1e-4 if weights == "float32" else 1e-2
     return exporting.export(
         models, "chargen", functions, track=track, examples=examples, card=card, tolerance=tolerance
     )
+
+
+def _examples(functions):
+    """Inputs of every endpoint; those of `step` are what `start` answers."""
+    import tensorflow as tf
+
+    def settings(rows, **changes):
+        return {**{name: [value] * rows for name, value in model.DEFAULTS.items()}, **changes}
+
+    state = functions["start"][0](prompt=tf.constant(PROMPTS[:2]))
+    return {
+        "serving_default": {"prompt": PROMPTS},
+        "generate": {"prompt": PROMPTS, **settings(3, length=[40, 0, 7], top_p=[0.9, 1.0, 1.0])},
+        "start": {"prompt": PROMPTS},
+        "step": {**state, **settings(2, length=[64, 7])},
+        "score": {"text": PROMPTS},
+    }
 
 
 def _measured(run, weights):

@@ -2,9 +2,8 @@
 
 from kerasmlsp.data import normalization
 
-# Characters that are shown at a time. The saved model keeps no state between calls and reads all that stands before
-# again, which is quick; and what it writes at a place depends on seed and place only.
-PIECE = 64
+PIECE = 128  # characters that are shown at a time
+DEFAULTS = {"temperature": 0.8, "top_k": 0, "top_p": 1.0}
 
 
 def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, seeds=(0,)):
@@ -14,7 +13,7 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
         model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         prompts: List of strings.
         length: Characters to write after each.
-        temperature: Above 0 and low for the likely, 1 for the net's own probabilities.
+        temperature: Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.
         top_k: Characters among which to draw; 0 for all.
         top_p: Share of the probability that is drawn from, up to 1.
         seeds: A seed for each prompt.
@@ -25,16 +24,7 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
     Raises:
         ValueError: A prompt has a character that the model does not know in any form.
     """
-    known = model.card["characters"]
-    respelled = [normalization.respell(prompt, known) for prompt in prompts]
-    for prompt, letters in zip(prompts, map(set, respelled), strict=True):
-        if not letters.issubset(known):
-            others = sorted(set(prompt).difference(known))
-            unknown = [each for each in others if not set(normalization.respell(each, known)).issubset(known)]
-            raise ValueError(
-                f"`prompt` must be of the {len(known)} characters that the model knows. Received: "
-                f"{', '.join(map(repr, unknown[:5]))}"
-            )
+    respelled = _respelled(model, prompts)
     settings = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     rows = {name: [value] * len(prompts) for name, value in settings.items()}
     answer = model.call("generate", prompt=respelled, seed=list(seeds), **rows)
@@ -47,9 +37,38 @@ def stream(model, prompt, *, length, seed=0, **settings):
     Raises:
         ValueError: As of `generate`.
     """
+    (prompt,) = _respelled(model, [prompt])
+    if "step" not in model.endpoints:
+        yield from _stream_anew(model, prompt, length=length, seed=seed, **settings)
+        return
+    rows = {name: [value] for name, value in {**DEFAULTS, **settings, "seed": seed}.items()}
+    state = model.call("start", prompt=[prompt])
+    for done in range(0, length, PIECE):
+        answer = model.call("step", **state, **rows, length=[min(PIECE, length - done)])
+        state = {name: answer[name] for name in state}
+        yield answer["text"][0].decode()
+
+
+def _stream_anew(model, prompt, *, length, seed, **settings):
+    """Streams from a saved model without `start` and `step`: every piece reads again all that stands before."""
     written = ""
     for done in range(0, length, PIECE):
         piece = min(PIECE, length - done)
         more = generate(model, [prompt + written], length=piece, seeds=[seed], **settings)[0]
         written += more
         yield more
+
+
+def _respelled(model, prompts):
+    """The prompts in characters that the model knows."""
+    known = model.card["characters"]
+    respelled = [normalization.respell(prompt, known) for prompt in prompts]
+    for prompt, letters in zip(prompts, map(set, respelled), strict=True):
+        if not letters.issubset(known):
+            others = sorted(set(prompt).difference(known))
+            unknown = [each for each in others if not set(normalization.respell(each, known)).issubset(known)]
+            raise ValueError(
+                f"`prompt` must be of the {len(known)} characters that the model knows. Received: "
+                f"{', '.join(map(repr, unknown[:5]))}"
+            )
+    return respelled

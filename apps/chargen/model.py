@@ -12,11 +12,13 @@ DEFAULTS = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed":
 
 
 def _gpt(vocabulary_size, config, stateful_batch):
+    # About 32 features a head, as an even part of all.
+    heads = next((heads for heads in range(config.units // 32, 1, -1) if config.units % (2 * heads) == 0), 1)
     return models.gpt(
         vocabulary_size,
         features=config.units,
         num_layers=config.num_layers,
-        num_heads=max(1, config.units // 32),
+        num_heads=heads,
         window=config.window,
         dropout=config.dropout,
     )
@@ -87,9 +89,11 @@ def endpoints(model, known):
     """Returns the functions of the saved model, and what they hold.
 
     `generate` writes on after each prompt, `length` characters, which also gives the `nats` per character of what it
-    wrote under the net itself; `serving_default` does so with `DEFAULTS`. Characters of a prompt that the net does not
-    know are read in a form that it knows (`kerasmlsp.data.normalization`) or left out. Lengths are clipped to `LIMIT`,
-    and a temperature of 0 or less takes the likeliest characters.
+    wrote under the net itself; `serving_default` does so with `DEFAULTS`. To show a text while it is written, `start`
+    reads the prompts, and `step` writes on from the state that `start` or `step` gave: the same text as `generate`
+    writes. `score` gives the nats of each character of a text, 0 behind its end. Characters that the net does not know
+    are read in a form that it knows (`kerasmlsp.data.normalization`) or left out. Lengths are clipped to `LIMIT`, and a
+    temperature of 0 or less takes the likeliest characters.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
@@ -99,31 +103,56 @@ def endpoints(model, known):
     codes = tf.constant([ord(each) for each in known])
     filler = chunking.Filler(model, start=start_of(known))
 
-    def encoded(prompt):
-        points = tf.strings.unicode_decode(normalization.normalize(prompt, known), "UTF-8")
+    def encoded(text):
+        """Places of the characters among the known ones, `(batch, characters)`, and how many there are."""
+        points = tf.strings.unicode_decode(normalization.normalize(text, known), "UTF-8")
         places = tf.minimum(tf.searchsorted(codes, points.flat_values), len(known) - 1)
         ids = points.with_flat_values(places)
-        return tf.ragged.boolean_mask(ids, points.with_flat_values(tf.gather(codes, places) == points.flat_values))
+        ids = tf.ragged.boolean_mask(ids, points.with_flat_values(tf.gather(codes, places) == points.flat_values))
+        return ids.to_tensor(), tf.cast(ids.row_lengths(), tf.int32)
+
+    def written(tokens, scores, begin, length):
+        """What the places from `begin` on hold: texts, and nats per character."""
+        places = tf.range(tf.shape(tokens)[1])
+        new = (places >= begin[:, None]) & (places < (begin + length)[:, None])
+        text = tf.strings.unicode_encode(tf.ragged.boolean_mask(tf.gather(codes, tokens), new), "UTF-8")
+        total = -tf.reduce_sum(tf.where(new, scores, 0.0), axis=1)
+        return {"text": text, "nats": total / tf.cast(tf.maximum(length, 1), tf.float32)}
 
     def generate(prompt, length, temperature, top_k, top_p, seed):
-        ids, length = encoded(prompt), tf.clip_by_value(length, 0, LIMIT)
-        given = tf.cast(ids.row_lengths(), tf.int32)
-        tokens, scores = filler(generation.template(ids.to_tensor(), given, length), seed, temperature, top_k, top_p)
-        places = tf.range(tf.shape(tokens)[1])
-        new = (places >= given[:, None]) & (places < (given + length)[:, None])
-        written = tf.ragged.boolean_mask(tf.gather(codes, tokens), new)
-        nats = -tf.reduce_sum(tf.where(new, scores, 0.0), axis=1) / tf.cast(tf.maximum(length, 1), tf.float32)
-        return {"text": tf.strings.unicode_encode(written, "UTF-8"), "nats": nats}
+        ids, given = encoded(prompt)
+        length = tf.clip_by_value(length, 0, LIMIT)
+        found = filler(generation.template(ids, given, length), seed, temperature, top_k, top_p)
+        return written(*found, given, length)
 
     def default(prompt):
         rows = tf.ones_like(prompt, tf.int32)
-        settings = {name: tf.cast(rows, _TYPES[name]) * value for name, value in DEFAULTS.items()}
+        settings = {name: tf.cast(rows, spec.dtype) * DEFAULTS[name] for name, spec in settings_of_rows.items()}
         return {"text": generate(prompt, **settings)["text"]}
 
-    _TYPES = {"length": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32", "seed": "int32"}
-    text = {"prompt": tf.TensorSpec([None], tf.string, name="prompt")}
-    settings = {name: tf.TensorSpec([None], kind, name=name) for name, kind in _TYPES.items()}
-    functions = {"serving_default": (default, text), "generate": (generate, {**text, **settings})}
+    def start(prompt):
+        return filler.read(*encoded(prompt))
+
+    def step(length, temperature, top_k, top_p, seed, **state):
+        length = tf.clip_by_value(length, 0, LIMIT)
+        *found, state = filler.write(state, length, seed, temperature, top_k, top_p)
+        return {**written(*found, tf.zeros_like(length), length), **state}
+
+    def score(text):
+        ids, given = encoded(text)
+        _, scores = filler(ids, tf.zeros_like(given), 1.0, 0, 1.0)
+        return {"nats": tf.where(tf.range(tf.shape(scores)[1]) < given[:, None], -scores, 0.0)}
+
+    types = {"length": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32", "seed": "int32"}
+    settings_of_rows = {name: tf.TensorSpec([None], kind, name=name) for name, kind in types.items()}
+    prompt, text = ({name: tf.TensorSpec([None], tf.string, name=name)} for name in ("prompt", "text"))
+    functions = {
+        "serving_default": (default, prompt),
+        "generate": (generate, {**prompt, **settings_of_rows}),
+        "start": (start, prompt),
+        "step": (step, {**filler.state, **settings_of_rows}),
+        "score": (score, text),
+    }
     return functions, [model]
 
 
@@ -150,5 +179,10 @@ def nats(model, ids, window, known):
     windows = -np.concatenate([keras.ops.convert_to_numpy(part) for part in rows]).mean(1)
     filler = chunking.Filler(model, chunk=1024, start=start_of(known))
     scores = filler(ids[None], np.zeros(1, "int32"), 1.0, 0, 1.0)[1].numpy()[0, 1:]
-    carried = -scores[: len(scores) // inputs.shape[1] * inputs.shape[1]].reshape(-1, inputs.shape[1]).mean(1)
-    return windows, carried
+    return windows, pieces(-scores, window)
+
+
+def pieces(nats, window):
+    """Means of the nats of every `window` characters, `(windows,)`; of all where there are fewer."""
+    window = min(window, len(nats))
+    return nats[: len(nats) // window * window].reshape(-1, window).mean(1)

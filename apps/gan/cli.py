@@ -9,7 +9,6 @@ from kerasmlsp.apps.gan.config import Config
 
 RUNS = Path("runs/gan")
 MOST = 100_000
-LARGEST_SEED = 2**31 - 1
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _class_option = click.option("--class", "label", metavar="NAME", help="Class to draw; by default all in turn.")
@@ -32,7 +31,7 @@ def _picture(*endings):
 
 def _seeds(context, parameter, text):
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) < 2 or not all(part.isdecimal() and int(part) <= LARGEST_SEED for part in parts):
+    if len(parts) < 2 or not all(part.isdecimal() and int(part) <= options.LARGEST_SEED for part in parts):
         raise click.BadParameter(f"must be two or more whole numbers with commas between. Received: {text!r}")
     return [int(part) for part in parts]
 
@@ -61,7 +60,13 @@ def train(context, **values):
     kerasmlsp gan train --dataset fashion_mnist --run fashion
     kerasmlsp gan train --run photos --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}")
+    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+
+
+def _check(config):
+    options.refuse_unread(config.data, config.dataset)
+    if config.architecture == "wgan-gp":
+        options.refuse("The architecture wgan-gp has a penalty of its own", "r1")
 
 
 @gan.command()
@@ -99,7 +104,7 @@ def export(**values):
 @click.option("--num", type=click.IntRange(1, MOST), default=16, show_default=True, help="Images to draw.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, LARGEST_SEED - MOST),
+    type=click.IntRange(0, options.LARGEST_SEED),
     default=0,
     show_default=True,
     help="Of the first image; the next have the next.",
@@ -122,11 +127,13 @@ def generate(label, num, seed, grid, output, columns, scale, models, version, as
     """
     if grid is None and output is None:
         raise click.UsageError("Say where the images go: --grid FILE.png, or --output DIR.")
+    if grid is None:
+        options.refuse("Single files are drawn as they are, in no grid", "columns", "scale")
+    seeds = options.seeds(seed, num)
     with options.quiet_imports():
         from kerasmlsp.apps.gan import generate as app
 
         model = _loaded(version, models)
-    seeds = range(seed, seed + num)
     images, labels = app.generate(model, seeds, None if label is None else [label] * num)
     result = {"images": num}
     if grid is not None:

@@ -8,7 +8,7 @@ from kerasmlsp.apps import options
 from kerasmlsp.apps.gesture.config import Config
 
 RUNS = Path("runs/gesture")
-_SHARE = click.FloatRange(0, 1, max_open=True)
+_SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
 @click.group()
@@ -35,7 +35,16 @@ def train(context, **values):
     kerasmlsp gesture train --dataset rock_paper_scissors --run rps
     kerasmlsp gesture train --run mine --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run} --folds 5")
+    options.train(context, Config, values, then="evaluate --run {run} --folds 5", check=_check)
+
+
+def _check(config):
+    options.refuse_unread(config.data, config.dataset, "path_column", "label_column")
+    if config.dataset:
+        of_files = ("path_column", "class_names", "rounds", "group_pattern")
+        options.refuse("A data set of TensorFlow Datasets has no files of its own", *of_files)
+    if config.background is None:
+        options.refuse("It is a share of the pictures of `--background`", "background_share")
 
 
 @gesture.command()
@@ -59,6 +68,9 @@ def evaluate(run, data, dataset, manual_dir, background, folds, worst, as_json):
     kerasmlsp gesture evaluate --run mine --data test
     kerasmlsp gesture evaluate --run mine --folds 5
     """
+    options.refuse_unread(data, dataset)
+    if folds:
+        options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
     with options.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:

@@ -16,6 +16,11 @@ RECIPES = {
     "cnn": {"epochs": 30, "learning_rate": 5e-3, "weight_decay": 0.05},
 }
 """How a net is trained where the configuration does not say."""
+OF_PICTURES = (
+    *("image_size", "rounds", "group_pattern", "rotation", "zoom", "crop", "shift", "flip"),
+    *("brightness", "contrast", "saturation", "noise", "erasing", "backdrop"),
+)
+"""Settings without a meaning for numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +93,14 @@ class Config(Settings):
             raise ValueError(f"`image_size` must be at least 32 for efficientnet. Received: {self.image_size}")
         if self.rounds and self.group_pattern:
             raise ValueError("Give either `--rounds` or `--group-pattern`: both tell the persons apart.")
+
+    def refuse_for(self, kind):
+        """Raises a ValueError where settings of pictures were changed and the data are of another kind."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        changed = [name for name in OF_PICTURES if getattr(self, name) != defaults[name]]
+        if kind != "images" and changed:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+            raise ValueError(f"These options are for pictures, and the data are {kind}: leave {options} out.")
 
     @property
     def size(self) -> int:

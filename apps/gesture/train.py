@@ -41,6 +41,7 @@ def _train(config, run, resume):
     background = data.read_background(config.background, config.size)
     examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
     architecture = config.architecture_for(examples.kind)
+    config.refuse_for(examples.kind)
     classes = sorted(set(examples.labels))
     chosen, held_out = data.split(examples, config)
     groups = None if examples.groups is None else len(np.unique(examples.groups))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.music.config import Config
+from kerasmlsp.apps.music.config import ENDINGS, Config
 
 RUNS = Path("runs/music")
 
@@ -14,17 +14,30 @@ _path = click.Path(path_type=Path)
 _tempered = functools.partial(
     click.option,
     "--temperature",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.FiniteRange(min=0, min_open=True),
     show_default=True,
     help="Low for likely notes, 1 for the net's own probabilities.",
 )
 _cut = functools.partial(
     click.option,
     "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.FiniteRange(0, 1, min_open=True),
     show_default=True,
     help="Draw from the likeliest notes that make up this probability.",
 )
+
+
+def _folder_or_file(context, parameter, path):
+    """Refuses a file of a kind that is not written, and a file where a folder is."""
+    known = path.suffix.lower() in ENDINGS
+    if known and path.is_dir():
+        raise click.BadParameter(f"{path} is a folder: choose another name for the file.")
+    if path.suffix and not known and not path.is_dir():
+        raise click.BadParameter(
+            f"must be a folder, whose name has no ending or which is there, or end in {', '.join(ENDINGS)}. "
+            f"Received: {str(path)!r}"
+        )
+    return path
 
 
 @click.group()
@@ -50,7 +63,12 @@ def train(context, **values):
     kerasmlsp music train --data songs/ --run mine
     kerasmlsp music train --run mine --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}")
+    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+
+
+def _check(config):
+    if config.data is None:
+        options.refuse("The chorales of music21 have their own steps", "json_steps_per_quarter")
 
 
 @music.command()
@@ -71,6 +89,8 @@ def evaluate(run, data, as_json, **settings):
     kerasmlsp music evaluate --run bach
     kerasmlsp music evaluate --run bach --data songs/ --samples 0
     """
+    if not settings["samples"]:
+        options.refuse("With `--samples 0` nothing is written", "bars", "temperature", "top_p", "seed")
     with options.quiet_imports():
         from kerasmlsp.apps.music import evaluate as app
     result = app.evaluate(RUNS / run, data, **settings)
@@ -109,7 +129,7 @@ def export(**values):
 @click.option("--key", metavar="KEY", help="Such as C, 'Bb major' or 'F# minor'; default G major, or the file's own.")
 @click.option("--metre", type=click.Choice(["4/4", "3/4"]), help="Default 4/4, or the file's own.")
 @click.option("--pickup", type=click.IntRange(0, 3), help="Quarters before the first bar; default the file's own.")
-@click.option("--tempo", type=click.FloatRange(20, 300), default=80, show_default=True, help="Quarters per minute.")
+@click.option("--tempo", type=options.FiniteRange(20, 300), default=80, show_default=True, help="Quarters per minute.")
 @_tempered(default=0.8)
 @_cut(default=0.95)
 @options.seed_option
@@ -122,7 +142,13 @@ def export(**values):
     help="Pieces tried at once for each version, so that it fits the melody and comes to an end.",
 )
 @click.option(
-    "--output", type=_path, default=Path("music"), show_default=True, metavar="DIR", help="Folder to write to."
+    "--output",
+    type=_path,
+    default=Path("music"),
+    show_default=True,
+    metavar="DIR|FILE",
+    callback=_folder_or_file,
+    help=f"Folder to write to, or a file ({', '.join(ENDINGS)}), which the other kinds get beside it.",
 )
 @options.models_option
 @options.version_option
@@ -135,7 +161,7 @@ def generate(
     \b
     kerasmlsp music generate --key "G major" --bars 8
     kerasmlsp music generate --primer bars.mid --bars 4 --num-samples 3
-    kerasmlsp music generate --melody tune.mid --tempo 72 --output songs
+    kerasmlsp music generate --melody tune.mid --tempo 72 --output harmonised.mid
     """
     if primer and melody:
         raise click.UsageError("Give either `--primer` or `--melody`.")
@@ -143,6 +169,7 @@ def generate(
         raise click.UsageError("A melody is harmonised as long as it is: leave `--bars` out.")
     if metre and (primer or melody):
         raise click.UsageError("The file tells the metre: leave `--metre` out.")
+    seeds = options.seeds(seed, num_samples)
     with options.quiet_imports():
         from kerasmlsp.apps.music import generate as app
         from kerasmlsp.apps.music.keys import parse_key
@@ -158,6 +185,5 @@ def generate(
         from kerasmlsp.exporting import loading
 
         model = loading.load(loading.find("music", version, models))
-    seeds = [seed + i for i in range(num_samples)]
     rows = app.generate(model, piece, output, seeds=seeds, tempo=tempo, **settings)
     options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json)

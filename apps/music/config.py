@@ -12,6 +12,8 @@ RECIPES = {
     "transformer": {**_SHARED, "units": 192, "num_layers": 4, "dropout": 0.1, "weight_decay": 0.05},
 }
 """How a net is built and trained where the configuration does not say."""
+ENDINGS = {each: each for each in (".mid", ".wav", ".musicxml", ".png")} | {".midi": ".mid", ".xml": ".musicxml"}
+"""Endings of the files that `generate` writes, and the usual one of the same kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Config(Settings):
         super().__post_init__()
         if self.window % 8:
             raise ValueError(f"`window` must be a multiple of 8. Received: {self.window}")
+        if "transformer" in self.architecture and (self.units or 2) % 2:
+            raise ValueError(f"`units` must be even for the architecture {self.architecture}. Received: {self.units}")
         if self.json_steps_per_quarter == 3:
             raise ValueError("`json_steps_per_quarter` must be 1, 2 or 4. Received: 3")
 

@@ -1,12 +1,14 @@
 """Music in four voices, with nothing but the saved model."""
 
 import dataclasses
+import functools
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import music
+from kerasmlsp import files, music
+from kerasmlsp.apps.music.config import ENDINGS
 from kerasmlsp.apps.music.keys import key_name, key_of
 
 PITCHES = (28, 88)  # that there are tokens for
@@ -107,13 +109,14 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
     ]
 
 
-def generate(model, piece, folder, *, seeds, tempo, **settings):
+def generate(model, piece, output, *, seeds, tempo, **settings):
     """Writes versions of a piece, each as MIDI, WAV, MusicXML and a picture.
 
     Args:
         model: A loaded saved model.
         piece: As of `new`, `continued` or `harmonised`.
-        folder: Where to write; made where missing.
+        output: Where to write: a folder, which is made where missing; or a file with one of `ENDINGS`, which the others
+            get beside it. The names of several versions end in their seeds.
         seeds: One for each version.
         tempo: Quarter notes per minute.
         **settings: As of `write`.
@@ -121,34 +124,39 @@ def generate(model, piece, folder, *, seeds, tempo, **settings):
     Returns:
         List of dicts of `name`, `key`, `bars`, `seed`, `log_likelihood` of what was given, and `files`.
     """
-    rows = []
+    output, rows = Path(output), []
+    single = output.suffix.lower() in ENDINGS
+    (output.parent if single else output).mkdir(parents=True, exist_ok=True)
     for seed, (chorale, likelihood) in zip(seeds, write(model, piece, seeds=seeds, **settings), strict=True):
+        path = output if single else output / f"{chorale.name}.mid"
+        if single and len(seeds) > 1:
+            path = output.with_name(f"{output.stem}-{seed}{output.suffix}")
         facts = {"key": key_name(chorale.key), "bars": len(chorale.pitches) / chorale.bar, "seed": seed}
-        files = [str(file) for file in save(chorale, folder, tempo=tempo)]
-        rows.append({"name": chorale.name, **facts, "log_likelihood": likelihood, "files": files})
+        saved = [str(file) for file in save(chorale, path, tempo=tempo)]
+        rows.append({"name": path.stem, **facts, "log_likelihood": likelihood, "files": saved})
     return rows
 
 
-def save(chorale, folder, *, tempo):
-    """Writes a chorale as MIDI, WAV, MusicXML and a picture into a folder, which is made where missing.
+def save(chorale, path, *, tempo):
+    """Writes a chorale as MIDI, WAV, MusicXML and a picture: the file `path`, with one of `ENDINGS`, and three beside.
 
     What needs a package that is not installed is left out, and the log says so.
 
     Returns:
         List of the paths.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    midi, wav, sheet, picture = (folder / f"{chorale.name}{ending}" for ending in (".mid", ".wav", ".musicxml", ".png"))
-    title, bars = f"{chorale.name}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
     notes = chorale.pitches, chorale.onsets
-    writing = {
-        midi: lambda: music.write_midi(midi, *notes, tempo=tempo, program=19),
-        wav: lambda: music.write_wav(wav, *notes, tempo=tempo),
-        sheet: lambda: music.write_musicxml(sheet, chorale, tempo=tempo),
-        picture: lambda: music.write_piano_roll(picture, *notes, title=title, **bars),
+    title, bars = f"{path.stem}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
+    writers = {
+        ".mid": lambda file: music.write_midi(file, *notes, tempo=tempo, program=19),
+        ".wav": lambda file: music.write_wav(file, *notes, tempo=tempo),
+        ".musicxml": lambda file: music.write_musicxml(file, chorale, tempo=tempo),
+        ".png": lambda file: music.write_piano_roll(file, *notes, title=title, **bars),
     }
-    return [path for path, write in writing.items() if written(path, write)]
+    own = ENDINGS[path.suffix.lower()]
+    paths = {ending: path if ending == own else path.with_suffix(ending) for ending in writers}
+    writing = {file: functools.partial(files.write_atomically, file, writers[ending]) for ending, file in paths.items()}
+    return [file for file, write in writing.items() if written(file, write)]
 
 
 def written(path, write):

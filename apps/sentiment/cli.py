@@ -33,7 +33,11 @@ def train(context, **values):
     kerasmlsp sentiment train --dataset imdb_reviews --run imdb
     kerasmlsp sentiment train --run imdb --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run} --data TEST_FILE", shown=_by_net)
+    options.train(context, Config, values, then="evaluate --run {run} --data TEST_FILE", shown=_by_net, check=_check)
+
+
+def _check(config):
+    options.refuse_unread(config.data, config.dataset, "text_column", "label_column")
 
 
 @sentiment.command()
@@ -49,6 +53,7 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, a
     \b
     kerasmlsp sentiment evaluate --run mine --data test.csv
     """
+    options.refuse_unread(data, dataset, "text_column", "label_column")
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import evaluate as app
     columns = {"text_column": text_column, "label_column": label_column}
@@ -72,6 +77,12 @@ def export(run, models, format, output, data_note, licence, as_json):
     kerasmlsp sentiment export --run mine
     kerasmlsp sentiment export --run mine --format onnx --output mine.onnx
     """
+    if format == "savedmodel":
+        options.refuse("A saved model goes to the folder `--models`", "output")
+    else:
+        options.refuse(
+            f"A file of the format {format} is one file, without a model card", "models", "data_note", "licence"
+        )
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import export as app
     if format == "savedmodel":
@@ -102,6 +113,10 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
     """
     if bool(texts) == bool(file):
         raise click.UsageError("Give either texts or `--file FILE`.")
+    if file:
+        options.refuse("The words of attention are shown of texts, not of a file", "explain", "figure")
+    else:
+        options.refuse("Texts of the command line are answered on the screen", "text_column", "output")
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
     with options.quiet_imports():
@@ -109,7 +124,7 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
         from kerasmlsp.exporting import loading
 
         if file:
-            app.prefer_whole_calls()
+            loading.prefer_whole_calls()
         model = loading.load(loading.find("sentiment", version, models))
     if file:
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")

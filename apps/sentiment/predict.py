@@ -1,6 +1,5 @@
 """Labels for texts, with nothing but the saved model."""
 
-import contextlib
 import csv
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +11,6 @@ from kerasmlsp.files import write_atomically
 CHUNK, BATCH = 4096, 32
 # A recurrent net is one step after the other, so that one call keeps hardly more than one core busy.
 THREADS = min(os.cpu_count() or 1, 8)
-
-
-def prefer_whole_calls():
-    """Has TensorFlow keep each operation on one core, so that calls beside each other do not wait for each other.
-
-    Files are answered about a fifth faster on CPUs, a single text is not. It holds for the whole process, and changes
-    nothing after TensorFlow's first operation.
-    """
-    import tensorflow as tf
-
-    with contextlib.suppress(RuntimeError):  # the first operation was before
-        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def predict_texts(model, texts):

@@ -70,6 +70,18 @@ def load(path) -> "SavedModel":
     return SavedModel(path)
 
 
+def prefer_whole_calls():
+    """Has TensorFlow keep each operation on one core: for calls beside each other, and for many small operations.
+
+    Threads that meet after each of them wait for the slowest, for long where other programs are busy. It holds for the
+    whole process, and changes nothing after TensorFlow's first operation.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # the first operation was before
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
 class SavedModel:
     """A saved model that takes lists, arrays or pandas columns and returns a dict of NumPy arrays.
 

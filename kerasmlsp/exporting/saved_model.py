@@ -267,7 +267,8 @@ def _write_warmup(folder, app, batches):
         for name, batch in batches.items():
             request = predict_pb2.PredictRequest(model_spec=model_pb2.ModelSpec(name=app, signature_name=name))
             for key, array in batch.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
+                # One row, as most requests have: what is compiled for it is compiled then, and states are large.
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(array[:1] if array.ndim else array))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
     return True

@@ -109,6 +109,8 @@ def test_generate_writes_on(workshop):
     )
     assert [row["prompt"] for row in rows] == ["the cat", "a b"] and all(len(row["text"]) == 40 for row in rows)
     assert rows[0]["text"].startswith(" purrs.\n") and rows[1]["text"].startswith("ird sings.\n")
+    words = ("chargen", "generate", "--prompt", "the cat", "--length", 40, "--temperature", 0)
+    assert command(*words).stdout == "the cat" + rows[0]["text"] + "\n"
 
 
 def test_weights_of_8_bits_are_measured_and_exported(workshop):
@@ -141,25 +143,69 @@ def test_weights_of_8_bits_are_for_gpt_only(workshop):
     assert "gpt" in done.stderr and "lstm" in done.stderr
 
 
-def test_streams_write_what_one_call_writes(workshop, monkeypatch):
+@pytest.mark.parametrize("length", [1, 7, 50])
+def test_streams_write_what_one_call_writes(workshop, monkeypatch, length):
     monkeypatch.setattr(generate, "PIECE", 7)
-    words = (
-        "chargen",
-        "generate",
-        "--prompt",
-        "the ",
-        "--length",
-        50,
-        "--seed",
-        3,
-        "--temperature",
-        1.2,
-        "--top-p",
-        0.9,
-    )
-    streamed = command(*words).stdout
-    (row,) = json.loads(command(*words, "--json").stdout)
-    assert streamed == row["prompt"] + row["text"] + "\n"
+    words = ("chargen", "generate", "--prompt", "the ", "--length", length, "--seed", 3, "--top-p", 0.9)
+    streamed = command(*words, "--temperature", 1.2).stdout
+    (row,) = json.loads(command(*words, "--temperature", 1.2, "--json").stdout)
+    assert len(row["text"]) == length and streamed == row["prompt"] + row["text"] + "\n"
+
+
+def test_streams_read_nothing_again(workshop, monkeypatch):
+    monkeypatch.setattr(generate, "PIECE", 5)
+    saved, calls = loading.load(loading.find("chargen")), []
+    ask = saved.call
+    monkeypatch.setattr(saved, "call", lambda endpoint, **inputs: (calls.append(endpoint), ask(endpoint, **inputs))[1])
+    pieces = list(generate.stream(saved, "the cat", length=12))
+    assert [len(piece) for piece in pieces] == [5, 5, 2] and calls == ["start", "step", "step", "step"]
+
+
+def test_older_saved_models_stream_as_before(workshop, monkeypatch):
+    monkeypatch.setattr(generate, "PIECE", 5)
+    saved = loading.load(loading.find("chargen"))
+    expected = list(generate.stream(saved, "the cat", length=12, seed=4))
+    for name in ("start", "step"):
+        del saved.endpoints[name], saved._signatures[name]
+    assert list(generate.stream(saved, "the cat", length=12, seed=4)) == expected
+
+
+def test_rows_go_on_from_states_of_their_own(workshop):
+    saved = loading.load(loading.find("chargen"))
+    prompts, lengths = ["the cat p", "", "a w\u20acölf"], [9, 0, 14]
+    settings = {"temperature": [0.5, 1.0, 1.5], "top_k": [0, 3, 0], "top_p": [1.0, 1.0, 0.8], "seed": [1, 2, 3]}
+    whole = saved.call("generate", prompt=prompts, length=[23, 14, 28], **settings)["text"]
+    state = saved.call("start", prompt=prompts)
+    assert all(len(value) == 3 for value in state.values()) and state["position"].tolist() == [10, 1, 7]
+    texts = [b"", b"", b""]
+    for length in (lengths, [14] * 3):
+        answer = saved.call("step", **state, **settings, length=length)
+        texts = [before + after for before, after in zip(texts, answer["text"], strict=True)]
+        state = {name: answer[name] for name in state}
+    assert texts == whole.tolist() and (answer["nats"] > 0).all()
+
+
+def test_a_saved_model_is_measured_as_its_run_is(workshop):
+    write_text(workshop / "other.txt", 40, seed=2)
+    own = json.loads(command("chargen", "evaluate", "--run", "whole", "--data", "other.txt", "--json").stdout)
+    saved = json.loads(command("chargen", "evaluate", "--version", 1, "--data", "other.txt", "--json").stdout)
+    assert saved["saved model"].endswith("chargen/1") and saved["characters"] == own["characters"]
+    assert saved["left out"] == own["left out"] == 0 and saved["fingerprint"] == own["fingerprint"]
+    for name, values in saved["metrics"].items():
+        assert values == pytest.approx(own["metrics"][name], abs=1e-5)
+    without_run = json.loads(command("chargen", "evaluate", "--data", "other.txt", "--json").stdout)
+    assert without_run["metrics"] == saved["metrics"]
+
+
+def test_score_is_the_nats_of_each_character(workshop):
+    saved = loading.load(loading.find("chargen"))
+    texts = ["the cat purrs.\n", "a b", ""]
+    nats = saved.call("score", text=texts)["nats"]
+    assert nats.shape == (3, 15) and not nats[1, 3:].any() and not nats[2].any()
+    # What was written is scored as when it was written.
+    written = saved.call("generate", prompt=[""], length=[30], temperature=[1.0], top_k=[0], top_p=[1.0], seed=[5])
+    again = saved.call("score", text=[written["text"][0]])["nats"]
+    assert again.mean() == pytest.approx(written["nats"][0], abs=1e-5)
 
 
 def test_the_same_seed_writes_the_same_text_in_any_batch(workshop):
@@ -200,7 +246,10 @@ def test_the_saved_model_has_an_answer_to_everything(workshop):
         (("evaluate", "--run", "whole", "--data", "empty.txt"), 1, "no text in"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("generate", "--prompt", "the DÖG"), 1, "'D', 'G', 'Ö'"),
-        (("generate", "--temperature", "0"), 2, "--temperature"),
+        (("evaluate", "--version", "1"), 2, "`--data PATH`"),
+        (("evaluate", "--run", "whole", "--version", "1", "--data", "text.txt"), 2, "leave `--run` out"),
+        (("evaluate", "--version", "1", "--weights", "int8", "--data", "text.txt"), 2, "leave `--weights` out"),
+        (("evaluate", "--version", "1", "--data", "empty.txt"), 1, "no text in"),
         (("generate", "--length", "0"), 2, "--length"),
         (("generate", "--length", "100001"), 2, "--length"),
         (("generate", "--top-p", "1.5"), 2, "--top-p"),

@@ -37,6 +37,81 @@ def failing(monkeypatch):
     return run
 
 
+def parameters(command=cli.root, path=()):
+    """Every parameter of every command, each with the words of its command."""
+    for name, each in getattr(command, "commands", {}).items():
+        yield from parameters(each, (*path, name))
+    yield from ((path, parameter) for parameter in command.params)
+
+
+def test_numbers_are_finite_and_seeds_fit_an_int32():
+    context, counted = click.Context(cli.root), 0
+    for path, parameter in parameters():
+        if isinstance(parameter.type, (click.FloatRange, click.types.FloatParamType)):
+            for value in ("nan", "inf", "-inf", "1e999"):
+                with pytest.raises(click.BadParameter):
+                    parameter.type.convert(value, parameter, context)
+                    pytest.fail(f"{path} takes {parameter.opts[0]} {value}")
+            counted += 1
+        if parameter.name.endswith("seed"):
+            assert (parameter.type.min, parameter.type.max) == (0, 2**31 - 1), path
+            counted += 1
+    assert counted > 40
+    assert options.FiniteRange(0, 1).convert("0.5", None, None) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("augment preview a.png --output b.png --rand-augment 0.5 --zoom 0.2", "`--zoom`"),
+        ("caption train --dataset coco_captions --images here", "`--images`"),
+        ("caption train --data a.csv --manual-dir here", "`--manual-dir`"),
+        ("caption train --data a.csv --encoder cnn --encoder-weights imagenet", "`--encoder-weights`"),
+        ("caption evaluate --images here", "`--images`"),
+        ("chargen train --data a.txt --manual-dir here", "`--manual-dir`"),
+        ("chargen train --data a.txt --units 33", "`--units` must be even"),
+        ("chargen train --data a.txt --dropout nan", "'--dropout'"),
+        ("chargen generate --greedy --temperature 0.3", "`--temperature`"),
+        ("chargen generate --greedy --top-k 2 --num-samples 3", "`--top-k` and `--num-samples`"),
+        ("chargen generate --temperature nan", "'--temperature': 'nan' is not a finite"),
+        ("chargen generate --temperature -0.5", "'--temperature'"),
+        ("chargen generate --seed 2147483648", "'--seed'"),
+        ("chargen generate --seed 2147483647 --num-samples 2", "room for 2 seeds"),
+        ("gan train --data here --architecture wgan-gp --r1 1", "`--r1`"),
+        ("gan generate --output here --scale 2", "`--scale`"),
+        ("gan generate --output here --seed 2147483647 --num 2", "room for 2 seeds"),
+        ("gesture train --dataset rock_paper_scissors --rounds", "`--rounds`"),
+        ("gesture train --data here --path-column file", "`--path-column`"),
+        ("gesture train --data here --background-share 0.5", "`--background-share`"),
+        ("gesture evaluate --data here --folds 3", "`--data`"),
+        ("gesture evaluate --data here --manual-dir here", "`--manual-dir`"),
+        ("music train --data here --momentum 0.5", "`--momentum`"),
+        ("music train --data here --step-epochs 3", "`--step-epochs`"),
+        ("music train --data here --schedule constant --final-rate 0.1", "`--final-rate`"),
+        ("music train --json-steps-per-quarter 2", "`--json-steps-per-quarter`"),
+        ("music train --data here --architecture transformer --units 33", "`--units` must be even"),
+        ("music evaluate --samples 0 --bars 2", "`--bars`"),
+        ("music generate --tempo inf", "'--tempo'"),
+        ("music generate --seed 2147483640 --num-samples 9", "room for 9 seeds"),
+        ("sentiment train --data here --text-column review", "`--text-column`"),
+        ("sentiment evaluate --data here --manual-dir here", "`--manual-dir`"),
+        ("sentiment export --output a.onnx", "`--output`"),
+        ("sentiment export --format onnx --models here --licence MIT", "`--models` and `--licence`"),
+        ("sentiment predict good --output a.csv", "`--output`"),
+        ("sentiment predict good --text-column review", "`--text-column`"),
+        ("sentiment predict --file a.csv --explain", "`--explain`"),
+    ],
+)
+def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/kept").write_text("kept")
+    result = invoke(*words.split())
+    assert result.exit_code == 2 and told in result.stderr, result.output
+    assert sum(line.startswith("Error: ") for line in result.stderr.splitlines()) == 1
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["here", "kept"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor", "--help"], ["sentiment", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     script = (

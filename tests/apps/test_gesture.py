@@ -349,7 +349,7 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("train", "--data", "photos", "--input", "landmarks", "--run", "x"), 1, "the data are images"),
         (("train", "--data", "photos", "--group-pattern", "(", "--run", "x"), 1, "regular expression"),
         (("train", "--data", "photos", "--group-pattern", r"person(\d)", "--run", "x"), 1, "must match every path"),
-        (("train", "--data", "photos", "--group-pattern", r"(\d)", "--rounds", "--run", "x"), 1, "either"),
+        (("train", "--data", "photos", "--group-pattern", r"(\d)", "--rounds", "--run", "x"), 2, "either"),
         (("train", "--data", "photos/ring", "--run", "x"), 1, "one folder of pictures per class"),
         (("train", "--data", "bad/empty", "--run", "x"), 1, "must hold pictures"),
         (("train", "--data", "bad/one", "--run", "x"), 1, "two classes"),
@@ -357,11 +357,12 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("train", "--data", "bad/ragged.csv", "--run", "x"), 1, "Row 2"),
         (("train", "--data", "photos", "--background", "bad/empty", "--run", "x"), 1, "must hold pictures"),
         (("train", "--data", "numbers.csv", "--background", "walls", "--run", "x"), 1, "for pictures"),
-        (("evaluate", "--run", "whole", "--folds", "2", "--background", "walls"), 1, "leave out `--folds`"),
+        (("evaluate", "--run", "whole", "--folds", "2", "--background", "walls"), 2, "leave `--background` out"),
         (("train", "--data", "bad/ragged.csv", "--image-size", "8", "--run", "x"), 2, "--image-size"),
         (("evaluate", "--run", "nothing"), 1, "no run"),
         (("evaluate", "--run", "whole", "--data", "bad/other"), 1, "star"),
-        (("evaluate", "--run", "whole", "--data", "test", "--folds", "3"), 1, "leave out `--data`"),
+        (("evaluate", "--run", "whole", "--data", "test", "--folds", "3"), 2, "leave `--data` out"),
+        (("train", "--data", "bad/marks.csv", "--rotation", "5", "--rounds", "--run", "x"), 1, "leave --rounds, --rot"),
         (("evaluate", "--run", "whole", "--folds", "999"), 1, "24 groups"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("predict",), 2, "FILE"),
@@ -381,6 +382,7 @@ def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
         shutil.copy("test/ring/IMG_101.png", "bad/other/star")
         Path("bad/short.csv").write_text(",".join(["1"] * 30) + "\n")
         Path("bad/ragged.csv").write_text("a," + ",".join(["1"] * 42) + "\nb," + ",".join(["1"] * 41) + ",x\n")
+        Path("bad/marks.csv").write_text("".join(f"{row % 2}," + ",".join(["1"] * 42) + "\n" for row in range(40)))
         Image.new("1", (10_000, 10_000)).save("bad/huge.png")
         write_numbers("numbers.csv", 21, 30)
     before = sorted(Path().rglob("*"))

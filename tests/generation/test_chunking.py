@@ -35,6 +35,53 @@ def test_chunks_are_the_whole(model, rows, length, jit):
         np.testing.assert_allclose(scores, logs, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def filler(model):
+    return chunking.Filler(model, chunk=4, start=3, stop=1)
+
+
+def test_what_is_written_in_steps_is_the_whole(model, filler):
+    prompts = np.array([[5, 2, 4, 6, 2], [0, 0, 0, 0, 0], [2, 0, 0, 0, 0]], "int32")
+    given, seeds = np.array([5, 0, 1], "int32"), np.array([7, 8, 9], "int32")
+    settings = {"seeds": seeds, "temperature": np.array([0.9, 2.0, 0.0]), "top_k": 5, "top_p": 0.95}
+    state, tokens, scores = filler.read(prompts, given), [], []
+    for lengths in ([3, 1, 0], [0, 9, 11], [10, 3, 2]):
+        found, logs, state = filler.write(state, np.array(lengths, "int32"), stop_from=2, **settings)
+        assert found.shape == logs.shape == (3, max(lengths))
+        tokens.append([row[:length] for row, length in zip(found.numpy(), lengths, strict=True)])
+        scores.append([row[:length] for row, length in zip(logs.numpy(), lengths, strict=True)])
+        assert not any(row[length:].any() for row, length in zip(found.numpy(), lengths, strict=True))
+    template = generation.template(prompts, given, 13)
+    expected, logs = filler(template, stop_from=2, **settings)
+    for row, length in enumerate(given):
+        assert (
+            np.concatenate([each[row] for each in tokens]).tolist()
+            == expected[row, length : length + 13].numpy().tolist()
+        )
+        written = np.concatenate([each[row] for each in scores])
+        np.testing.assert_allclose(written, logs[row, length : length + 13], atol=1e-5)
+
+
+def test_a_row_is_read_and_written_the_same_alone(filler):
+    prompts, given = np.array([[5, 2, 4], [2, 0, 0]], "int32"), np.array([3, 1], "int32")
+    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    state = filler.read(prompts, given)
+    assert {name: spec.shape.as_list()[1:] for name, spec in filler.state.items()} == {
+        name: value.shape.as_list()[1:] for name, value in state.items()
+    }
+    assert state["position"].numpy().tolist() == [4, 2]
+    found, _, after = filler.write(state, np.array([6, 9], "int32"), np.array([1, 2]), **settings)
+    for row in range(2):
+        alone = filler.read(prompts[row : row + 1, : given[row]], given[row : row + 1])
+        for name, value in alone.items():
+            np.testing.assert_array_equal(value[0], state[name][row])
+        length = np.array([[6, 9][row]], "int32")
+        tokens, _, alone = filler.write(alone, length, np.array([row + 1]), **settings)
+        assert tokens[0].numpy().tolist() == found[row, : length[0]].numpy().tolist()
+        for name, value in alone.items():
+            np.testing.assert_array_equal(value[0], after[name][row])
+
+
 def test_batches_are_compiled_for_powers_of_two():
     sizes = [0, *range(1, 70), *(2**n + more for n in range(7, 30) for more in (-1, 0, 1)), 2**30]
     expected = [1 if size < 2 else 1 << (size - 1).bit_length() for size in sizes]
