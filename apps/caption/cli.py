@@ -122,9 +122,10 @@ def predict(sources, figure, output, models, version, as_json):
     """
     with options.quiet_imports():
         from kerasmlsp.apps.caption import predict as app
+        from kerasmlsp.data import images
         from kerasmlsp.exporting import loading
 
-        pictures = _pictures(app, sources)
+        pictures = images.listed(sources)
         if figure and len(pictures) != 1:
             raise click.UsageError("`--figure` draws one picture: give just one.")
         model = loading.load(loading.find("caption", version, models))
@@ -141,20 +142,6 @@ def predict(sources, figure, output, models, version, as_json):
         options.print_results([*rows, *problems], as_json)
     else:
         options.print_results([{name: row[name] for name in ("caption", "score", "file")} for row in rows])
-
-
-def _pictures(app, sources):
-    from kerasmlsp.data import images
-
-    found = []
-    for source in sources:
-        if source == "-":
-            found.append(app.from_stdin())
-        elif Path(source).is_dir():
-            found += images.list_images(source)
-        else:
-            found.append(Path(source))
-    return found
 
 
 def _report(result):

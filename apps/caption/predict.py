@@ -1,9 +1,6 @@
 """Captions for pictures, with nothing but the saved model."""
 
 import csv
-import sys
-
-import numpy as np
 
 from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
@@ -31,25 +28,12 @@ def predict(model, sources):
     if not size:
         raise ValueError(f"The model card {model.path / 'card.json'} must name `image_size`: export the model again.")
     rows, unreadable = [], []
-    for start in range(0, len(sources), BATCH):
-        names, pixels = [], []
-        for source in sources[start : start + BATCH]:
-            name = named(source)
-            try:
-                # Stretched here already, since the pictures of a batch must have one size.
-                pixels.append(images.read_image(source, size=size))
-                names.append(name)
-            except (OSError, ValueError) as error:
-                unreadable.append({"file": name, "problem": str(error)})
-        if pixels:
-            answers = model(images=np.stack(pixels))
+    for names, pixels, problems in images.read_batches(sources, size, BATCH):
+        unreadable += problems
+        if names:
+            answers = model(images=pixels)
             rows += [_row(name, answers, place) for place, name in enumerate(names)]
     return rows, unreadable
-
-
-def named(source):
-    """What a source is called: "-" for bytes."""
-    return "-" if isinstance(source, bytes) else str(source)
 
 
 def _row(name, answers, place):
@@ -59,18 +43,6 @@ def _row(name, answers, place):
         words = [word.decode() for word in answers["words"][place] if word]
         row["attention"] = list(zip(words, answers["attention"][place], strict=False))
     return row
-
-
-def from_stdin():
-    """Returns the bytes on stdin.
-
-    Raises:
-        ValueError: There are none.
-    """
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise ValueError("`-` reads a picture from stdin, which is empty: `kerasmlsp caption predict - < dog.jpg`.")
-    return data
 
 
 def write_table(rows, unreadable, path):

@@ -142,9 +142,9 @@ def _answers(app, model, sources, figure):
             raise ValueError("`--explain` is for pictures, and this saved model takes numbers.")
         rows = [(f"{path}:{number}", row) for path in sources for number, row in enumerate(app.rows_of(model, path), 1)]
         return app.predict_numbers(model, [row for _, row in rows], [name for name, _ in rows]), []
-    from kerasmlsp.apps.gesture import data
+    from kerasmlsp.data import images
 
-    files = [app.from_stdin() if path == "-" else path for path in data.picture_files(sources)]
+    files = images.listed(sources)
     rows, problems = app.predict_pictures(model, files, explain=bool(figure))
     if not rows:
         raise ValueError(problems[0]["problem"])

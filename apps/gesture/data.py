@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -313,11 +312,3 @@ def dataset(examples, targets, batch_size=256):
 def one_hot(labels, classes):
     """Returns targets `(examples, classes)`, float32."""
     return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]
-
-
-def picture_files(paths):
-    """Returns the files of a list of files and folders, in order; "-" stays, for the bytes on stdin."""
-    found = []
-    for path in map(str, paths):
-        found += images.list_images(path) if path != "-" and Path(path).is_dir() else [path]
-    return found

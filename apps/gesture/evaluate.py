@@ -1,18 +1,17 @@
 """How good a run is on examples that it has not seen."""
 
-import csv
 import dataclasses
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import metrics, plotting, training
+from kerasmlsp import classification, metrics, plotting, training
 from kerasmlsp.apps.gesture import data, robustness
 from kerasmlsp.apps.gesture import train as app
 from kerasmlsp.apps.gesture.config import Config
-from kerasmlsp.files import write_atomically, write_json
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.files import write_atomically
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 log = logging.getLogger("kerasmlsp")
 
@@ -88,7 +87,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
     if not folds:
         further = _robustness(model, examples, classes, elsewhere) if examples.kind == "images" else {}
         further |= _refusal(model, probabilities, elsewhere, result["threshold"])
-    return _report(run / EVALUATION, result, examples, probabilities, further, classes, worst)
+    return _report(run, result, examples, probabilities, further, classes, worst)
 
 
 def threshold(run):
@@ -163,53 +162,28 @@ def predict(model, examples, batch_size=256):
     return model.predict(examples.inputs, batch_size=batch_size, verbose=0)
 
 
-def _report(folder, result, examples, probabilities, further, classes, worst):
-    numbers = np.searchsorted(classes, examples.labels)
-    measures = {
-        "accuracy": metrics.accuracy,
-        "macro_f1": metrics.macro_f1,
-        "calibration_error": metrics.calibration_error,
-    }
+def _report(run, result, examples, probabilities, further, classes, worst):
+    numbers, folder = np.searchsorted(classes, examples.labels), run / EVALUATION
     right = np.argmax(probabilities, axis=1) == numbers
+    found, lacking = classification.measure(numbers, probabilities)
     result |= {
         "kind": examples.kind,
         "examples": len(numbers),
         "unreadable": examples.unreadable,
         "fingerprint": examples.fingerprint(),
-        "metrics": {
-            **{name: metrics.with_interval(each, numbers, probabilities) for name, each in measures.items()},
-            **further,
-        },
+        "metrics": {**found, **further},
+        "not measured": lacking,
         "classes": {
             name: {"examples": int(np.sum(numbers == k)), "right": int(np.sum(right[numbers == k]))}
             for k, name in enumerate(classes)
         },
     }
-    folder.mkdir(exist_ok=True)
-    matrix, reliability = metrics.confusion(numbers, probabilities), metrics.reliability(numbers, probabilities)
-    drawings = {
-        "confusion_matrix.png": lambda path: plotting.confusion_matrix(matrix, classes, path),
-        "reliability_diagram.png": lambda path: plotting.reliability_diagram(*reliability, path),
-    }
-    wrong = np.flatnonzero(~right)
-    wrong = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:worst]
+    wrong = classification.mistakes(numbers, probabilities, worst)
+    files = classification.report(folder, numbers, probabilities, classes, {i: i for i in wrong}, "example")
     if examples.kind == "images" and len(wrong):
         titles = [f"{examples.labels[i]}, not {classes[probabilities[i].argmax()]}" for i in wrong[:25]]
-        drawings["mistakes.png"] = lambda path: plotting.contact_sheet(examples.inputs[wrong[:25]], path, titles=titles)
-    for name, draw in drawings.items():
-        write_atomically(folder / name, draw)
-    _write_mistakes(folder / "mistakes.csv", wrong, examples.labels, probabilities, classes)
-    target = folder / "metrics.json"
-    write_json(target, result)
-    return {**result, "files": [str(folder / name) for name in ("metrics.json", *drawings, "mistakes.csv")]}
-
-
-def _write_mistakes(path, wrong, labels, probabilities, classes):
-    def write(place):
-        with open(place, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["example", "label", "predicted", "confidence"])
-            for i in wrong:
-                writer.writerow([i, labels[i], classes[probabilities[i].argmax()], f"{probabilities[i].max():.4f}"])
-
-    write_atomically(path, write)
+        files.append(folder / "mistakes.png")
+        sheet = examples.inputs[wrong[:25]]
+        write_atomically(files[-1], lambda path: plotting.contact_sheet(sheet, path, titles=titles))
+    target = run.write(f"{EVALUATION}/{METRICS}", result)
+    return {**result, "files": [str(file) for file in [target, *files]]}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import exporting, training
+from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.gesture import evaluate, model
 from kerasmlsp.apps.gesture.train import NET
 
@@ -45,7 +45,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "limits": _limits(kind, config, stored, threshold),
         **({} if threshold is None else {"threshold": threshold}),
         "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names", "background")},
-        "figures": run.figures("confusion_matrix", "reliability_diagram"),
+        "figures": run.figures(classification.CONFUSION, classification.RELIABILITY),
         **_measured(run),
     }
     examples = {name: _examples(name, net, size) for name in functions}

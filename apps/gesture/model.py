@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasmlsp import augment, imagenet, interpret, models, optimizers
+from kerasmlsp import augment, classification, imagenet, interpret, models, optimizers
 from kerasmlsp.data.images import decoded, stretched
 
 
@@ -103,12 +103,8 @@ def endpoints(model, kind, classes, size, threshold=None):
     """
     import tensorflow as tf
 
-    names = tf.constant(classes)
-
     def answer(probabilities):
-        label = tf.gather(names, tf.argmax(probabilities, axis=-1))
-        known = {} if threshold is None else {"known": tf.reduce_max(probabilities, axis=-1) >= threshold}
-        return {"label": label, "probabilities": probabilities, **known}
+        return classification.answer(classes, probabilities, threshold)
 
     if kind != "images":
         name = model.inputs[0].name

@@ -1,11 +1,9 @@
 """Labels for pictures of hands, landmarks or paths, with nothing but the saved model."""
 
 import csv
-import sys
 from pathlib import Path
 
-import numpy as np
-
+from kerasmlsp import classification
 from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
 
@@ -34,25 +32,16 @@ def predict_pictures(model, sources, *, explain=False):
     Raises:
         ValueError: The model is of another kind, or its card does not name the classes and the size.
     """
-    classes, size = _classes(model), _size(model)
+    classes, size = classification.classes_of(model), _size(model)
     endpoint = "explain" if explain else "serving_default"
     rows, unreadable = [], []
-    for start in range(0, len(sources), BATCH):
-        names, pixels = [], []
-        for source in sources[start : start + BATCH]:
-            name = "-" if isinstance(source, bytes) else str(source)
-            try:
-                # Stretched here already, since the pictures of a batch must have one size.
-                pixels.append(images.read_image(source, size=size))
-                names.append(name)
-            except (OSError, ValueError) as error:
-                unreadable.append({"file": name, "problem": str(error)})
-        if pixels:
-            answers = model.call(endpoint, images=np.stack(pixels))
-            found = _rows(names, answers, classes)
-            if explain:
-                found = [{**row, "heat": heat} for row, heat in zip(found, answers["heat"], strict=True)]
-            rows += found
+    for names, pixels, problems in images.read_batches(sources, size, BATCH):
+        unreadable += problems
+        if names:
+            answers = model.call(endpoint, images=pixels)
+            heat = [{"heat": each} for each in answers["heat"]] if explain else [{}] * len(names)
+            found = zip(names, classification.rows(answers, classes), heat, strict=True)
+            rows += [{"file": name, **row, **more} for name, row, more in found]
     return rows, unreadable
 
 
@@ -67,20 +56,9 @@ def predict_numbers(model, values, names=None):
     Returns:
         As of `predict_pictures`, without problems.
     """
-    classes, names = _classes(model), names or [str(row + 1) for row in range(len(values))]
-    return _rows(names, model(**{kind(model): values}), classes)
-
-
-def from_stdin():
-    """Returns the bytes on stdin.
-
-    Raises:
-        ValueError: There are none.
-    """
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise ValueError("`-` reads a picture from stdin, which is empty: `kerasmlsp gesture predict - < hand.jpg`.")
-    return data
+    classes, names = classification.classes_of(model), names or [str(row + 1) for row in range(len(values))]
+    found = classification.rows(model(**{kind(model): values}), classes)
+    return [{"file": name, **row} for name, row in zip(names, found, strict=True)]
 
 
 def write_table(rows, unreadable, path):
@@ -113,27 +91,6 @@ def draw(rows, sources, path):
     titles = [f"{row['label']} ({row['confidence']:.2f})" for row in rows]
     maps = [row["heat"] for row in rows]
     write_atomically(path, lambda place: plotting.heat_maps(pictures, maps, place, titles=titles))
-
-
-def _rows(names, answers, classes):
-    rows = []
-    for place, name in enumerate(names):
-        shares = dict(zip(classes, answers["probabilities"][place].tolist(), strict=True))
-        label = answers["label"][place].decode()
-        known = {"known": bool(answers["known"][place])} if "known" in answers else {}
-        rows.append({"file": name, "label": label, "confidence": shares[label], **known, "probabilities": shares})
-    return rows
-
-
-def _classes(model):
-    classes = model.card.get("classes") or []
-    count = model.endpoints["serving_default"]["outputs"]["probabilities"].shape[-1]
-    if len(classes) != count:
-        raise ValueError(
-            f"The model card {model.path / 'card.json'} must name the {count} classes of the model: export it again. "
-            f"Received: {len(classes)} of them"
-        )
-    return classes
 
 
 def _size(model):

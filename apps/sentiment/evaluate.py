@@ -1,17 +1,15 @@
 """How good a run is on texts that it has not seen."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp import metrics, plotting, training
+from kerasmlsp import classification, training
 from kerasmlsp.apps.sentiment import data
 from kerasmlsp.apps.sentiment.config import Config
 from kerasmlsp.apps.sentiment.train import VOCABULARY
 from kerasmlsp.data import labelled
-from kerasmlsp.files import write_atomically, write_json
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 
 def load(run: Path):
@@ -60,7 +58,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
         raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
     numbers = np.searchsorted(classes, labels)
     probabilities = predict(model, texts, words, config["max_tokens"])
-    found, lacking = measure(numbers, probabilities)
+    found, lacking = classification.measure(numbers, probabilities)
     result = {
         "texts": len(texts),
         "fingerprint": labelled.fingerprint(texts, labels),
@@ -72,15 +70,12 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
         short = predict(model, data.shortened(texts, config["short_words"]), words, config["max_tokens"])
         result["short"] = {
             "words": config["short_words"],
-            "metrics": measure(numbers, short)[0],
+            "metrics": classification.measure(numbers, short)[0],
             "shares": _shares(classes, numbers, short),
         }
-    folder = run / EVALUATION
-    folder.mkdir(exist_ok=True)
-    files = _figures(folder, numbers, probabilities, classes)
-    files.append(_write_mistakes(folder / "mistakes.csv", texts, numbers, probabilities, classes, worst))
-    target = folder / "metrics.json"
-    write_json(target, result)
+    worst = {i: texts[i] for i in classification.mistakes(numbers, probabilities, worst)}
+    files = classification.report(run / EVALUATION, numbers, probabilities, classes, worst, "text")
+    target = run.write(f"{EVALUATION}/{METRICS}", result)
     return {**result, "files": [str(file) for file in [target, *files]]}
 
 
@@ -92,52 +87,9 @@ def predict(model, texts, words, max_tokens):
     return probabilities[np.argsort(order)]
 
 
-def measure(labels, probabilities):
-    """Measures accuracy, macro F1, AUC and calibration error, as `metrics.measured` does."""
-    measures = {
-        "accuracy": metrics.accuracy,
-        "macro_f1": metrics.macro_f1,
-        "auc": metrics.auc,
-        "calibration_error": metrics.calibration_error,
-    }
-    return metrics.measured(measures, labels, probabilities)
-
-
 def _shares(classes, labels, probabilities):
     chosen = np.argmax(probabilities, axis=1)
     return {
         name: {"true": float(np.mean(labels == k)), "predicted": float(np.mean(chosen == k))}
         for k, name in enumerate(classes)
     }
-
-
-def _figures(folder, labels, probabilities, classes):
-    drawings = {
-        "confusion_matrix.png": lambda path: plotting.confusion_matrix(
-            metrics.confusion(labels, probabilities), classes, path
-        ),
-        "reliability_diagram.png": lambda path: plotting.reliability_diagram(
-            *metrics.reliability(labels, probabilities), path
-        ),
-    }
-    for name, draw in drawings.items():
-        write_atomically(folder / name, draw)
-    return [folder / name for name in drawings]
-
-
-def _write_mistakes(path, texts, labels, probabilities, classes, worst):
-    chosen, sure = np.argmax(probabilities, axis=1), np.max(probabilities, axis=1)
-    wrong = np.flatnonzero(chosen != labels)
-    rows = [
-        {"text": texts[i], "label": classes[labels[i]], "predicted": classes[chosen[i]], "confidence": f"{sure[i]:.4f}"}
-        for i in wrong[np.argsort(-sure[wrong], kind="stable")][:worst]
-    ]
-
-    def write(place):
-        with open(place, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["text", "label", "predicted", "confidence"])
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_atomically(path, write)
-    return path

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kerasmlsp import exporting, training
+from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.sentiment import evaluate, model
 from kerasmlsp.files import write_json
 
@@ -44,7 +44,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         f"{_drawn(config['holdout_blocks'])}, with seed {config['seed']}.",
         "limits": _limits(config),
         "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
-        "figures": run.figures("confusion_matrix", "reliability_diagram"),
+        "figures": run.figures(classification.CONFUSION, classification.RELIABILITY),
         **_measured(run, config),
     }
     examples = {name: {"text": EXAMPLES} for name in functions}

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kerasmlsp import layers, models, optimizers
+from kerasmlsp import classification, layers, models, optimizers
 from kerasmlsp.apps.sentiment.config import MEMBERS
 from kerasmlsp.data import text
 
@@ -97,7 +97,7 @@ def endpoints(model, words, classes, max_tokens):
     """
     import tensorflow as tf
 
-    lookup, names = text.lookup(words), tf.constant(classes)
+    lookup = text.lookup(words)
     weighted = _with_attention(model)
 
     def encode(texts):
@@ -105,16 +105,13 @@ def endpoints(model, words, classes, max_tokens):
         ids = tf.cast(lookup(tokens), tf.int32)
         return text.dense(tokens), text.dense(ids)
 
-    def answer(probabilities):
-        return {"label": tf.gather(names, tf.argmax(probabilities, axis=-1)), "probabilities": probabilities}
-
     def classify(text):
-        return answer(model(encode(text)[1], training=False))
+        return classification.answer(classes, model(encode(text)[1], training=False))
 
     def explain(text):
         tokens, ids = encode(text)
         probabilities, attention = weighted(ids, training=False)
-        return {**answer(probabilities), "tokens": tokens, "attention": attention}
+        return {**classification.answer(classes, probabilities), "tokens": tokens, "attention": attention}
 
     signature = {"text": tf.TensorSpec([None], tf.string, name="text")}
     functions = {"serving_default": (classify, signature)}

@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kerasmlsp import classification
 from kerasmlsp.files import write_atomically
 
 # Rows read at a time; of these, `BATCH` of about the same length are answered in one call.
@@ -26,7 +27,7 @@ def predict_texts(model, texts):
     Raises:
         ValueError: A text is missing, or the model card does not name the classes.
     """
-    classes = _classes(model)
+    classes = classification.classes_of(model)
     texts = list(texts)
     # Neighbours in length share a batch, so that hardly any time goes into padding.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
@@ -35,25 +36,9 @@ def predict_texts(model, texts):
     with ThreadPoolExecutor(THREADS) as pool:
         call = pool.map if len(parts) > 1 else map
         for part, answers in zip(parts, call(lambda part: model(text=[texts[i] for i in part]), parts), strict=True):
-            for place, label, probabilities in zip(part, answers["label"], answers["probabilities"], strict=True):
-                results[place] = _row(texts[place], label.decode(), probabilities.tolist(), classes)
+            for place, row in zip(part, classification.rows(answers, classes), strict=True):
+                results[place] = {"text": texts[place], **row}
     return results
-
-
-def _classes(model):
-    classes = model.card.get("classes") or []
-    count = model.endpoints["serving_default"]["outputs"]["probabilities"].shape[-1]
-    if len(classes) != count:
-        raise ValueError(
-            f"The model card {model.path / 'card.json'} must name the {count} classes of the model: export it again. "
-            f"Received: {len(classes)} of them"
-        )
-    return classes
-
-
-def _row(text, label, probabilities, classes):
-    shares = dict(zip(classes, probabilities, strict=True))
-    return {"text": text, "label": label, "confidence": shares[label], "probabilities": shares}
 
 
 def explain(model, texts):
@@ -98,7 +83,7 @@ def predict_file(model, path, output, *, text_column=None):
 
     trained = model.card.get("training")
     text_column = text_column or (trained.get("text_column") if isinstance(trained, dict) else None) or "text"
-    counts = dict.fromkeys(_classes(model), 0)
+    counts = dict.fromkeys(classification.classes_of(model), 0)
 
     def write(place):
         rows = 0

@@ -9,7 +9,9 @@ import dataclasses
 import io
 import logging
 import os
+import sys
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,61 @@ def _pixels(file):
     cases = [(tf.equal(tf.strings.substr(file, 0, len(start)), start), size) for start, size in kinds.items()]
     jpeg = tf.io.is_jpeg(file), lambda: tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64))
     return tf.case([*cases, jpeg], default=lambda: tf.constant(0, tf.int64))
+
+
+def listed(sources: Iterable) -> list[Path | bytes]:
+    """Returns the pictures of a list of files, folders and "-", which stands for the bytes on stdin.
+
+    Raises:
+        FileNotFoundError: A folder holds no picture.
+        ValueError: There are no bytes on stdin.
+
+    Example:
+        >>> listed(["hand.jpg"])
+        [PosixPath('hand.jpg')]
+    """
+    found: list[Path | bytes] = []
+    for source in map(str, sources):
+        if source == "-":
+            found.append(_from_stdin())
+        else:
+            found += list_images(source) if Path(source).is_dir() else [Path(source)]
+    return found
+
+
+def _from_stdin():
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise ValueError("`-` reads a picture from stdin, which is empty: add `< picture.jpg` to the command.")
+    return data
+
+
+def named(source: Path | bytes) -> str:
+    """Returns what a source of `listed` is called: "-" for bytes."""
+    return "-" if isinstance(source, bytes) else str(source)
+
+
+def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tuple[list[str], np.ndarray, list[dict]]]:
+    """Reads pictures, stretched to one size, in batches.
+
+    Args:
+        sources: Paths of files, or bytes of such.
+        size: Height and width.
+        batch_size: Most pictures of a batch.
+
+    Yields:
+        The names of the pictures that could be read, their pixels, uint8 `(pictures, size, size, 3)`, and a list of
+        dicts of `file` and `problem` for the others.
+    """
+    for start in range(0, len(sources), batch_size):
+        names, pixels, problems = [], [], []
+        for source in sources[start : start + batch_size]:
+            try:
+                pixels.append(read_image(source, size=size))
+                names.append(named(source))
+            except (OSError, ValueError) as error:
+                problems.append({"file": named(source), "problem": str(error)})
+        yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), problems
 
 
 def list_images(folder) -> list[Path]:
