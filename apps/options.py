@@ -107,7 +107,7 @@ def settings(config, *names: str, **defaults):
     """A decorator with an option for each field of a configuration, its own first, then those of every training.
 
     Args:
-        config: The dataclass, whose fields are made by `kerasmlsp.settings.option`.
+        config: The dataclass, whose fields are made by `kerasmlsp.training.settings.option`.
         *names: Fields to take; all where none is named.
         **defaults: Defaults that differ from those of the fields; None for the value that the run was trained with.
     """
