@@ -5,6 +5,7 @@ import numpy as np
 from case import Case
 
 from kerasmlsp import models
+from kerasmlsp.layers.chorales import SIZES
 from kerasmlsp.targets import chorale_tokens as chorales
 
 VOCABULARY = 11
@@ -97,7 +98,7 @@ CASES = {
     ),
     "chorale_transformer": chorale(
         models.chorale_transformer,
-        sum(chorales.SIZES) * (8 + 16) + 2 * BLOCK + 8 + 8 * 16 + (16 + 1) * 8 + (8 + 1) * (4 + 61 + 12 + 121 + 12) + 2,
+        sum(SIZES) * (8 + 16) + 2 * BLOCK + 8 + 8 * 16 + (16 + 1) * 8 + (8 + 1) * (4 + 61 + 12 + 121 + 12) + 2,
         GPT,
     ),
     "tonicnet": chorale(

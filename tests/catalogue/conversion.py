@@ -15,7 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasmlsp import exporting, files, training
+import kerasmlsp
+from kerasmlsp import exporting, files
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "conversion.md"
@@ -52,7 +53,7 @@ def quantize(model, given, folder):
     if not any(getattr(layer, "quantization_mode", None) == "int8" for layer in model._flatten_layers()):
         raise ValueError("it has no layer that Keras quantizes.")
     model.save(folder / "net.keras")
-    here, loaded = answers(model, given), answers(training.load_model(folder / "net.keras"), given)
+    here, loaded = answers(model, given), answers(kerasmlsp.load_model(folder / "net.keras"), given)
     for old, new, again in zip(before, here, loaded, strict=True):
         if np.abs(new - old).max() > INT8_TOLERANCE * max(1, np.abs(old).max()):
             raise ValueError("its answers are others in int8.")
