@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from kerasmlsp import plotting
+from kerasmlsp.plotting import figures
+from kerasmlsp.plotting.fonts import _installed, families
 
 ROWS = [
     {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.2 / epoch, "accuracy": 0.5, "learning_rate": 1e-3}
@@ -71,14 +73,14 @@ def fonts(monkeypatch):
     from matplotlib import font_manager
 
     def installed(*paths):
-        plotting._installed.cache_clear()
+        _installed.cache_clear()
         monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(map(str, paths)))
         # As in a list that was made before they were installed.
         monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
 
     own = [each for each in font_manager.fontManager.ttflist if each.name == "DejaVu Sans"]
     yield installed
-    plotting._installed.cache_clear()
+    _installed.cache_clear()
 
 
 def test_letters_are_drawn_in_an_installed_font_that_has_them(tmp_path, fonts, caplog):
@@ -108,7 +110,7 @@ def test_letters_are_drawn_in_an_installed_font_that_has_them(tmp_path, fonts, c
             caplog.clear()
     assert not caplog.records
     assert all(box != letter for box, letter in zip(pictures[:3], pictures[3:], strict=True))
-    assert plotting._families(frozenset("a" + letters)) == ["STIXGeneral"] and plotting._families(frozenset("aé")) == []
+    assert families("a" + letters) == ["STIXGeneral"] and families("aé") == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_diagram_draws_layers_and_passes_through_what_lies_between(tmp_path):
     wide = keras.layers.Dense(3, name="wide")(inputs)
     skipped = keras.ops.tanh(wide) + keras.layers.Dense(3, name="same")(wide)
     model = keras.Model(inputs, keras.layers.Dense(2, name="answer")(skipped))
-    boxes, arrows = plotting._graph(model)
+    boxes, arrows = figures._graph(model)
     assert {name: depth for name, (depth, _) in boxes.items()} == {"signal": 0, "wide": 1, "same": 2, "answer": 3}
     assert set(arrows) == {("signal", "wide"), ("wide", "same"), ("wide", "answer"), ("same", "answer")}
     assert boxes["wide"][1] == "wide\nDense  (None, 3)  15"
@@ -170,7 +172,7 @@ def test_diagram_of_a_model_that_is_no_graph_is_a_column(tmp_path):
         def call(self, inputs):
             return self.two(self.one(inputs))
 
-    boxes, arrows = plotting._graph(Pair())
+    boxes, arrows = figures._graph(Pair())
     assert {name: depth for name, (depth, _) in boxes.items()} == {"one": 0, "two": 1} and not arrows
     plotting.diagram(Pair(), tmp_path / "pair.png")
     assert (tmp_path / "pair.png").stat().st_size > 1000

@@ -1,16 +1,10 @@
-"""Every figure of the package. Functions draw into a file and need no display.
+"""Every figure of the package. Functions draw into a file and need no display."""
 
-Texts in letters that matplotlib's own font lacks, such as Devanagari, Chinese or emoji, are drawn in installed fonts.
-"""
-
-import functools
-import logging
-import unicodedata
 import warnings
 
 import numpy as np
 
-_log = logging.getLogger("kerasmlsp")
+from kerasmlsp.plotting import fonts
 
 
 def _figure(width, height):
@@ -24,78 +18,16 @@ def _save(figure, path, dpi=120):
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if text.get_text()]
-    fallback = _families(frozenset("".join(text.get_text() for text in texts)))
+    fallback = fonts.families(frozenset("".join(text.get_text() for text in texts)))
     for text in texts:
         # A price is no formula.
         text.set_parse_math(False)
         if fallback:
             text.set_fontfamily([*text.get_fontfamily(), *fallback])
     with warnings.catch_warnings():
-        # `_families` has said it in one sentence.
+        # `families` has said it in one sentence.
         warnings.filterwarnings("ignore", r"(?s).*Glyph \d+", UserWarning)
         figure.savefig(path, format="png", dpi=dpi)
-
-
-def _families(letters):
-    """Families of installed fonts that together have the letters that the default font lacks."""
-    from matplotlib import font_manager
-
-    # Neither spaces and controls, nor what only changes the letter before.
-    shown = [each for each in letters if unicodedata.category(each)[0] not in "CZ" and not "\ufe00" <= each <= "\ufe0f"]
-    default = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
-    left = _lacking(default, shown)
-    return _installed(left) if left else []
-
-
-def _lacking(font, letters):
-    return frozenset(letter for letter in letters if not font.get_char_index(ord(letter)))
-
-
-@functools.lru_cache
-def _installed(letters):
-    """Families of installed fonts that have these letters, few; letters that none has are told once."""
-    from matplotlib import font_manager
-
-    families, fonts, left = [], _fonts(letters), letters
-    while left and fonts:
-        _, path, font = min(fonts, key=lambda each: (len(_lacking(each[2], left)), *each[:2]))
-        if _lacking(font, left) == left:
-            break
-        left = _lacking(font, left)
-        # Not there where it was installed after matplotlib had listed all.
-        if not any(known.fname == path for known in font_manager.fontManager.ttflist):
-            font_manager.fontManager.addfont(path)
-        families.append(font.family_name)
-    if left:
-        _log.warning(
-            "No installed font has %s, which figures show as boxes: install one, as with `apt install %s` on Debian.",
-            "".join(sorted(left)[:20]) + " and more" * (len(left) > 20),
-            " ".join(sorted({_package(letter) for letter in left})),
-        )
-    return families
-
-
-def _fonts(letters):
-    """Installed fonts with any of these letters: whether of an odd style, path and font."""
-    from matplotlib import font_manager, ft2font
-
-    found = []
-    for path in font_manager.findSystemFonts():
-        try:
-            font = ft2font.FT2Font(path)
-        except (OSError, RuntimeError):
-            continue
-        # Fonts of pictures, as most of emoji, cannot be drawn in any size.
-        if font.scalable and _lacking(font, letters) != letters:
-            odd = any(word in path.lower() for word in ("bold", "italic", "oblique", "serif", "mono", "light"))
-            found.append((odd, path, font))
-    return found
-
-
-def _package(letter):
-    if unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC")):
-        return "fonts-noto-cjk"
-    return "fonts-symbola" if unicodedata.category(letter)[0] == "S" else "fonts-noto-core"
 
 
 def curves(rows, path):
