@@ -218,7 +218,7 @@ class Stateful(keras.layers.Layer):
         `kerasmlsp.training.fit` calls this before every epoch.
         """
         for state in self.states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, state.dtype))
 
     def initial_state(self, batch_size):
         """Zeros, `(batch, units)` each, for decoding: outside training nothing is carried from batch to batch."""

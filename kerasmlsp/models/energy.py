@@ -204,7 +204,7 @@ def hopfield_overlaps(
         found = []
         for _ in range(trials):
             patterns = random.choice([-1.0, 1.0], (count, num_units)).astype("float32")
-            memory.kernel.assign(ops.zeros_like(memory.kernel))
+            memory.kernel.assign(ops.zeros(memory.kernel.shape))
             memory.store(patterns)
             found.append(np.mean(patterns * model.predict(patterns, batch_size=count, verbose=0)))
         overlaps.append(float(np.mean(found)))

@@ -6,7 +6,7 @@ their weights, and returns it for training as a whole.
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from kerasmlsp.layers import RBM
 from kerasmlsp.models._heads import class_probabilities
@@ -57,8 +57,9 @@ def pretrain_with_rbms(
         machine = keras.Sequential([keras.Input(data.shape[1:]), RBM(dense.units, gibbs_steps, seed=seed)])
         machine.compile(keras.optimizers.SGD(learning_rate))
         machine.fit(data, batch_size=batch_size, epochs=epochs, verbose=0)
-        dense.kernel.assign(machine.layers[0].kernel)
-        dense.bias.assign(machine.layers[0].hidden_bias)
+        trained = machine.layers[0]
+        # As copies: JAX gives the machine's own arrays away when it next runs.
+        dense.set_weights([ops.convert_to_numpy(trained.kernel), ops.convert_to_numpy(trained.hidden_bias)])
         data = _next(machine, data, batch_size)
     return model
 

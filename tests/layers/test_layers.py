@@ -758,6 +758,16 @@ def test_beside_puts_a_recurrent_layer_beside_its_input(states):
 # ---- the other backend ---------------------------------------------------------------------------------------------
 
 
+def test_stateful_starts_from_zeros_after_a_reset():
+    layer = layers.Stateful(keras.layers.SimpleRNN(3, return_sequences=True, return_state=True), 2)
+    inputs = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    first, second = (keras.ops.convert_to_numpy(layer(inputs, training=True)) for _ in range(2))
+    layer.reset_state()
+    again = keras.ops.convert_to_numpy(layer(inputs, training=True))
+    assert np.abs(second - first).max() > 0.01
+    np.testing.assert_array_equal(again, first)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is the other backend")
 @pytest.mark.parametrize(
@@ -770,6 +780,8 @@ def test_beside_puts_a_recurrent_layer_beside_its_input(states):
         "models/test_dense_models.py",
         "models/test_signal_models.py",
         "layers/test_spectral_layers.py",
+        "models/test_energy.py",
+        "test_examples.py",
         "test_worked_examples.py",
     ],
 )
