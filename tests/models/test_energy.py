@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasmlsp import layers, models
-from kerasmlsp.models import energy, pretraining
+from kerasmlsp.models import energy, layerwise
 
 
 def numpy(value):
@@ -288,7 +288,7 @@ def test_pretraining_changes_hidden_layers_only(how):
     # Many steps in few epochs, which cost more.
     data, labels = np.tile(data, (10, 1)), np.tile(labels, 10)
     given = (data, labels) if how == "pretrain_with_labels" else (data,)
-    assert getattr(pretraining, how)(model, *given, **options) is model
+    assert getattr(layerwise, how)(model, *given, **options) is model
     for name in ("hidden_1", "hidden_2"):
         for new, old in zip(model.get_layer(name).get_weights(), before.get_layer(name).get_weights(), strict=True):
             assert np.abs(new - old).max() > 1e-3
@@ -302,7 +302,7 @@ def test_what_is_no_chain_is_refused():
     data, labels = two_groups()
     other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, "softmax")])
     with pytest.raises(ValueError, match="`model` must be a chain of at least two Dense layers"):
-        pretraining.pretrain_with_labels(other, data, labels)
+        layerwise.pretrain_with_labels(other, data, labels)
     rectified = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="`model` must have sigmoid hidden layers"):
-        pretraining.pretrain_with_rbms(rectified, data)
+        layerwise.pretrain_with_rbms(rectified, data)
