@@ -43,7 +43,7 @@ def _check(config):
         columns = ("image_column", "caption_column", "split_column")
         options.refuse("A data set of TensorFlow Datasets has pictures and columns of its own", "images", *columns)
     if config.encoder == SCRATCH:
-        options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights", "cache")
+        options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights")
     options.refuse("They are drawn by the command `refine`", "samples")
 
 
