@@ -55,6 +55,11 @@ def classes_of(model: "SavedModel") -> list[str]:
 
     Raises:
         ValueError: The model card does not name them all.
+
+    Example:
+        >>> from kerasmlsp import exporting
+        >>> classes_of(exporting.load(exporting.find("sentiment")))
+        ['neg', 'pos']
     """
     classes = model.card.get("classes") or []
     count = model.endpoints["serving_default"]["outputs"]["probabilities"].shape[-1]

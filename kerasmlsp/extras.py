@@ -16,6 +16,10 @@ def required(package: str, extra: str) -> ModuleType:
 
     Raises:
         ModuleNotFoundError: It cannot be imported; the message says what to install.
+
+    Example:
+        >>> required("json", "music").dumps([1])
+        '[1]'
     """
     try:
         return importlib.import_module(package)

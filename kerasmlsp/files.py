@@ -26,6 +26,11 @@ def existing(path, argument: str = "path") -> Path:
 
     Raises:
         FileNotFoundError: It is not there; `argument` is named.
+
+    Example:
+        >>> existing("no/such/file", "data")
+        Traceback (most recent call last):
+        FileNotFoundError: `data` must be there already: check its spelling. Received: no/such/file
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -42,6 +47,14 @@ def visible_files(folder, endings: tuple[str, ...] | None = None) -> list[Path]:
     Args:
         folder: `str` or `Path`.
         endings: Endings to take, in lower case, as `(".txt",)`; None for all.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.txt", "b.csv", ".hidden.txt", "Thumbs.db"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in visible_files(folder)]
+        ['a.txt', 'b.csv']
     """
     folder = Path(folder)
     return sorted(
@@ -54,7 +67,16 @@ def visible_files(folder, endings: tuple[str, ...] | None = None) -> list[Path]:
 
 
 def visible_folders(folder) -> list[Path]:
-    """Returns the folders in a folder in the order of their names, without those that systems hide in it."""
+    """Returns the folders in a folder in the order of their names, without those that systems hide in it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("rock", "paper", "__MACOSX"):
+        ...     (folder / name).mkdir()
+        >>> [path.name for path in visible_folders(folder)]
+        ['paper', 'rock']
+    """
     return sorted(path for path in Path(folder).iterdir() if path.is_dir() and not _hidden(path.name))
 
 
@@ -67,6 +89,14 @@ def read_json(path):
 
     Raises:
         ValueError: The file is damaged; the message names it.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "config.json")
+        >>> _ = path.write_text('{"epochs": 3')
+        >>> read_json(path)
+        Traceback (most recent call last):
+        ValueError: ...config.json is damaged: restore it, or make it again with the command that made it (...).
     """
     path = Path(path)
     try:
@@ -82,6 +112,12 @@ def write_json(path, value) -> Path:
     Raises:
         ValueError: The value holds NaN or an infinity, which JSON lacks.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_json(Path(tempfile.mkdtemp(), "config.json"), {"epochs": 3})
+        >>> read_json(path)
+        {'epochs': 3}
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, lambda place: place.write_text(text, encoding="utf-8"))
@@ -104,6 +140,14 @@ def write_atomically(path, write: Callable):
     Raises:
         OSError: The folder is not there, `path` is a folder, or the file cannot be written; names `path`, not the
             temporary file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "notes.txt")
+        >>> write_atomically(path, lambda place: place.write_text("whole"))
+        5
+        >>> path.read_text()
+        'whole'
     """
     path = Path(path)
     # Before `write`, whose work may take hours.
@@ -135,6 +179,14 @@ def remove_leftovers(*paths):
     """Deletes the temporary files of `write_atomically` that killed processes left beside these files.
 
     Those of a living process look the same: call it where no other may write the files, as within `locked`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".model.1234-5e2a91c0.keras").touch()
+        >>> remove_leftovers(folder / "model.keras")
+        >>> list(folder.iterdir())
+        []
     """
     for path in map(Path, paths):
         # Up to version 0.1.0 the name held the number of the process only.
@@ -159,6 +211,14 @@ def locked(path, refusal: str | None = None) -> Iterator[None]:
     Raises:
         ValueError: Another holds the lock, and there is a `refusal`, which is the message.
         OSError: The folder is not there, or may not be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "run")
+        >>> with locked(path), locked(path, "Another process works on it."):
+        ...     pass
+        Traceback (most recent call last):
+        ValueError: Another process works on it.
     """
     path = Path(path)
     lock = path.with_name(f".{path.name}.lock")

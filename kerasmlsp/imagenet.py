@@ -34,6 +34,10 @@ def load_efficientnet_lite0(model, path=None):
     Raises:
         ModuleNotFoundError: The package is not installed.
         ValueError: The file is no state of EfficientNet-Lite0, or the model has other shapes.
+
+    Example:
+        >>> from kerasmlsp import models  # and the extra `imagenet`, for which the next line is not tested
+        >>> net = load_efficientnet_lite0(models.efficientnet_lite0(10))  # doctest: +SKIP
     """
     state = read_torch(path or _installed())
     values = {}
@@ -59,6 +63,14 @@ def read_torch(path):
 
     Raises:
         ValueError: The file is of another kind, damaged, or names what is not allowed.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "state.pth")
+        >>> _ = path.write_bytes(pickle.dumps(print))
+        >>> read_torch(path)
+        Traceback (most recent call last):
+        ValueError: ...state.pth holds no PyTorch state that can be read: it names builtins.print, which is not allowed.
     """
     with open(path, "rb") as file:
         try:

@@ -70,6 +70,12 @@ class AdamW(_SummedRows, _OneOperation, keras.optimizers.AdamW):
         learning_rate: The rate, or its schedule.
         weight_decay: Decoupled weight decay, at least 0.
         **kwargs: As for `keras.optimizers.AdamW`.
+
+    Example:
+        >>> weights = keras.Variable([1.0, 1.0])
+        >>> AdamW(0.1, weight_decay=0.5).apply([keras.ops.convert_to_tensor([0.0, 50.0])], [weights])
+        >>> weights.numpy().round(3)  # the decay alone; the decay, and the rate for a gradient of any size
+        array([0.95, 0.85], dtype=float32)
     """
 
     def __init__(self, learning_rate=0.001, weight_decay=0.0, **kwargs):
@@ -85,6 +91,12 @@ class Adam(_SummedRows, _OneOperation, keras.optimizers.Adam):
     """`keras.optimizers.Adam` whose update of a variable is one operation, and whose embeddings count a row once.
 
     Reference: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
+
+    Example:
+        >>> weights = keras.Variable([1.0, 1.0])
+        >>> Adam(0.1).apply([keras.ops.convert_to_tensor([0.1, 50.0])], [weights])
+        >>> weights.numpy().round(3)  # the first step is as long as the rate, whatever the gradient
+        array([0.9, 0.9], dtype=float32)
     """
 
 
@@ -93,6 +105,12 @@ class RMSprop(_SummedRows, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop` whose embeddings count a row once.
 
     Reference: Tieleman and Hinton 2012, "Neural Networks for Machine Learning", lecture 6.5.
+
+    Example:
+        >>> weights = keras.Variable([1.0, 1.0])
+        >>> RMSprop(0.1).apply([keras.ops.convert_to_tensor([1.0, 50.0])], [weights])
+        >>> weights.numpy().round(3)  # 1 - 0.1 / sqrt(0.1)
+        array([0.684, 0.684], dtype=float32)
     """
 
 
@@ -101,6 +119,15 @@ class SGD(_SummedRows, keras.optimizers.SGD):
     """`keras.optimizers.SGD` whose embeddings count a row once.
 
     Reference: Sutskever et al. 2013, "On the Importance of Initialization and Momentum in Deep Learning".
+
+    Example:
+        >>> import tensorflow as tf
+        >>> table = keras.Variable([[0.0], [0.0]])
+        >>> twice = tf.IndexedSlices(tf.constant([[3.0], [4.0]]), tf.constant([0, 0]), tf.constant([2, 1]))
+        >>> SGD(1.0, global_clipnorm=1.0).apply([twice], [table])
+        >>> table.numpy()  # -(3 + 4), clipped
+        array([[-1.],
+               [ 0.]], dtype=float32)
     """
 
     def apply(self, grads, trainable_variables=None):
@@ -124,6 +151,12 @@ class LossScaleOptimizer(_SummedRows, keras.optimizers.LossScaleOptimizer):
     Args:
         inner_optimizer: The optimizer, such as `AdamW`.
         **kwargs: As for `keras.optimizers.LossScaleOptimizer`.
+
+    Example:
+        >>> weights, optimizer = keras.Variable([1.0]), LossScaleOptimizer(SGD(0.1), initial_scale=8.0)
+        >>> optimizer.apply([keras.ops.convert_to_tensor([float("inf")])], [weights])
+        >>> weights.numpy(), float(optimizer.dynamic_scale)  # no step, and a smaller scale
+        (array([1.], dtype=float32), 4.0)
     """
 
 
@@ -140,6 +173,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: `steps` is less than 1.
+
+    Example:
+        >>> rate = WarmUp(0.1, peak=0.1, steps=10)
+        >>> [round(float(rate(step)), 3) for step in (0, 5, 10, 20)]
+        [0.0, 0.05, 0.1, 0.1]
     """
 
     def __init__(self, schedule, peak, steps):

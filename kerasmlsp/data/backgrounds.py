@@ -29,6 +29,13 @@ def foreground(picture: np.ndarray) -> np.ndarray:
         background is not plain.
 
     Reference: Otsu 1979, "A Threshold Selection Method from Gray-Level Histograms".
+
+    Example:
+        >>> picture = np.full((32, 32, 3), 200, np.uint8)
+        >>> picture[12:, 10:22] = 200, 120, 80  # a hand before a grey wall
+        >>> shares = foreground(picture)
+        >>> shares[20, 16].tolist(), shares[4, 4].tolist()
+        ([255], [0])
     """
     from PIL import Image, ImageFilter
 
@@ -67,6 +74,10 @@ def replaced(pictures, foregrounds, backgrounds):
 
     Returns:
         Values of 0 to 255, `(batch, height, width, 3)`.
+
+    Example:
+        >>> replaced(np.array([[[[90.0] * 3]]]), np.array([[[[255 / 3]]]]), np.array([[[[30.0] * 3]]])).round(6)
+        array([[[[50., 50., 50.]]]])
     """
     return backgrounds + (pictures - backgrounds) * (foregrounds / 255)
 
@@ -87,6 +98,11 @@ def made(count: int, size: int, seed: int = 0) -> np.ndarray:
 
     Reference: Lee et al. 2001, "Occlusion Models for Natural Images"; Baradad et al. 2021, "Learning to See by Looking
     at Noise".
+
+    Example:
+        >>> pictures = made(2, 16)
+        >>> pictures.shape, bool((made(1, 16)[0] == pictures[0]).all())
+        ((2, 16, 16, 3), True)
     """
     return np.stack([_made(np.random.default_rng([seed, number]), size) for number in range(count)])
 

@@ -17,6 +17,14 @@ class Batches:
         load: Maps `(indices, key)`, int64 tensors `(batch,)` and `(2,)`, to `(inputs, targets)` inside
             `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
             augmentation that survives a restart.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> squares = tf.constant([0, 1, 4, 9])
+        >>> order = [np.array([3, 0]), np.array([1, 2])]
+        >>> batches = Batches(lambda epoch: order, lambda indices, key: tf.gather(squares, indices))
+        >>> [batch.tolist() for batch in batches.dataset(lambda: (0, 1)).as_numpy_iterator()]  # one batch is done
+        [[1, 4]]
     """
 
     order: Callable[[int], list[np.ndarray]]
@@ -50,6 +58,11 @@ def source(batches):
 
     Raises:
         ValueError: It is nothing that knows its position.
+
+    Example:
+        >>> source([1, 2])
+        Traceback (most recent call last):
+        ValueError: `batches` must be a `kerasmlsp.data.batching.Batches`, ... Received: list
     """
     if isinstance(batches, keras.utils.PyDataset):
         return _Counted(batches)
@@ -113,6 +126,11 @@ def shuffled(size, batch_size, *, seed=0, drop_remainder=False):
 
     Raises:
         ValueError: `size` or `batch_size` is less than 1.
+
+    Example:
+        >>> order = shuffled(5, batch_size=2)
+        >>> [len(batch) for batch in order(0)].count(2), sorted(np.concatenate(order(0)).tolist())
+        (2, [0, 1, 2, 3, 4])
     """
     return bucketed(np.zeros(size, np.int64), batch_size, seed=seed, drop_remainder=drop_remainder)
 
@@ -133,6 +151,12 @@ def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
 
     Raises:
         ValueError: There is no example, or `batch_size` or `window` is less than 1.
+
+    Example:
+        >>> lengths = np.array([9, 1, 8, 2])
+        >>> order = bucketed(lengths, batch_size=2)
+        >>> sorted(lengths[batch].tolist() for batch in order(0))
+        [[1, 2], [8, 9]]
     """
     lengths = np.asarray(lengths)
     if not len(lengths):
@@ -173,6 +197,11 @@ def streams(length, batch_size, window, *, seed=0):
 
     Raises:
         ValueError: The sequence is too short for one batch, or an argument is less than 1.
+
+    Example:
+        >>> order = streams(12, batch_size=2, window=3)
+        >>> [batch.tolist() for batch in order(0)]  # each stream goes on where it was
+        [[0, 6], [3, 9]]
     """
     steps = _full_windows(length, batch_size, window) // batch_size
 
@@ -199,6 +228,11 @@ def windows(length, batch_size, window, *, seed=0):
 
     Raises:
         ValueError: The sequence is too short for one batch, or an argument is less than 1.
+
+    Example:
+        >>> order = windows(6, batch_size=1, window=2)
+        >>> sorted(int(begin) for batch in order(0) for begin in batch)
+        [0, 2, 4]
     """
     count = _full_windows(length, batch_size, window) // batch_size * batch_size
 
@@ -223,6 +257,11 @@ def _full_windows(length, batch_size, window):
 
 
 def sorted_by_length(lengths, batch_size):
-    """Returns index batches of examples sorted by length, for validation and prediction."""
+    """Returns index batches of examples sorted by length, for validation and prediction.
+
+    Example:
+        >>> [batch.tolist() for batch in sorted_by_length([9, 1, 8], batch_size=2)]
+        [[1, 2], [0]]
+    """
     indices = np.argsort(np.asarray(lengths), kind="stable")
     return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]

@@ -28,6 +28,13 @@ def read_idx(path) -> np.ndarray:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or of another format.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "labels-idx1-ubyte")
+        >>> _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))  # unsigned bytes, one axis, three of them
+        >>> read_idx(path)
+        array([7, 2, 1], dtype=uint8)
     """
     path = existing(path)
     with open(path, "rb") as stream:
@@ -56,7 +63,15 @@ def _array(stream, path):
 
 
 def holds_idx(folder, split="train") -> bool:
-    """Whether a folder holds images of `split` under the names of MNIST and Fashion-MNIST."""
+    """Whether a folder holds images of `split` under the names of MNIST and Fashion-MNIST.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "t10k-images-idx3-ubyte.gz").touch()
+        >>> holds_idx(folder, "train"), holds_idx(folder, "test")
+        (False, True)
+    """
     return _file(Path(folder), f"{_NAMES[split]}-images-idx3-ubyte").exists()
 
 
@@ -73,6 +88,14 @@ def read_labelled_idx(folder, split) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         FileNotFoundError: A file is not there.
         ValueError: A file is damaged, or there are not as many classes as images.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "t10k-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3, *[0, 0, 0, 1] * 3, 255]))
+        >>> _ = (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+        >>> read_labelled_idx(folder, "test")  # one image of one pixel
+        (array([[[255]]], dtype=uint8), array([7], dtype=uint8))
     """
     folder = existing(folder)
     images, labels = (

@@ -40,6 +40,12 @@ class LabelledImages:
         labels: Class of each, as text.
         names: Path of each as its folder or table names it; empty for pictures without files.
         unreadable: Path and reason of every file that was left out.
+
+    Example:
+        >>> pixels, names = np.zeros((2, 8, 8, 3), np.uint8), ["rock/1.jpg", "paper/1.jpg"]
+        >>> images = LabelledImages(pixels, labels=["rock", "paper"], names=names, unreadable=[])
+        >>> dict(zip(images.names, images.labels, strict=True))
+        {'rock/1.jpg': 'rock', 'paper/1.jpg': 'paper'}
     """
 
     pixels: np.ndarray
@@ -71,6 +77,14 @@ def read_image(
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: pillow-heif, the extra `heic`, is not installed, and it is such a picture.
         ValueError: It is a folder, empty, damaged, too large, or of another format.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp(), "clear.png")
+        >>> Image.new("RGBA", (3, 2), (200, 0, 0, 0)).save(path)
+        >>> read_image(path).shape, read_image(path)[0, 0].tolist()  # what is transparent becomes white
+        ((2, 3, 3), [255, 255, 255])
     """
     if size is not None and size < 1:
         raise ValueError(f"`size` must be at least 1 or None. Received: size={size}")
@@ -87,7 +101,12 @@ def read_image(
 
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Stretches a picture, uint8 `(height, width, 1 or 3)`, to uint8 `(size, size, 3)`, as `read_image` does."""
+    """Stretches a picture, uint8 `(height, width, 1 or 3)`, to uint8 `(size, size, 3)`, as `read_image` does.
+
+    Example:
+        >>> resize(np.array([[[0], [100]]], np.uint8), 1)
+        array([[[50, 50, 50]]], dtype=uint8)
+    """
     from PIL import Image
 
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
@@ -103,6 +122,10 @@ def stretched(pictures, size: int):
 
     Returns:
         Whole numbers, float32, `size` high and wide.
+
+    Example:
+        >>> stretched([[[0.0], [100.0]]], 1).numpy()
+        array([[[50.]]], dtype=float32)
     """
     import tensorflow as tf
 
@@ -122,6 +145,14 @@ def decoded(files, size: int):
 
     Returns:
         Float32 `(batch, size, size, 3)`, 0 to 255.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (4, 3), (255, 0, 0)).save(file, "PNG")
+        >>> decoded(tf.constant([file.getvalue()]), 1).numpy()
+        array([[[[255.,   0.,   0.]]]], dtype=float32)
     """
     import tensorflow as tf
 
@@ -194,7 +225,12 @@ def _from_stdin():
 
 
 def named(source: Path | bytes) -> str:
-    """Returns what a source of `listed` is called: "-" for bytes."""
+    """Returns what a source of `listed` is called: "-" for bytes.
+
+    Example:
+        >>> named(Path("hand.jpg")), named(b"...")
+        ('hand.jpg', '-')
+    """
     return "-" if isinstance(source, bytes) else str(source)
 
 
@@ -209,6 +245,11 @@ def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tupl
     Yields:
         The names of the pictures that could be read, their pixels, uint8 `(pictures, size, size, 3)`, and a list of
         dicts of `file` and `problem` for the others.
+
+    Example:
+        >>> [(names, pixels, problems)] = read_batches([Path("hand.jpg")], size=64, batch_size=8)
+        >>> names, pixels.shape, problems[0]["file"]  # it is not there
+        ([], (0, 64, 64, 3), 'hand.jpg')
     """
     for start in range(0, len(sources), batch_size):
         names, pixels, problems = [], [], []
@@ -227,6 +268,14 @@ def list_images(folder) -> list[Path]:
     Raises:
         FileNotFoundError: There is no such folder.
         ValueError: It holds no picture.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.JPG", "a.png", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in list_images(folder)]
+        ['a.png', 'b.JPG']
     """
     folder = existing(folder)
     found = visible_files(folder, ENDINGS)
@@ -253,6 +302,17 @@ def read_labelled_images(
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: A column is missing, there are fewer than two classes, or a class has no picture that can be read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("rock", "paper"):
+        ...     (folder / name).mkdir()
+        ...     Image.new("RGB", (30, 20)).save(folder / name / "1.png")
+        >>> images = read_labelled_images(folder, size=8)
+        >>> images.labels, images.pixels.shape
+        (['paper', 'rock'], (2, 8, 8, 3))
     """
     path = existing(path)
     rows = _folder_rows(path) if path.is_dir() else _table_rows(path, path_column, label_column)

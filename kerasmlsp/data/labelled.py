@@ -43,6 +43,13 @@ def read_labelled_texts(
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: A column, text or class is missing, or there are fewer than two classes.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "reviews.csv")
+        >>> _ = path.write_text("text,label\\ngood film,pos\\nbad film,neg\\nno label,\\n")
+        >>> read_labelled_texts(path)
+        (['good film', 'bad film'], ['pos', 'neg'])
     """
     path = existing(path)
     if path.is_dir():
@@ -76,6 +83,11 @@ def check_classes(source, labels: Iterable[str]):
     Raises:
         ValueError: There are fewer than two classes, or the labels are more than `MOST_FRACTIONS` different numbers
             that are not whole: a quantity to estimate, not a class.
+
+    Example:
+        >>> check_classes("reviews.csv", ["pos", "pos"])
+        Traceback (most recent call last):
+        ValueError: `path` must hold at least two classes. Received: reviews.csv, where every label is 'pos'
     """
     classes = sorted(set(labels))
     if len(classes) < 2:
@@ -149,6 +161,10 @@ def fingerprint(*sources) -> str:
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+
+    Example:
+        >>> fingerprint(["ab", "c"]) == fingerprint(["ab", "c"]), fingerprint(["ab", "c"]) == fingerprint(["a", "bc"])
+        (True, False)
     """
     digest = hashlib.sha256()
     for source in sources:

@@ -44,6 +44,10 @@ def unescape(texts: tf.Tensor) -> tf.Tensor:
 
     Returns:
         String tensor `(batch,)`.
+
+    Example:
+        >>> unescape(["Tom &amp; Jerry&#39;s"]).numpy()[0].decode()
+        "Tom & Jerry's"
     """
     return _graph(_unescaped)(texts)
 
@@ -65,6 +69,10 @@ def normalize(texts: tf.Tensor, keep: str = "") -> tf.Tensor:
 
     Returns:
         String tensor `(batch,)`.
+
+    Example:
+        >>> normalize(["\u201c3\xbd\u201d \ufb01lms"]).numpy()[0].decode()  # curly quotes, a fraction and a ligature
+        '"3 1/2" films'
     """
     return _graph(_normalized, keep=keep)(texts)
 
@@ -75,6 +83,10 @@ def respell(text: str, known: str) -> str:
     Args:
         text: Any text.
         known: An alphabet; `text` may still have others afterwards.
+
+    Example:
+        >>> respell("“fine”", known='"fine'), respell("“fine”", known="“fine”")
+        ('"fine"', '“fine”')
     """
     lines, letters = text.split("\n"), set(known)
     places = [place for place, line in enumerate(lines) if not letters.issuperset(line)]

@@ -12,13 +12,25 @@ import numpy as np
 
 
 def text_keys(texts: Iterable[str]) -> list[bytes]:
-    """Returns what tells the kind of each text: texts that differ in case or white space only are one kind."""
+    """Returns what tells the kind of each text: texts that differ in case or white space only are one kind.
+
+    Example:
+        >>> first, second, third = text_keys(["A good film", "a  good film", "a bad film"])
+        >>> first == second, first == third
+        (True, False)
+    """
     # Digests instead of texts: the reviews need not be held a second time.
     return [_digest(" ".join(text.split()).casefold().encode("utf-8", "surrogatepass")) for text in texts]
 
 
 def array_keys(arrays: Iterable[np.ndarray]) -> list[bytes]:
-    """Returns what tells the kind of each array, such as a picture: those of equal values and shape are one kind."""
+    """Returns what tells the kind of each array, such as a picture: those of equal values and shape are one kind.
+
+    Example:
+        >>> first, second, third = array_keys([np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(4)])
+        >>> first == second, first == third
+        (True, False)
+    """
     arrays = map(np.ascontiguousarray, arrays)
     return [_digest(f"{each.dtype.str}{each.shape}".encode() + each.tobytes()) for each in arrays]
 
@@ -35,6 +47,10 @@ def without(keys: Iterable, other_keys: Iterable = ()) -> np.ndarray:
     Args:
         keys: Kind of each example to choose from, as of `text_keys` or `array_keys`.
         other_keys: Kinds that must not be among the chosen, such as those of the test set.
+
+    Example:
+        >>> without(["a", "b", "a", "c"], other_keys=["c"])
+        array([0, 1])
     """
     seen, kept = set(other_keys), []
     for index, key in enumerate(keys):
@@ -51,6 +67,10 @@ def apart(keys: Sequence, parts: Sequence, order: Sequence) -> np.ndarray:
         keys: Kind of each example.
         parts: Name of the part of each, such as "train".
         order: Names of the parts, those first whose examples stay, such as "test".
+
+    Example:
+        >>> apart(["a", "b", "a"], ["train", "train", "test"], ["test", "train"])  # the first is a copy of the last
+        array([1, 2])
     """
     first = {}
     for part in order:
@@ -75,6 +95,12 @@ def split_indices(labels, fraction: float, seed: int, *, blocks: int = 0) -> tup
 
     Raises:
         ValueError: `fraction` is out of range, or a class has fewer than two examples.
+
+    Example:
+        >>> labels = np.array(["no"] * 6 + ["yes"] * 4)
+        >>> training, validation = split_indices(labels, 0.5, seed=0)
+        >>> labels[validation].tolist()
+        ['no', 'no', 'no', 'yes', 'yes']
     """
     if not 0 < fraction < 1:
         raise ValueError(f"`fraction` must be between 0 and 1, both excluded. Received: {fraction!r}")
@@ -119,6 +145,11 @@ def rounds(names, labels) -> np.ndarray:
 
     Raises:
         ValueError: A name has no number, or two files have the same.
+
+    Example:
+        >>> names = ["hand-1.jpg", "hand-2.jpg", "hand-3.jpg", "hand-4.jpg"]
+        >>> rounds(names, ["paper", "rock", "paper", "rock"])
+        array([0, 0, 1, 1])
     """
     numbers = [re.findall(r"\d+", Path(name).stem)[-1:] for name in names]
     if bare := next((name for name, found in zip(names, numbers, strict=True) if not found), None):
@@ -147,6 +178,12 @@ def folds(groups, count: int, seed: int) -> np.ndarray:
 
     Raises:
         ValueError: There are fewer groups than folds.
+
+    Example:
+        >>> persons = ["ann", "ann", "bo", "bo", "cy", "cy"]
+        >>> number = folds(persons, 3, seed=0)
+        >>> number[::2] == number[1::2]  # nobody is in two folds
+        array([ True,  True,  True])
     """
     _, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     if count < 2 or len(sizes) < count:
@@ -172,6 +209,12 @@ def split_groups(labels, groups, fraction: float, seed: int) -> tuple[np.ndarray
 
     Raises:
         ValueError: `fraction` is out of range, or too few groups are left to train on every class.
+
+    Example:
+        >>> persons = np.array(["ann", "ann", "bo", "bo", "cy", "cy"])
+        >>> training, validation = split_groups([0, 1] * 3, persons, 0.3, seed=0)
+        >>> len(validation), set(persons[training]) & set(persons[validation])
+        (2, set())
     """
     if not 0 < fraction < 1:
         raise ValueError(f"`fraction` must be between 0 and 1, both excluded. Received: {fraction!r}")

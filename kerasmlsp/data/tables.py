@@ -54,6 +54,14 @@ def read_table(path, *, chunk_size: int | None = None):
         ModuleNotFoundError: openpyxl, the extra `excel`, is not installed, and `path` is an Excel file.
         ValueError: `path` is a folder, has an unknown ending, is damaged, empty or not UTF-8, or a row has more or
             fewer cells than its header; while iterating where `chunk_size` is given.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "reviews.csv")
+        >>> _ = path.write_text("text;label\\ngood film;001\\n")
+        >>> print(read_table(path))  # the separator is found, and 001 stays as it is
+                text label
+        0  good film   001
     """
     if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
         raise ValueError(f"`chunk_size` must be a positive integer or None. Received: {chunk_size!r}")
@@ -76,6 +84,13 @@ def read_rows(path) -> tuple[list[list[str]], str]:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is a folder, damaged or not UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "frames.csv")
+        >>> _ = path.write_text("1,0.5\\n2,0.25\\n")
+        >>> read_rows(path)
+        ([['1', '0.5'], ['2', '0.25']], ',')
     """
     path = existing(path)
     if path.is_dir():
@@ -90,6 +105,14 @@ def read_text(path) -> str:
 
     Raises:
         ValueError: It is not UTF-8; the message names line and byte.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "review.txt")
+        >>> _ = path.write_bytes("caf\xe9".encode("latin-1"))
+        >>> read_text(path)
+        Traceback (most recent call last):
+        ValueError: `path` must be UTF-8 text: ... where line 1 has the byte 0xe9 at position 4
     """
     path = Path(path)
     try:

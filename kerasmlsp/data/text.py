@@ -26,6 +26,10 @@ def tokenize(texts):
 
     Returns:
         Ragged strings `(batch, None)`.
+
+    Example:
+        >>> tokenize(["It's <b>GREAT</b>!"]).to_list()
+        [[b"it's", b'great', b'!']]
     """
     import tensorflow as tf
 
@@ -47,6 +51,11 @@ def truncate(tokens, limit):
 
     Returns:
         Ragged `(batch, None)` with rows of at most `limit` tokens.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> truncate(tf.ragged.constant([[1, 2, 3, 4, 5, 6], [7]]), 4).to_list()
+        [[1, 2, 5, 6], [7]]
     """
     import tensorflow as tf
 
@@ -63,6 +72,12 @@ def dense(rows, multiple=1):
 
     Returns:
         `(batch, length)`, padded with 0 or "".
+
+    Example:
+        >>> import tensorflow as tf
+        >>> dense(tf.ragged.constant([[1, 2, 3], [4]]), multiple=4).numpy()
+        array([[1, 2, 3, 0],
+               [4, 0, 0, 0]], dtype=int32)
     """
     import tensorflow as tf
 
@@ -80,6 +95,10 @@ def count_words(texts, batch_size=1000):
 
     Returns:
         A `collections.Counter` of strings.
+
+    Example:
+        >>> count_words(["Good, good film", "bad film"]).most_common(2)
+        [('good', 2), ('film', 2)]
     """
     import tensorflow as tf
 
@@ -100,6 +119,10 @@ def vocabulary(counts, size, *, min_count=2):
 
     Raises:
         ValueError: `size` leaves no room for a word.
+
+    Example:
+        >>> vocabulary({"film": 9, "good": 3, "bad": 3, "rare": 1}, size=100)
+        ['film', 'bad', 'good']
     """
     if size < 3:
         raise ValueError(f"`size` must be at least 3. Received: size={size}")
@@ -108,7 +131,13 @@ def vocabulary(counts, size, *, min_count=2):
 
 
 def lookup(words):
-    """Returns a Keras layer from string tokens to int64 ids: 0 for padding, 1 for unknown words, then `words`."""
+    """Returns a Keras layer from string tokens to int64 ids: 0 for padding, 1 for unknown words, then `words`.
+
+    Example:
+        >>> layer = lookup(["film", "good"])
+        >>> layer([["good", "film", "new", ""]]).numpy()
+        array([[3, 2, 1, 0]])
+    """
     import keras
 
     layer = keras.layers.StringLookup(vocabulary=list(words), mask_token="", oov_token="[UNK]", num_oov_indices=1)

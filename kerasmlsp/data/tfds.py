@@ -41,6 +41,12 @@ def load_tfds(name: str, split: str, *, features=(), manual_dir=None, data_dir=N
         ConnectionError: The files have to be downloaded, and their hosts cannot be reached.
         FileNotFoundError: `manual_dir` lacks a file.
         ValueError: There is no such data set, version, feature or split, or a file fails its checksum.
+
+    Example:
+        >>> data, info = load_tfds("imdb_reviews", "train[:10%]", features=("text", "label"))  # doctest: +SKIP
+        >>> load_tfds("imdb_reviws", "train")
+        Traceback (most recent call last):
+        ValueError: `name` must be a data set of TensorFlow Datasets, such as imdb_reviews... Received: 'imdb_reviws'
     """
     manual_dir = None if manual_dir is None else existing(manual_dir, "manual_dir")
     builder = _tfds_builder(name, data_dir)

@@ -296,6 +296,11 @@ def draw(logits, uniform, temperature, top_k, top_p):
 
     Returns:
         Int32 `(batch,)`. Of equally likely tokens the one with the lower id counts as likelier.
+
+    Example:
+        >>> one, logits = keras.ops.ones((1, 1)), keras.ops.log(keras.ops.array([[0.5, 0.25, 0.25]]))
+        >>> int(draw(logits, 0.6 * one, one, keras.ops.array([[0]]), one)[0])  # 0.6 lies between 0.5 and 0.75
+        1
     """
     warm = temperature > _COLDEST
     # Less the largest before the division: a low temperature would make infinities of them.

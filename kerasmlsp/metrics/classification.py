@@ -10,19 +10,35 @@ FEWEST = 20
 
 
 def accuracy(labels, probabilities):
-    """Share of examples whose most probable class is the true one."""
+    """Share of examples whose most probable class is the true one.
+
+    Example:
+        >>> accuracy([0, 1], np.array([[0.9, 0.1], [0.6, 0.4]]))
+        0.5
+    """
     return float(np.mean(np.argmax(probabilities, axis=1) == labels))
 
 
 def confusion(labels, probabilities):
-    """Counts of true (rows) against predicted (columns) classes, int64 `(classes, classes)`."""
+    """Counts of true (rows) against predicted (columns) classes, int64 `(classes, classes)`.
+
+    Example:
+        >>> confusion([0, 1], np.array([[0.9, 0.1], [0.6, 0.4]]))
+        array([[1, 0],
+               [1, 0]])
+    """
     classes = probabilities.shape[1]
     cells = np.asarray(labels, np.int64) * classes + np.argmax(probabilities, axis=1)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
 def macro_f1(labels, probabilities):
-    """Mean over classes of the harmonic mean of precision and recall; 0 for a class never met nor predicted."""
+    """Mean over classes of the harmonic mean of precision and recall; 0 for a class never met nor predicted.
+
+    Example:
+        >>> macro_f1([0, 1], np.array([[0.9, 0.1], [0.6, 0.4]]))  # 2/3 of the first class, 0 of the second
+        0.3333333333333333
+    """
     matrix = confusion(labels, probabilities)
     return float(np.mean(2 * np.diag(matrix) / np.maximum(matrix.sum(0) + matrix.sum(1), 1)))
 
@@ -32,6 +48,11 @@ def auc(labels, probabilities):
 
     The share of pairs of one example of the class and one of the rest in which the first has the higher probability;
     ties count half. Classes that `labels` lacks are left out; NaN where fewer than two are there.
+
+    Example:
+        >>> scores = np.array([0.1, 0.6, 0.4, 0.8])  # three of four pairs are in order
+        >>> auc(np.array([0, 0, 1, 1]), np.stack([1 - scores, scores], axis=1))
+        0.75
     """
     areas = [_area(labels == k, probabilities[:, k]) for k in range(probabilities.shape[1])]
     areas = [area for area in areas if area is not None]
@@ -57,6 +78,10 @@ def spearman(first, second):
     NaN for fewer than two values, or where all are equal.
 
     Reference: Spearman 1904, "The Proof and Measurement of Association between Two Things".
+
+    Example:
+        >>> spearman([1, 2, 3], [10, 100, 1000]), spearman([1, 2, 3], [9, 8, 7])
+        (1.0, -1.0)
     """
     a, b = (ranks - ranks.mean() if len(ranks) else ranks for ranks in map(_ranks, (first, second)))
     scale = np.sqrt((a @ a) * (b @ b))
@@ -68,6 +93,10 @@ def reliability(labels, probabilities, bins=15):
 
     Returns:
         Mean confidence, share right, and number of predictions in each of `bins` equal parts of `[0, 1]`.
+
+    Example:
+        >>> reliability([0, 1], np.array([[0.9, 0.1], [0.6, 0.4]]), bins=2)
+        (array([0.  , 0.75]), array([0. , 0.5]), array([0, 2]))
     """
     sure = np.max(probabilities, axis=1)
     right = np.argmax(probabilities, axis=1) == labels
@@ -81,6 +110,10 @@ def calibration_error(labels, probabilities, bins=15):
     """Expected calibration error: mean gap between confidence and accuracy, weighted by predictions.
 
     Reference: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    Example:
+        >>> calibration_error([0, 1], np.array([[0.9, 0.1], [0.6, 0.4]]), bins=2)  # 0.75 sure, 0.5 right
+        0.25
     """
     sure, right, counts = reliability(labels, probabilities, bins)
     return float(np.sum(np.abs(sure - right) * counts) / max(counts.sum(), 1))
@@ -102,6 +135,11 @@ def with_interval(
 
     Returns:
         Dict of `value`, `low` and `high`, the last two None where there is no interval.
+
+    Example:
+        >>> found = with_interval(accuracy, [0] * 10, np.tile([0.8, 0.2], (10, 1)))
+        >>> {name: round(number, 3) for name, number in found.items()}
+        {'value': 1.0, 'low': 0.722, 'high': 1.0}
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     value = measure(labels, probabilities)
@@ -116,6 +154,11 @@ def measured(measures: dict[str, Callable], labels, probabilities) -> tuple[dict
     """Measures by name, as of `with_interval`, and by name why others could not be measured.
 
     A measure that is NaN is left out: neither JSON nor a reader of a model card has a use for it.
+
+    Example:
+        >>> found, lacking = measured({"accuracy": accuracy, "auc": auc}, [0] * 10, np.tile([0.8, 0.2], (10, 1)))
+        >>> list(found), lacking
+        (['accuracy'], {'auc': 'not defined for 10 examples of 1 class'})
     """
     found = {name: with_interval(each, labels, probabilities) for name, each in measures.items()}
     count = len(np.unique(labels))
@@ -128,6 +171,11 @@ def share_interval(share: float, examples: int) -> tuple[float, float]:
     """Returns Wilson's 95 % interval of a share of so many examples.
 
     Reference: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
+
+    Example:
+        >>> low, high = share_interval(1.0, 10)  # of ten examples all right
+        >>> round(low, 3), high
+        (0.722, 1.0)
     """
     z = 1.96
     middle = (share + z**2 / (2 * examples)) / (1 + z**2 / examples)
@@ -155,6 +203,14 @@ def bootstrap(
 
     Returns:
         Low and high, or twice None.
+
+    Example:
+        >>> scores = np.arange(100)
+        >>> low, high = bootstrap(lambda rows: scores[rows].mean(), len(scores))
+        >>> round(high - low)  # about 2 * 1.96 * 28.9 / sqrt(100)
+        11
+        >>> bootstrap(lambda rows: scores[rows].mean(), 10)
+        (None, None)
     """
     if examples < FEWEST:
         return None, None

@@ -21,6 +21,10 @@ def frechet_distance(first, second):
 
     Raises:
         ValueError: The sets do not have as many features, or one has fewer than two examples.
+
+    Example:
+        >>> round(frechet_distance([[0.0], [2.0]], [[3.0], [5.0]]), 6)  # as wide, 3 apart
+        9.0
     """
     first, second = _checked(first, second)
     gap = first.mean(0) - second.mean(0)
@@ -57,6 +61,10 @@ def kernel_distance(first, second, *, most=5000):
 
     Raises:
         ValueError: The sets do not have as many features, or one has fewer than two examples.
+
+    Example:
+        >>> kernel_distance([[0.0], [0.0]], [[1.0], [1.0]])  # 1 + (1 + 1)^3 - 2
+        7.0
     """
     first, second = (spread(each, most) for each in _checked(first, second))
 
@@ -80,7 +88,12 @@ def _checked(first, second):
 
 
 def spread(rows, most):
-    """Returns at most so many rows, evenly spread over all."""
+    """Returns at most so many rows, evenly spread over all.
+
+    Example:
+        >>> spread(np.arange(10), 4)
+        array([0, 3, 6, 9])
+    """
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
@@ -97,6 +110,10 @@ def nearest(queries, references, *, chunk=256):
 
     Raises:
         ValueError: The shapes differ, or there is no reference.
+
+    Example:
+        >>> nearest(np.array([[0, 0], [5, 5]]), np.array([[3, 4], [5, 6]]))
+        (array([5., 1.]), array([0, 1]))
     """
     if queries.shape[1:] != references.shape[1:] or not len(references):
         raise ValueError(
@@ -113,7 +130,12 @@ def nearest(queries, references, *, chunk=256):
 
 
 def mean_distance(rows):
-    """Mean Euclidean distance between different rows of `(rows, ...)`, at least two: 0 where all are the same."""
+    """Mean Euclidean distance between different rows of `(rows, ...)`, at least two: 0 where all are the same.
+
+    Example:
+        >>> mean_distance([[0, 0], [3, 4]])
+        5.0
+    """
     rows = np.asarray(rows, np.float64).reshape(len(rows), -1)
     squares = np.square(rows).sum(1)
     apart = np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * rows @ rows.T, 0.0))
@@ -134,6 +156,11 @@ def gaussian_mixture_samples(rows, labels, size, *, seed=0):
 
     Returns:
         float64 `(size, features)`, in the order of the classes.
+
+    Example:
+        >>> rows, labels = np.array([[0.0], [2.0], [100.0], [102.0]]), [0, 0, 1, 1]
+        >>> gaussian_mixture_samples(rows, np.array(labels), 6)[:, 0] > 50
+        array([False, False, False,  True,  True,  True])
     """
     labels, random = np.asarray(labels), np.random.default_rng(seed)
     classes, counts = np.unique(labels, return_counts=True)
@@ -157,6 +184,11 @@ def chi_square(table):
 
     Raises:
         ValueError: There are fewer than two rows or columns with counts.
+
+    Example:
+        >>> statistic, probability = chi_square([[10, 20], [20, 10]])
+        >>> round(statistic, 3), round(probability, 4)  # 4 * 5^2 / 15
+        (6.667, 0.0098)
     """
     table = np.asarray(table, np.float64)
     table = table[:, table.sum(0) > 0]

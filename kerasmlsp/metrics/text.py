@@ -18,7 +18,11 @@ ORDERS = (1, 2, 3, 4)
 
 
 def check_installed():
-    """Raises a ModuleNotFoundError where a package is missing that the measures need."""
+    """Raises a ModuleNotFoundError where a package is missing that the measures need.
+
+    Example:
+        >>> check_installed()
+    """
     for name in ("sacrebleu.metrics", "pycocoevalcap.cider.cider_scorer"):
         importlib.import_module(name)
 
@@ -36,6 +40,10 @@ def bleu(sentences, references):
     Returns:
         int64 `(sentences, 10)`: n-grams found and n-grams written for n from 1 to 4, words written, and words of the
         reference that is nearest in length.
+
+    Example:
+        >>> bleu(["a cat sat"], [["a cat sat down"]])
+        array([[3, 2, 1, 0, 3, 2, 1, 0, 3, 4]])
     """
     from sacrebleu.metrics import BLEU
 
@@ -48,7 +56,13 @@ def bleu(sentences, references):
 
 
 def corpus_bleu(counts, order=4):
-    """BLEU, from 0 to 100, of all sentences together from their `bleu` counts, as sacrebleu has it."""
+    """BLEU, from 0 to 100, of all sentences together from their `bleu` counts, as sacrebleu has it.
+
+    Example:
+        >>> counts = bleu(["a cat sat"], [["a cat sat down"]])
+        >>> round(corpus_bleu(counts, order=1), 2)  # every word is right; 100 exp(1 - 4 / 3) for what is missing
+        71.65
+    """
     from sacrebleu.metrics import BLEU
 
     found, written, (words, nearest) = np.split(counts.sum(0), (4, 8))
@@ -68,6 +82,10 @@ def cider(sentences, references):
     Args:
         sentences: List of strings.
         references: List of as many lists of strings.
+
+    Example:
+        >>> cider(["a cat sat down", "two dogs"], [["a cat sat down"], ["three birds"]]).round(6)
+        array([10.,  0.])
     """
     from pycocoevalcap.cider.cider_scorer import CiderScorer
 
@@ -87,6 +105,11 @@ class CiderScorer:
 
     Args:
         references: For each picture a list of its captions, each a sequence of words.
+
+    Example:
+        >>> score = CiderScorer([[["a", "cat", "sat", "down"]], [["three", "birds"]]])
+        >>> round(score(["a", "cat", "sat", "down"], 0), 6), score(["two", "dogs"], 1)
+        (10.0, 0.0)
     """
 
     def __init__(self, references):
@@ -136,6 +159,11 @@ def measure(sentences, references, *, samples=1000, seed=0):
 
     Raises:
         ValueError: There is no sentence.
+
+    Example:
+        >>> found = measure(["a cat sat"], [["a cat sat down"]])
+        >>> list(found), found["words"]
+        (['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'CIDEr-D', 'words'], {'value': 3.0, 'low': None, 'high': None})
     """
     if not len(sentences):
         raise ValueError("`sentences` must hold at least one. Received: none")

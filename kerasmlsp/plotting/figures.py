@@ -36,6 +36,14 @@ def curves(rows, path):
     Args:
         rows: List of dicts with `epoch` and numbers; `val_x` is drawn with `x`. A row may lack any of them.
         path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/curves.png"
+        >>> curves([{"epoch": 1, "loss": 0.7, "val_loss": 0.8, "accuracy": 0.5}], path)
+        >>> imread(path).shape  # two panels
+        (360, 816, 4)
     """
     columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
@@ -59,6 +67,14 @@ def update_norms(rows, path):
         rows: List of dicts with `epoch`, `step`, `layer`, `gradient` and `update`, as of
             `kerasmlsp.callbacks.UpdateNorms`; layers are coloured from dark to light in their order.
         path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/norms.png"
+        >>> update_norms([{"epoch": 1, "step": 5, "layer": "dense", "gradient": 0.1, "update": 1e-3}], path)
+        >>> imread(path).shape
+        (408, 1080, 4)
     """
     from matplotlib import colormaps
 
@@ -89,6 +105,10 @@ def image_grid(images, *, columns=None, gap=2, scale=1):
 
     Returns:
         uint8 `(height, width, 1 or 3)`.
+
+    Example:
+        >>> image_grid(np.zeros((3, 2, 4, 1), np.uint8), columns=2, gap=1).shape  # 2 (2 + 1) + 1, and 2 (4 + 1) + 1
+        (7, 11, 1)
     """
     columns = columns or int(np.ceil(np.sqrt(len(images))))
     rows, (height, width, channels) = -(-len(images) // columns), images.shape[1:]
@@ -102,7 +122,17 @@ def image_grid(images, *, columns=None, gap=2, scale=1):
 
 
 def picture(pixels, path):
-    """Writes uint8 pixels `(height, width, 1 or 3)` to a file, PNG."""
+    """Writes uint8 pixels `(height, width, 1 or 3)` to a file, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/picture.png"
+        >>> picture(np.full((2, 3, 1), 255, np.uint8), path)
+        >>> imread(path)
+        array([[1., 1., 1.],
+               [1., 1., 1.]], dtype=float32)
+    """
     _pillow(pixels).save(path, format="PNG")
 
 
@@ -114,6 +144,15 @@ def animation(frames, path, *, milliseconds=150, hold=1500):
         path: File to write, GIF.
         milliseconds: Time of a frame.
         hold: Time of the last frame in milliseconds.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = f"{tempfile.mkdtemp()}/film.gif"
+        >>> animation(np.arange(0, 250, 50, np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2), path)
+        >>> with Image.open(path) as film:
+        ...     print(film.n_frames, film.size)
+        5 (8, 8)
     """
     first, *others = [_pillow(frame) for frame in frames]
     times = [milliseconds] * len(others) + [hold]
@@ -134,6 +173,14 @@ def confusion_matrix(matrix, labels, path):
         matrix: Counts, `(classes, classes)`.
         labels: Class names.
         path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/confusion.png"
+        >>> confusion_matrix([[5, 1], [0, 4]], ["negative", "positive"], path)
+        >>> imread(path).shape
+        (384, 456, 4)
     """
     matrix = np.asarray(matrix)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
@@ -160,6 +207,14 @@ def reliability_diagram(confidence, accuracy, counts, path):
         accuracy: Share of right predictions in each bin.
         counts: Number of predictions in each bin.
         path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/reliability.png"
+        >>> reliability_diagram([0.6, 0.9], [0.5, 1.0], [4, 8], path)
+        >>> imread(path).shape
+        (552, 480, 4)
     """
     figure = _figure(4, 4.6)
     above, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
@@ -181,6 +236,14 @@ def token_weights(tokens, weights, path, *, title=None):
         weights: One number a token, at least 0.
         path: File to write, PNG.
         title: Text above the figure.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/weights.png"
+        >>> token_weights(["a", "good", "film"], [0.1, 0.7, 0.2], path, title="positive")
+        >>> imread(path).shape
+        (138, 1200, 4)
     """
     columns = 10
     rows = -(-len(tokens) // columns)
@@ -204,6 +267,15 @@ def diagram(model, path):
     Args:
         model: A Keras model. One that is no graph of layers becomes a column of its layers.
         path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/net.png"
+        >>> diagram(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)]), path)
+        >>> imread(path).shape
+        (169, 352, 4)
     """
     boxes, arrows = _graph(model)
     rows = {}
@@ -270,6 +342,14 @@ def contact_sheet(images, path, *, titles=None, columns=None):
         path: File to write, PNG.
         titles: Text above each image.
         columns: Images in a row; by default about as many as rows.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/sheet.png"
+        >>> contact_sheet(np.zeros((4, 8, 8, 3), np.uint8), path)
+        >>> imread(path).shape  # two rows of two
+        (384, 384, 4)
     """
     columns = columns or int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)
@@ -292,6 +372,14 @@ def heat_maps(images, maps, path, *, titles):
         maps: One map each, values from 0 to 1, of any resolution.
         path: File to write, PNG.
         titles: Text above each pair.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/maps.png"
+        >>> heat_maps([np.zeros((8, 8, 3), np.uint8)], [np.eye(4)], path, titles=["rock"])
+        >>> imread(path).shape
+        (288, 528, 4)
     """
     figure = _figure(4.4, 2.4 * len(images))
     for row, (image, heat, title) in enumerate(zip(images, maps, titles, strict=True)):
@@ -314,6 +402,14 @@ def word_maps(image, words, maps, path, *, title=None):
         maps: Weights `(words, rows, columns)`, at least 0, of any resolution.
         path: File to write, PNG.
         title: Text above the figure.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/words.png"
+        >>> word_maps(np.zeros((8, 8, 3), np.uint8), ["a", "dog"], np.ones((2, 3, 3)), path)
+        >>> imread(path).shape  # the picture and two words
+        (228, 612, 4)
     """
     columns = min(6, len(words) + 1)
     rows = -(-(len(words) + 1) // columns)

@@ -36,6 +36,12 @@ def anchors(input_shape, *, num_stages=6, scales=SCALES, aspect_ratios=ASPECT_RA
 
     Raises:
         ValueError: `scales` are none or more than the stages, or a scale or ratio is not above 0.
+
+    Example:
+        >>> anchors((8, 8, 3), num_stages=2, scales=(0.5,), aspect_ratios=(1.0,)).shape  # 2 x 2 cells with 2 boxes each
+        (8, 4)
+        >>> anchors((8, 8, 3), num_stages=2, scales=(0.5,), aspect_ratios=(1.0,))[0]  # around (1/4, 1/4)
+        array([0. , 0. , 0.5, 0.5], dtype=float32)
     """
     check_anchors(num_stages, scales, aspect_ratios)
     found = []
@@ -52,7 +58,13 @@ def anchors(input_shape, *, num_stages=6, scales=SCALES, aspect_ratios=ASPECT_RA
 
 
 def check_anchors(num_stages, scales, aspect_ratios):
-    """Raises a ValueError for sizes that make no anchors."""
+    """Raises a ValueError for sizes that make no anchors.
+
+    Example:
+        >>> check_anchors(2, (0.5, 0.0), (1.0,))
+        Traceback (most recent call last):
+        ValueError: `scales` must be 1 to 2 numbers above 0. Received: scales=(0.5, 0.0)
+    """
     if not 1 <= len(scales) <= num_stages or min(scales) <= 0:
         raise ValueError(f"`scales` must be 1 to {num_stages} numbers above 0. Received: scales={tuple(scales)}")
     if not aspect_ratios or min(aspect_ratios) <= 0:
@@ -69,6 +81,10 @@ def iou(boxes, others, xp=np):
 
     Returns:
         `(..., n, m)`, from 0 to 1.
+
+    Example:
+        >>> iou(np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([[0.0, 0.0, 0.5, 1.0], [0.5, 0.5, 1.0, 1.0]]))
+        array([[0.5, 0. ]])
     """
     boxes, others = boxes[..., :, None, :], others[..., None, :, :]
     sides = xp.minimum(boxes[..., 2:], others[..., 2:]) - xp.maximum(boxes[..., :2], others[..., :2])
@@ -83,14 +99,26 @@ def _area(boxes):
 
 
 def encode(boxes, anchors):
-    """Boxes as offsets from anchors: centres in sizes of the anchor and logarithms of sizes, over `VARIANCES`."""
+    """Boxes as offsets from anchors: centres in sizes of the anchor and logarithms of sizes, over `VARIANCES`.
+
+    Example:
+        >>> box, anchor = np.array([[0.2, 0.1, 0.6, 0.5]]), np.array([[0.1, 0.1, 0.5, 0.5]])
+        >>> encode(box, anchor).round(6) + 0.0  # a quarter of a width to the right, over 0.1
+        array([[2.5, 0. , 0. , 0. ]])
+    """
     centre, size = _centres(boxes)
     start, extent = _centres(anchors)
     return np.concatenate([(centre - start) / extent, np.log(size / extent)], axis=-1) / np.array(VARIANCES)
 
 
 def decode(offsets, anchors):
-    """Tensors of boxes from their offsets: the inverse of `encode`."""
+    """Tensors of boxes from their offsets: the inverse of `encode`.
+
+    Example:
+        >>> offsets, anchor = keras.ops.array([[2.5, 0.0, 0.0, 0.0]]), np.array([[0.1, 0.1, 0.5, 0.5]])
+        >>> print(keras.ops.convert_to_numpy(decode(offsets, anchor)).round(3))
+        [[0.2 0.1 0.6 0.5]]
+    """
     start, extent = _centres(ops.cast(anchors, offsets.dtype))
     offsets = offsets * ops.convert_to_tensor(VARIANCES, offsets.dtype)
     centre, half = start + offsets[..., :2] * extent, ops.exp(offsets[..., 2:]) * extent / 2
@@ -118,6 +146,12 @@ def match(boxes, classes, anchors, *, threshold=0.5):
 
     Raises:
         ValueError: The shapes do not agree, a box has no area, or `threshold` is out of range.
+
+    Example:
+        >>> starts = np.array([[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]])
+        >>> match([[0.5, 0.5, 1.0, 1.0]], [4], starts)  # background, and class 4 at the anchor's own place
+        array([[0., 0., 0., 0., 0.],
+               [5., 0., 0., 0., 0.]], dtype=float32)
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"`threshold` must be in (0, 1]. Received: threshold={threshold}")
@@ -167,6 +201,11 @@ class DetectionLoss(keras.losses.Loss):
 
     Raises:
         ValueError: `negatives` is below 0.
+
+    Example:
+        >>> targets = np.array([[[1.0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]])
+        >>> round(float(DetectionLoss()(targets, np.zeros((1, 2, 2 + 4)))), 3)  # two anchors of ln 2, one matched
+        1.386
     """
 
     def __init__(self, negatives=3.0, offsets_weight=1.0, name="detection_loss", **kwargs):
@@ -214,6 +253,13 @@ def detect(predictions, anchors, *, max_detections=100, candidates=100, min_scor
         Dictionary of tensors, best box first: `boxes` `(batch, detections, 4)` within the image; `scores`
         `(batch, detections)`, 0 where there are no more; `classes` `(batch, detections)`, int32, -1 where there are no
         more. `detections` is `max_detections`, or all that there can be where that is less.
+
+    Example:
+        >>> starts = np.array([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.5, 0.4], [0.5, 0.5, 1.0, 1.0]])
+        >>> logits = np.array([[0.0, 3.0], [0.0, 2.0], [0.0, 1.0]])  # the second overlaps the first by 0.8
+        >>> found = detect(np.concatenate([logits, np.zeros((3, 4))], axis=1)[None], starts)
+        >>> print(keras.ops.convert_to_numpy(found["scores"]).round(3))
+        [[0.953 0.731 0.   ]]
     """
     predictions = ops.cast(predictions, "float32")
     scores = ops.transpose(ops.softmax(predictions[..., :-4])[..., 1:], (0, 2, 1))

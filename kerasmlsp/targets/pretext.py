@@ -32,6 +32,11 @@ def mask_tokens(ids, vocabulary_size, mask_id, *, rate=0.15, seed=0):
 
     Raises:
         ValueError: `rate` is out of range.
+
+    Example:
+        >>> shown, targets = mask_tokens([[5, 6, 7, 0]], vocabulary_size=8, mask_id=8, rate=1.0)
+        >>> targets  # all are chosen but the padding
+        array([[ 5,  6,  7, -1]])
     """
     _check_share("rate", rate)
     ids, random = np.asarray(ids), np.random.default_rng(seed)
@@ -49,6 +54,11 @@ def patches(images, patch_size):
 
     Raises:
         ValueError: `patch_size` does not divide height and width.
+
+    Example:
+        >>> image = np.arange(16).reshape(1, 4, 4, 1)
+        >>> patches(image, 2)[0, 0], patches(image, 2).shape
+        (array([0, 1, 4, 5]), (1, 4, 4))
     """
     images = np.asarray(images)
     number, height, width, channels = images.shape
@@ -66,6 +76,10 @@ def mask_patches(number, num_patches, *, rate=0.6, seed=0):
 
     Raises:
         ValueError: `rate` is not in `(0, 1]`.
+
+    Example:
+        >>> mask_patches(3, 10, rate=0.6).sum(axis=1)
+        array([6, 6, 6])
     """
     _check_share("rate", rate)
     order = np.argsort(np.random.default_rng(seed).random((number, num_patches)), axis=1)
@@ -87,6 +101,11 @@ def mask_spans(number, length, *, probability=0.065, span=10, seed=0):
 
     Raises:
         ValueError: `probability` or `span` is out of range.
+
+    Example:
+        >>> masked = mask_spans(1, 100, probability=0.05, span=10)  # five spans of ten frames, which may overlap
+        >>> masked.shape, bool(10 < masked.sum() <= 50)
+        ((1, 100), True)
     """
     _check_share("probability", probability)
     if span < 1:
@@ -100,7 +119,12 @@ def mask_spans(number, length, *, probability=0.065, span=10, seed=0):
 
 
 def num_frames(num_samples, kernel_sizes=(10, 3, 3, 3, 3, 2, 2), strides=(5, 2, 2, 2, 2, 2, 2)):
-    """Frames that the convolutions of `models.wav2vec` make of a waveform."""
+    """Frames that the convolutions of `models.wav2vec` make of a waveform.
+
+    Example:
+        >>> num_frames(16_000)  # a second of speech, 16 kHz
+        49
+    """
     for kernel_size, stride in zip(kernel_sizes, strides, strict=True):
         num_samples = (num_samples - kernel_size) // stride + 1
     return max(num_samples, 0)
@@ -120,6 +144,12 @@ def rotations(images):
 
     Raises:
         ValueError: The images are not square.
+
+    Example:
+        >>> turned, turns = rotations(np.array([[[[1], [2]], [[3], [4]]]]))
+        >>> turned[1, :, :, 0], turns
+        (array([[2, 4],
+               [1, 3]]), array([0, 1, 2, 3]))
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] != images.shape[2]:
@@ -148,6 +178,11 @@ def cluster_labels(features, num_clusters, *, components=256, seed=0):
 
     Raises:
         ValueError: `num_clusters` or `components` is out of range.
+
+    Example:
+        >>> labels = cluster_labels([[0, 0], [0, 1], [9, 9], [9, 8]], 2, components=1)
+        >>> len(set(labels[:2])), len(set(labels[2:])), len(set(labels))
+        (1, 1, 2)
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA

@@ -28,6 +28,13 @@ def skip_gram_pairs(ids, window, *, reach=None):
 
     Raises:
         ValueError: `window` is less than 1.
+
+    Example:
+        >>> skip_gram_pairs([7, 8, 9], window=1)
+        array([[7, 8],
+               [8, 7],
+               [8, 9],
+               [9, 8]])
     """
     ids = np.asarray(ids)
     contexts = _contexts(ids, window, reach)
@@ -51,6 +58,13 @@ def cbow_windows(ids, window, *, reach=None):
 
     Raises:
         ValueError: `window` is less than 1.
+
+    Example:
+        >>> contexts, centres = cbow_windows([7, 8, 9], window=1)
+        >>> contexts, centres
+        (array([[0, 8],
+               [7, 9],
+               [8, 0]]), array([7, 8, 9]))
     """
     ids = np.asarray(ids)
     contexts = _contexts(ids, window, reach)
@@ -76,12 +90,22 @@ def draw_reach(random, size, window):
     """Draws how far each centre looks, evenly from 1 to `window`, so that near words weigh more.
 
     Reference: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space".
+
+    Example:
+        >>> reach = draw_reach(np.random.default_rng(0), 1000, window=5)
+        >>> int(reach.min()), int(reach.max())
+        (1, 5)
     """
     return random.integers(1, window + 1, size, dtype=np.int32)
 
 
 def word_counts(texts, vocabulary_size):
-    """Counts the words of texts of ids by id, `(vocabulary_size,)`; padding and unknown words count 0."""
+    """Counts the words of texts of ids by id, `(vocabulary_size,)`; padding and unknown words count 0.
+
+    Example:
+        >>> word_counts([[2, 3, 3], [1, 2, 3, 0]], vocabulary_size=5)
+        array([0, 0, 2, 3, 0])
+    """
     counts = np.bincount(np.concatenate(list(texts)), minlength=vocabulary_size)[:vocabulary_size]
     counts[: UNKNOWN + 1] = 0
     return counts
@@ -101,6 +125,10 @@ def keep_probabilities(counts, threshold=1e-3):
 
     Raises:
         ValueError: `threshold` is negative, or there is no word.
+
+    Example:
+        >>> keep_probabilities([0, 0, 90, 10], threshold=0.1).round(3)  # t / f is 1/9 and 1
+        array([0.   , 0.   , 0.444, 1.   ])
     """
     counts = _checked(counts)
     if threshold < 0:
@@ -115,6 +143,10 @@ def negative_distribution(counts, power=0.75):
     """The distribution that negative words are drawn from: counts to the power of 0.75, then normalised.
 
     Reference: as of `keep_probabilities`.
+
+    Example:
+        >>> negative_distribution([0, 0, 16, 1]).round(3)  # 16 to the power of 3/4 is 8
+        array([0.   , 0.   , 0.889, 0.111])
     """
     shares = np.where(_checked(counts) > 0, np.asarray(counts, np.float64) ** power, 0)
     return shares / shares.sum()
@@ -153,6 +185,13 @@ class TrainingBatches(keras.utils.PyDataset):
 
     Raises:
         ValueError: A size is less than 1, or there is no word.
+
+    Example:
+        >>> sizes = {"window": 2, "block": 4, "shared": 6, "batch_size": 1}
+        >>> batches = TrainingBatches([[2, 3, 2, 3]], counts=[0, 0, 2, 2], threshold=0, **sizes)
+        >>> inputs, targets = batches[0]
+        >>> {name: each.shape for name, each in inputs.items()}, targets.shape  # 4 + 2 * 2 words and 6 negatives
+        ({'centers': (1, 4), 'candidates': (1, 14)}, (1, 4, 14))
     """
 
     def __init__(
@@ -231,6 +270,13 @@ def read_similarities(path):
 
     Returns:
         Pairs of words in lower case, and an array of the judgements.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "judged.txt")
+        >>> _ = path.write_text("# from 0 to 10\\nTiger cat 7.35\\n")
+        >>> read_similarities(path)
+        ([('tiger', 'cat')], array([7.35]))
     """
     lines = [line.split() for line in _lines(path) if not line.startswith("#")]
     return [(first.lower(), second.lower()) for first, second, _ in lines], np.array([float(line[2]) for line in lines])
@@ -241,6 +287,13 @@ def read_analogies(path):
 
     Returns:
         Dict from the kind to a list of four words in lower case.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "questions.txt")
+        >>> _ = path.write_text(": family\\nking queen man woman\\n")
+        >>> read_analogies(path)
+        {'family': [('king', 'queen', 'man', 'woman')]}
     """
     kinds = {}
     for line in _lines(path):
@@ -266,6 +319,10 @@ def most_similar(words, vectors, word, count=10):
 
     Raises:
         ValueError: `word` is not among `words`.
+
+    Example:
+        >>> most_similar(["up", "high", "left"], [[0, 2], [0, 1], [-1, 0]], "up", count=1)
+        [('high', 1.0)]
     """
     if word not in words:
         raise ValueError(f"`word` must be one of `words`. Received: word={word!r}")
@@ -289,6 +346,11 @@ def similarity_correlation(words, vectors, pairs, judgements):
 
     Returns:
         Spearman's rank correlation, and the number of pairs it is of.
+
+    Example:
+        >>> words, vectors = ["up", "high", "left"], [[0, 2], [0, 1], [-1, 0]]
+        >>> similarity_correlation(words, vectors, [("up", "high"), ("up", "left"), ("up", "new")], [9.0, 1.0, 5.0])
+        (1.0, 2)
     """
     place = {word: i for i, word in enumerate(words)}
     known = [i for i, (first, second) in enumerate(pairs) if first in place and second in place]
@@ -311,6 +373,11 @@ def analogy_accuracy(words, vectors, questions):
 
     Returns:
         The share, NaN where no question is left, and the number of questions it is of.
+
+    Example:
+        >>> words, vectors = ["man", "woman", "king", "queen"], [[1, 0, 1], [1, 0, -1], [0, 1, 1], [0, 1, -1]]
+        >>> analogy_accuracy(words, vectors, [("man", "woman", "king", "queen")])
+        (1.0, 1)
     """
     place = {word: i for i, word in enumerate(words)}
     asked = np.array([[place[word] for word in four] for four in questions if all(word in place for word in four)])
