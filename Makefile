@@ -39,6 +39,7 @@ test-jax-slow: $(VENV)/.tested
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .

@@ -12,7 +12,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 # Thumbnails and bins of Windows, archives of macOS, and network drives of Synology and QNAP.
 _HIDDEN = frozenset(
@@ -251,7 +251,8 @@ def _lock(descriptor, refusal):
         else:
             import msvcrt
 
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK if refusal else msvcrt.LK_LOCK, 1)
+            mode = msvcrt.LK_NBLCK if refusal else msvcrt.LK_LOCK  # type: ignore[attr-defined]
+            msvcrt.locking(descriptor, mode, 1)  # type: ignore[attr-defined]
     except (BlockingIOError, PermissionError) as error:
         raise ValueError(refusal) from error
     except OSError as error:

@@ -98,7 +98,7 @@ class RandomAffine(keras.layers.Layer):
             return _cast(inputs, self.compute_dtype)
         return _move(inputs, *self._draw(_shape(inputs)), self.fill_mode, self.fill_value, self.compute_dtype)
 
-    def _draw(self, shape):
+    def _draw(self, shape) -> tuple[Any, Any]:
         """Linear part `(batch, 2, 2)` and shift `(batch, 2)` in pixels, x before y."""
         count = shape[0]
         sides = ops.stack([ops.cast(shape[2], "float32"), ops.cast(shape[1], "float32")])
@@ -222,7 +222,7 @@ class RandAugment(keras.layers.Layer):
                 images = ops.clip(ops.where(here, way(images), images), *RANGE)
         return images
 
-    def _draw(self, shape, chosen):
+    def _draw(self, shape, chosen) -> tuple[Any, Any]:
         one = ops.ones((shape[0],))
         zero = ops.zeros((shape[0],))
         linear, offset = _matrices(one, zero, zero, one), ops.zeros((shape[0], 2))

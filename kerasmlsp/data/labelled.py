@@ -93,8 +93,8 @@ def check_classes(source, labels: Iterable[str]):
     if len(classes) < 2:
         there = f"where every label is {classes[0]!r}" if classes else "which has none"
         raise ValueError(f"`path` must hold at least two classes. Received: {source}, {there}")
-    numbers = list(map(_number, classes))
-    if len(classes) <= MOST_FRACTIONS or None in numbers or all(number.is_integer() for number in numbers):
+    numbers = [number for number in map(_number, classes) if number is not None]
+    if len(classes) <= MOST_FRACTIONS or len(numbers) < len(classes) or all(number.is_integer() for number in numbers):
         return
     raise ValueError(
         f"`label_column` (--label-column) must hold classes. Received: {source}, whose labels are {len(classes)} "

@@ -17,7 +17,7 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kerasmlsp.files import existing
@@ -188,7 +188,8 @@ def _open_binary(path: Path):
         return _open_zip(path)
     if compression == ".zst":
         return _open_zst(path)
-    return {"": open, ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[compression](path, "rb")
+    openers: dict[str, Callable] = {"": open, ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    return openers[compression](path, "rb")
 
 
 def _open_zip(path: Path):

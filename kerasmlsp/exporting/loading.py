@@ -209,7 +209,7 @@ def _plain_numbers(array):
         raise TypeError("text")
     # None becomes NaN by itself, the missing value of pandas does not.
     missing = [value is None or type(value).__name__ == "NAType" for value in array.flat]
-    return np.where(np.reshape(missing, array.shape), None, array).astype("float64")
+    return np.where(np.reshape(missing, array.shape), None, array).astype("float64")  # type: ignore[attr-defined]
 
 
 def _row(array, place):

@@ -19,7 +19,7 @@ def _run_examples(folder, requests, answers):
     import sys
     import time
 
-    sys.modules["kerasmlsp"] = None
+    sys.modules["kerasmlsp"] = None  # type: ignore[assignment]
     import tensorflow as tf
 
     def describe(specs):
@@ -34,7 +34,7 @@ def _run_examples(folder, requests, answers):
     with open(requests, "rb") as file:
         batches = pickle.load(file)
     loaded = tf.saved_model.load(folder)
-    facts = {"answers": {}, "endpoints": {}, "latency": {"cores": os.cpu_count(), "median_ms": {}}}
+    facts: dict = {"answers": {}, "endpoints": {}, "latency": {"cores": os.cpu_count(), "median_ms": {}}}
     for name, batch in batches.items():
         signature = loaded.signatures[name]
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
@@ -115,7 +115,7 @@ def check_answers(endpoint: str, expected: dict, answer: dict, tolerance: float)
             )
 
 
-def _without_padding(batch, row):
+def _without_padding(batch: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Alone, a short example is not padded to the longest of its batch.
     if batch.ndim != row.ndim:
         return batch, row

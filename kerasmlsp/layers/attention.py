@@ -190,7 +190,7 @@ class MultiHeadAttention(Composite):
     def call(self, query, memory, attention_mask=None):
         return self.attend(query, *self.project(memory), attention_mask=attention_mask)
 
-    def project(self, memory):
+    def project(self, memory) -> tuple[Any, Any]:
         """Keys and values of a memory, `(batch, num_heads, memory, features / num_heads)` each."""
         return self._heads(self.key(memory)), self._heads(self.value(memory))
 

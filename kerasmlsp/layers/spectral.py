@@ -176,7 +176,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def build(self, input_shape):
         self.transform.build(input_shape)
-        edges = np.linspace(*(_mel(np.array(f)) for f in self._edges()), self.num_bands + 2)
+        lowest, highest = (_mel(np.array(f)) for f in self._edges())
+        edges = np.linspace(lowest, highest, self.num_bands + 2)
         bins = _mel(np.arange(self.transform.size // 2 + 1) * self.sampling_rate / self.transform.size)[:, None]
         rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
         falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])

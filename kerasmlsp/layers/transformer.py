@@ -248,7 +248,7 @@ class TransformerDecoderBlock(Composite):
         self.narrow = keras.layers.Dense(features, name="narrow", dtype=dtype)
         self.narrow.build((*inputs_shape[:-1], self.feed_forward_dim))
         self.attention_norm, self.norm = self._norm("attention_norm", features), self._norm("norm", features)
-        self.memory_attention = None
+        self.memory_attention: Any = None
         if memory_shape is not None:
             self.memory_attention = MultiHeadAttention(self.num_heads, name="memory_attention", dtype=dtype)
             self.memory_attention.build(inputs_shape, memory_shape)
@@ -275,9 +275,9 @@ class TransformerDecoderBlock(Composite):
     def _run(self, states, look_back, kept, training):
         states, weights = self._around(look_back, self.attention_norm, states, training), None
         if kept:
-            *memory, seen = kept
+            keys, values, seen = kept
             query = self.memory_norm(states) if self.normalize_first else states
-            found, weights = self.memory_attention.attend(query, *memory, attention_mask=seen[:, None, None])
+            found, weights = self.memory_attention.attend(query, keys, values, attention_mask=seen[:, None, None])
             weights = ops.mean(weights, axis=1)
             states = states + self.drop(found, training=training)
             states = states if self.normalize_first else self.memory_norm(states)
@@ -318,7 +318,8 @@ class TransformerDecoderBlock(Composite):
         def look_back(states):
             key, value = self.attention.project(states)
             ring[:] = ops.slice_update(ring[0], place, key), ops.slice_update(ring[1], place, value)
-            return self.attention.attend(states, *ring, attention_mask=ops.arange(self.window) <= position)[0]
+            begun = ops.arange(self.window) <= position
+            return self.attention.attend(states, ring[0], ring[1], attention_mask=begun)[0]
 
         outputs, _ = self._run(inputs[:, None], look_back, kept, False)
         return outputs[:, 0], [*ring, *kept]

@@ -88,7 +88,7 @@ def spearman(first, second):
     return float(a @ b / scale) if scale else float("nan")
 
 
-def reliability(labels, probabilities, bins=15):
+def reliability(labels, probabilities, bins: int = 15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compares confidence with accuracy.
 
     Returns:
@@ -163,7 +163,7 @@ def measured(measures: dict[str, Callable], labels, probabilities) -> tuple[dict
     found = {name: with_interval(each, labels, probabilities) for name, each in measures.items()}
     count = len(np.unique(labels))
     reason = f"not defined for {len(labels)} examples of {count} {'class' if count == 1 else 'classes'}"
-    lacking = {name: reason for name, each in found.items() if not math.isfinite(each["value"])}
+    lacking = {name: reason for name, each in found.items() if not math.isfinite(each["value"])}  # type: ignore[arg-type]
     return {name: each for name, each in found.items() if name not in lacking}, lacking
 
 

@@ -9,6 +9,8 @@ import collections
 import functools
 import importlib
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -169,7 +171,9 @@ def measure(sentences, references, *, samples=1000, seed=0):
         raise ValueError("`sentences` must hold at least one. Received: none")
     counts, scores = bleu(sentences, references), cider(sentences, references)
     words = np.array([len(sentence.split()) for sentence in sentences])
-    measures = {f"BLEU-{order}": (functools.partial(corpus_bleu, order=order), counts) for order in ORDERS}
+    measures: dict[str, tuple[Callable, Any]] = {
+        f"BLEU-{order}": (functools.partial(corpus_bleu, order=order), counts) for order in ORDERS
+    }
     measures |= {"CIDEr-D": (np.mean, scores), "words": (np.mean, words)}
     result = {}
     for name, (function, values) in measures.items():

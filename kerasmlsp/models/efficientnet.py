@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import keras
 from keras import layers
@@ -13,7 +14,7 @@ STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)
 STAGES = (*STAGES, (1, 3, 1, 6, 320))
 NORMALISATION = {"momentum": 0.99, "epsilon": 1e-3}
 
-_convolution = functools.partial(_images.convolution, activation="relu6", **NORMALISATION)
+_convolution: Callable = functools.partial(_images.convolution, activation="relu6", **NORMALISATION)
 
 
 def efficientnet_lite0(

@@ -1,5 +1,7 @@
 """Networks that make images from noise, and those that tell them from real ones."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -248,7 +250,7 @@ def dcgan(
         >>> model.generator.output_shape, model.discriminator.output_shape
         ((None, 8, 8, 1), (None, 1))
     """
-    sizes = {"num_blocks": num_blocks, "filters": filters}
+    sizes: dict[str, Any] = {"num_blocks": num_blocks, "filters": filters}
     generator = dcgan_generator(height, width, channels, latent_dim=latent_dim, **sizes)
     return GAN(generator, dcgan_discriminator(height, width, channels, **sizes), name=name)
 
@@ -290,7 +292,7 @@ def conditional_dcgan(
         >>> sorted(model.input), sorted(model.generator.input)
         (['image', 'label'], ['label', 'latent'])
     """
-    sizes = {"num_blocks": num_blocks, "filters": filters}
+    sizes: dict[str, Any] = {"num_blocks": num_blocks, "filters": filters}
     generator = conditional_dcgan_generator(height, width, channels, num_classes, latent_dim=latent_dim, **sizes)
     return GAN(generator, conditional_dcgan_discriminator(height, width, channels, num_classes, **sizes), name=name)
 
@@ -334,7 +336,7 @@ def wasserstein_gan(
         >>> model.discriminator_steps
         5
     """
-    sizes = {"num_blocks": num_blocks, "filters": filters}
+    sizes: dict[str, Any] = {"num_blocks": num_blocks, "filters": filters}
     generator = dcgan_generator(height, width, channels, latent_dim=latent_dim, **sizes)
     critic = dcgan_discriminator(height, width, channels, batch_norm=False, **sizes)
     return WassersteinGAN(generator, critic, discriminator_steps=discriminator_steps, name=name)

@@ -3,6 +3,8 @@
 Each is a chain of layers that `kerasmlsp.generation.stepwise` can run one token at a time.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -230,7 +232,7 @@ def gpt1(
     states = LearnedPosition(window, name="position")(embedding(ids))
     states = layers.Dropout(dropout, name="dropout")(states)
     for i in range(1, num_layers + 1):
-        block = {"activation": "gelu", "dropout": dropout, "name": f"block_{i}"}
+        block: dict[str, Any] = {"activation": "gelu", "dropout": dropout, "name": f"block_{i}"}
         states = TransformerDecoderBlock(num_heads, 4 * features, window, **block)(states)
     logits = layers.Identity(dtype="float32", name="logits")(embedding(states, reverse=True))
     return keras.Model(ids, logits, name=name)

@@ -1,5 +1,7 @@
 """Transformers."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -260,7 +262,7 @@ def learned_position_transformer(
     states = layers.Dense(features, name="embedding")(signal)
     states = LearnedPosition(max_length, name="position")(states)
     for i in range(1, num_layers + 1):
-        block = {"dropout": dropout, "normalize_first": True, "name": f"block_{i}"}
+        block: dict[str, Any] = {"dropout": dropout, "normalize_first": True, "name": f"block_{i}"}
         states = TransformerDecoderBlock(num_heads, 2 * features, window, **block)(states)
     states = layers.LayerNormalization(name="norm")(states)
     states = layers.Dropout(dropout, name="dropout")(states)

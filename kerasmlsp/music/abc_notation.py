@@ -51,7 +51,7 @@ class Voice:
     def __init__(self):
         self.name, self.notes, self.bars, self.pickup = "", [], set(), Fraction(0)
         self._time = self._bar = self._layers = Fraction(0)  # now, where the bar began, and where its layers ended
-        self._metre, self._compound, self._unit = None, False, None
+        self._metre, self._compound, self._unit = None, False, Fraction(0)
         self._key, self._signature, self._altered, self._semitones = None, {}, {}, 0
         self._last, self._lasted, self._tied = {}, Fraction(0), {}  # letter and octave to the number of the note
         self._tuplet, self._broken = (0, Fraction(1)), Fraction(1)
@@ -144,7 +144,7 @@ class Voice:
 
     def _sound(self, text: str, end: Fraction, tied: dict) -> tuple[tuple[str, int], int]:
         """Begins a note, or goes on with the one that it is tied to; returns letter and octave, and its number."""
-        sign, letter, marks = re.fullmatch(r"([\^_=]*)(\w)(.*)", text).groups()
+        sign, letter, marks = re.fullmatch(r"([\^_=]*)(\w)(.*)", text).groups()  # type: ignore[union-attr]
         place = letter.upper(), marks.count("'") - marks.count(",") + letter.islower()
         held = tied.get(place)
         if sign:
@@ -213,7 +213,7 @@ def read_tune(text: str) -> list[Voice]:
             if letter == "K" and not begun:
                 header.begin()
                 begun = True
-        elif begun:
+        elif begun and found:
             voice = _named(voices, "", header, "") if voice is header else voice
             voice.token(found)
     if not begun:

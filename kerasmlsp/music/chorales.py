@@ -132,7 +132,8 @@ def _shared(notes: list[int], before: np.ndarray) -> list[int]:
     """Gives notes from high to low to four voices, each note to one at least, such that the voices move least."""
     if len(notes) in (0, 4):
         return notes or [REST] * 4
-    best, least = None, np.inf
+    best: list[int] = []
+    least = np.inf
     for choice in itertools.product([*range(len(notes)), None], repeat=4):
         sung = [index for index in choice if index is not None]
         if sung == sorted(sung) and len(set(sung)) == len(notes):

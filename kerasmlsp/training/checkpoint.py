@@ -10,6 +10,7 @@ import math
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,7 +69,8 @@ class Keeper(keras.callbacks.Callback):
         self.rows, self.best, self.best_epoch, self.stopped = [], None, None, False
         self.best_values, self.metric_values, self.written = None, None, time.monotonic()
         # The caller's callbacks, what they were when training began, and what they become again.
-        self.callbacks, self.begun, self.restored = callbacks, None, ()
+        self.callbacks, self.restored = callbacks, []
+        self.begun: Any = None
 
     def finished(self):
         """Whether all epochs are done, or training was stopped."""
@@ -80,7 +82,7 @@ class Keeper(keras.callbacks.Callback):
         for callback, attributes in zip(self.callbacks, self.restored, strict=False):
             for name, value in attributes.items():
                 setattr(callback, name, value)
-        self.restored = ()
+        self.restored = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.resumed_step = self.step
@@ -181,7 +183,8 @@ class Keeper(keras.callbacks.Callback):
     def load(self, model, source):
         """Takes up the checkpoint in the run folder."""
         state, arrays = read(self.run / CHECKPOINT)
-        entries, stored = state.pop("callbacks"), {}
+        entries = state.pop("callbacks")
+        stored: dict[str, Any] = {}
         for name, value in state.items():
             setattr(self, name, value)
         for key, value in arrays.items():
@@ -235,7 +238,7 @@ def _attributes(callback, arrays):
     """What can be stored of a callback: its attributes in JSON, with the arrays in them added to `arrays` by name."""
     # Keras turns the sign of a setting, `min_delta`, and `params` are of one call of fit.
     kinds = type(callback).__mro__
-    settings = {"params", *(name for kind in kinds for name in inspect.signature(kind.__init__).parameters)}
+    settings = {"params", *(name for kind in kinds for name in inspect.signature(kind.__init__).parameters)}  # type: ignore[misc]
     found = {}
     for name, value in vars(callback).items():
         with contextlib.suppress(TypeError):

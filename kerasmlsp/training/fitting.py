@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -31,7 +32,7 @@ def fit(
     checkpoint_seconds: float = 30.0,
     resume: bool = False,
     callbacks: Iterable[keras.callbacks.Callback] = (),
-    **changes: object,
+    **changes: Any,
 ) -> keras.Model:
     """Trains a model into a run folder, from the start or from where an earlier process was stopped.
 

@@ -75,7 +75,7 @@ class Run:
         wanted = json.loads(json.dumps({**dataclasses.asdict(config), **facts}))
         if resume and (self / CONFIG).exists():
             # A field that is younger than the run has its default.
-            before = {**dataclasses.asdict(type(config)()), **self._stored(config.app)}
+            before = {**dataclasses.asdict(type(config)()), **self._stored(config.app)}  # type: ignore[attr-defined]
             different = [key for key in wanted if wanted[key] != before.get(key)]
             if different:
                 pairs = ", ".join(f"{key} was {before.get(key)!r}, now {wanted[key]!r}" for key in different[:3])
@@ -83,7 +83,7 @@ class Run:
             return
         self.write(CONFIG, {**wanted, "versions": _versions()})
 
-    def configuration(self, kind: type) -> tuple[Any, dict[str, Any]]:
+    def configuration(self, kind: type[Any]) -> tuple[Any, dict[str, Any]]:
         """Returns the configuration as the dataclass `kind`, whose `app` names the application, and all of the file.
 
         Raises:

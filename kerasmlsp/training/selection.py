@@ -19,7 +19,7 @@ def direction(model, monitor, mode):
     # Keras puts the output before the name of a metric and a number behind it, where several have the same.
     own = [each for each in compiled if re.fullmatch(rf"(.+_)?{re.escape(each.name)}(_\d+)?", name)]
     own = max(own, key=lambda each: len(each.name), default=None)
-    if hasattr(own, "_direction"):
+    if own is not None and hasattr(own, "_direction"):
         return 1 if own._direction == "up" else -1
     words = set(re.split(r"[^a-z0-9]+", name.lower())) | set(re.split(r"[^a-z]+", name.lower()))
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
