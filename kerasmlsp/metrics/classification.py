@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FEWEST = 20
 """Examples that an interval of a bootstrap needs."""
 
 
-def accuracy(labels, probabilities):
+def accuracy(labels: ArrayLike, probabilities: np.ndarray) -> float:
     """Share of examples whose most probable class is the true one.
 
     Example:
@@ -19,7 +20,7 @@ def accuracy(labels, probabilities):
     return float(np.mean(np.argmax(probabilities, axis=1) == labels))
 
 
-def confusion(labels, probabilities):
+def confusion(labels: ArrayLike, probabilities: np.ndarray) -> np.ndarray:
     """Counts of true (rows) against predicted (columns) classes, int64 `(classes, classes)`.
 
     Example:
@@ -32,7 +33,7 @@ def confusion(labels, probabilities):
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def macro_f1(labels, probabilities):
+def macro_f1(labels: ArrayLike, probabilities: np.ndarray) -> float:
     """Mean over classes of the harmonic mean of precision and recall; 0 for a class never met nor predicted.
 
     Example:
@@ -43,7 +44,7 @@ def macro_f1(labels, probabilities):
     return float(np.mean(2 * np.diag(matrix) / np.maximum(matrix.sum(0) + matrix.sum(1), 1)))
 
 
-def auc(labels, probabilities):
+def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the receiver operating characteristic, each class against the rest, mean over classes.
 
     The share of pairs of one example of the class and one of the rest in which the first has the higher probability;
@@ -72,7 +73,7 @@ def _ranks(values):
     return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
-def spearman(first, second):
+def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Spearman's rank correlation: the correlation of the ranks, ties sharing the mean of theirs.
 
     NaN for fewer than two values, or where all are equal.
@@ -88,7 +89,9 @@ def spearman(first, second):
     return float(a @ b / scale) if scale else float("nan")
 
 
-def reliability(labels, probabilities, bins: int = 15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reliability(
+    labels: ArrayLike, probabilities: np.ndarray, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compares confidence with accuracy.
 
     Returns:
@@ -106,7 +109,7 @@ def reliability(labels, probabilities, bins: int = 15) -> tuple[np.ndarray, np.n
     return np.bincount(part, sure, bins) / filled, np.bincount(part, right, bins) / filled, counts
 
 
-def calibration_error(labels, probabilities, bins=15):
+def calibration_error(labels: ArrayLike, probabilities: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error: mean gap between confidence and accuracy, weighted by predictions.
 
     Reference: Guo et al. 2017, "On Calibration of Modern Neural Networks".
@@ -120,7 +123,7 @@ def calibration_error(labels, probabilities, bins=15):
 
 
 def with_interval(
-    measure: Callable, labels, probabilities, *, samples: int = 1000, seed: int = 0
+    measure: Callable, labels: ArrayLike, probabilities: ArrayLike, *, samples: int = 1000, seed: int = 0
 ) -> dict[str, float | None]:
     """Measures, with a 95 % interval.
 
@@ -150,7 +153,9 @@ def with_interval(
     return {"value": value, "low": low, "high": high}
 
 
-def measured(measures: dict[str, Callable], labels, probabilities) -> tuple[dict, dict[str, str]]:
+def measured(
+    measures: dict[str, Callable], labels: np.ndarray, probabilities: ArrayLike
+) -> tuple[dict, dict[str, str]]:
     """Measures by name, as of `with_interval`, and by name why others could not be measured.
 
     A measure that is NaN is left out: neither JSON nor a reader of a model card has a use for it.

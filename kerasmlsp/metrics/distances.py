@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def frechet_distance(first, second):
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Frechet distance of the normal distributions with the means and covariances of two sets.
 
     `|m - n|^2 + tr(A + B - 2 (A B)^(1/2))`. With few examples it is too large: by about as much as it has between two
@@ -47,7 +48,7 @@ def _square_root(matrix):
     return vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
 
 
-def kernel_distance(first, second, *, most=5000):
+def kernel_distance(first: np.ndarray, second: np.ndarray, *, most: int = 5000) -> float:
     """Squared maximum mean discrepancy of two sets with the kernel `(x . y / features + 1)^3`, without bias.
 
     Between two sets from one source it is 0 in the mean, whatever their size, and may be negative.
@@ -87,7 +88,7 @@ def _checked(first, second):
     return first, second
 
 
-def spread(rows, most):
+def spread(rows: np.ndarray, most: int) -> np.ndarray:
     """Returns at most so many rows, evenly spread over all.
 
     Example:
@@ -97,7 +98,7 @@ def spread(rows, most):
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def nearest(queries, references, *, chunk=256):
+def nearest(queries: np.ndarray, references: np.ndarray, *, chunk: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Finds for every query the nearest of the references.
 
     Args:
@@ -129,7 +130,7 @@ def nearest(queries, references, *, chunk=256):
     return np.sqrt(np.square(queries.astype(np.float64) - references[places]).sum(1)), places
 
 
-def mean_distance(rows):
+def mean_distance(rows: np.ndarray) -> float:
     """Mean Euclidean distance between different rows of `(rows, ...)`, at least two: 0 where all are the same.
 
     Example:
@@ -142,7 +143,7 @@ def mean_distance(rows):
     return float((apart.sum() - np.trace(apart)) / (len(rows) * (len(rows) - 1)))
 
 
-def gaussian_mixture_samples(rows, labels, size, *, seed=0):
+def gaussian_mixture_samples(rows: np.ndarray, labels: np.ndarray, size: int, *, seed: int = 0) -> np.ndarray:
     """Draws from a mixture of normal distributions, one for every class, with full covariances.
 
     The control of a generator: what the mean and covariance of each class alone explain. Its parameters have a closed
@@ -173,7 +174,7 @@ def gaussian_mixture_samples(rows, labels, size, *, seed=0):
     return np.concatenate(drawn)
 
 
-def chi_square(table):
+def chi_square(table: ArrayLike) -> tuple[float, float]:
     """Pearson's test whether the columns of a table of counts have the same shares in every row.
 
     Args:

@@ -19,7 +19,7 @@ from kerasmlsp import metrics
 ORDERS = (1, 2, 3, 4)
 
 
-def check_installed():
+def check_installed() -> None:
     """Raises a ModuleNotFoundError where a package is missing that the measures need.
 
     Example:
@@ -29,7 +29,7 @@ def check_installed():
         importlib.import_module(name)
 
 
-def bleu(sentences, references):
+def bleu(sentences: list[str], references: list[list[str]]) -> np.ndarray:
     """Counts from which the BLEU of any choice of the sentences follows.
 
     Reference: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of Machine Translation"; Post 2018, "A
@@ -57,7 +57,7 @@ def bleu(sentences, references):
     return np.array(rows, np.int64).reshape(-1, 10)
 
 
-def corpus_bleu(counts, order=4):
+def corpus_bleu(counts: np.ndarray, order: int = 4) -> float:
     """BLEU, from 0 to 100, of all sentences together from their `bleu` counts, as sacrebleu has it.
 
     Example:
@@ -74,7 +74,7 @@ def corpus_bleu(counts, order=4):
     return float(score.score)
 
 
-def cider(sentences, references):
+def cider(sentences: list[str], references: list[list[str]]) -> np.ndarray:
     """CIDEr-D of each sentence, float64 `(sentences,)`, about 0 to 10; that of a corpus is the mean.
 
     How rare an n-gram is follows from these references, so a score depends on the whole corpus, and is 0 for one alone.
@@ -114,7 +114,7 @@ class CiderScorer:
         (10.0, 0.0)
     """
 
-    def __init__(self, references):
+    def __init__(self, references: list[list[str]]):
         counted = [[_ngrams(words) for words in several] for several in references]
         self.pictures_with = collections.Counter(key for several in counted for key in set().union(*several))
         self.log_pictures = math.log(max(len(counted), 1))
@@ -146,7 +146,9 @@ def _ngrams(words):
     return collections.Counter(tuple(words[i : i + order]) for order in ORDERS for i in range(len(words) - order + 1))
 
 
-def measure(sentences, references, *, samples=1000, seed=0):
+def measure(
+    sentences: list[str], references: list[list[str]], *, samples: int = 1000, seed: int = 0
+) -> dict[str, dict[str, float | None]]:
     """Measures sentences, each value with the 95 % interval of a bootstrap over them (see `metrics.bootstrap`).
 
     Args:

@@ -1,10 +1,17 @@
 """Every figure of the package. Functions draw into a file and need no display."""
 
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp.plotting import fonts
+
+if TYPE_CHECKING:
+    import keras
 
 
 def _figure(width, height):
@@ -30,7 +37,7 @@ def _save(figure, path, dpi=120):
         figure.savefig(path, format="png", dpi=dpi)
 
 
-def curves(rows, path):
+def curves(rows: list[dict[str, Any]], path: str | Path) -> None:
     """Draws the log of a run: one panel a metric, training and validation together.
 
     Args:
@@ -60,7 +67,7 @@ def curves(rows, path):
     _save(figure, path)
 
 
-def update_norms(rows, path):
+def update_norms(rows: list[dict[str, Any]], path: str | Path) -> None:
     """Draws the norms of every layer's gradients and updates over the epochs, on a logarithmic scale.
 
     Args:
@@ -94,7 +101,7 @@ def update_norms(rows, path):
     _save(figure, path)
 
 
-def image_grid(images, *, columns=None, gap=2, scale=1):
+def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2, scale: int = 1) -> np.ndarray:
     """Lays images side by side, row by row, each pixel as it is.
 
     Args:
@@ -121,7 +128,7 @@ def image_grid(images, *, columns=None, gap=2, scale=1):
     return grid.repeat(scale, 0).repeat(scale, 1)
 
 
-def picture(pixels, path):
+def picture(pixels: np.ndarray, path: str | Path) -> None:
     """Writes uint8 pixels `(height, width, 1 or 3)` to a file, PNG.
 
     Example:
@@ -136,7 +143,7 @@ def picture(pixels, path):
     _pillow(pixels).save(path, format="PNG")
 
 
-def animation(frames, path, *, milliseconds=150, hold=1500):
+def animation(frames: np.ndarray, path: str | Path, *, milliseconds: int = 150, hold: int = 1500) -> None:
     """Writes frames as a GIF that repeats.
 
     Args:
@@ -166,7 +173,7 @@ def _pillow(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def confusion_matrix(matrix, labels, path):
+def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> None:
     """Draws counts of true (rows) against predicted (columns) classes, coloured by share of the row.
 
     Args:
@@ -199,7 +206,7 @@ def confusion_matrix(matrix, labels, path):
     _save(figure, path)
 
 
-def reliability_diagram(confidence, accuracy, counts, path):
+def reliability_diagram(confidence: np.ndarray, accuracy: np.ndarray, counts: np.ndarray, path: str | Path) -> None:
     """Draws how often a prediction is right against how sure it was.
 
     Args:
@@ -228,7 +235,7 @@ def reliability_diagram(confidence, accuracy, counts, path):
     _save(figure, path)
 
 
-def token_weights(tokens, weights, path, *, title=None):
+def token_weights(tokens: Sequence[str], weights: ArrayLike, path: str | Path, *, title: str | None = None) -> None:
     """Draws a text with every token shaded by its attention weight.
 
     Args:
@@ -261,7 +268,7 @@ def token_weights(tokens, weights, path, *, title=None):
     _save(figure, path)
 
 
-def diagram(model, path):
+def diagram(model: "keras.Model", path: str | Path) -> None:
     """Draws the graph of a model: a box for each layer with its name, class, output shape and parameters.
 
     Args:
@@ -334,7 +341,13 @@ def _label(layer):
     return f"{layer.name}\n" + "  ".join(filter(None, facts))
 
 
-def contact_sheet(images, path, *, titles=None, columns=None):
+def contact_sheet(
+    images: Sequence[np.ndarray] | np.ndarray,
+    path: str | Path,
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int | None = None,
+) -> None:
     """Draws images side by side.
 
     Args:
@@ -364,7 +377,9 @@ def contact_sheet(images, path, *, titles=None, columns=None):
     _save(figure, path)
 
 
-def heat_maps(images, maps, path, *, titles):
+def heat_maps(
+    images: Sequence[np.ndarray], maps: Sequence[np.ndarray], path: str | Path, *, titles: Sequence[str]
+) -> None:
     """Draws images, each beside itself under a heat map of what decided.
 
     Args:
@@ -393,7 +408,9 @@ def heat_maps(images, maps, path, *, titles):
     _save(figure, path)
 
 
-def word_maps(image, words, maps, path, *, title=None):
+def word_maps(
+    image: np.ndarray, words: Sequence[str], maps: np.ndarray, path: str | Path, *, title: str | None = None
+) -> None:
     """Draws an image, and beside it once for every word of its caption, bright where the word was looked up.
 
     Args:
