@@ -214,7 +214,7 @@ def test_without_the_extra_a_command_says_what_to_install(workshop, monkeypatch,
         (("generate", "--melody", "wide.mid"), 1, "soprano"),
         (("generate", "--primer", "tune.mid"), 1, "four voices"),
         (("generate", "--version", "9"), 1, "version 9"),
-        (("generate", "--output", "song.mp3"), 2, "or end in .mid, .midi, .wav"),
+        (("generate", "--output", "song.mp3"), 2, "or end in .mid, .wav, .musicxml"),
         (("generate", "--output", "taken.mid"), 2, "taken.mid is a folder"),
     ],
 )

@@ -154,7 +154,6 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("evaluate", "--run", "whole", "--data", "other.csv"), 1, "neutral"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("export", "--run", "whole", "--format", "coreml"), 2, "onnx"),
-        (("export", "--run", "whole", "--format", "onnx"), 1, "onnx"),
         (("predict",), 2, "--file"),
         (("predict", "text", "--file", "test.csv"), 2, "--file"),
         (("predict", "text", "--version", "9"), 1, "version 9"),
