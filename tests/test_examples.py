@@ -25,14 +25,16 @@ COMPLETE = (
     *ANNOTATED,
     "kerasmlsp.classification",
     "kerasmlsp.data",
+    "kerasmlsp.exporting",
     "kerasmlsp.extras",
     "kerasmlsp.files",
-    "kerasmlsp.generation.decoding",
+    "kerasmlsp.generation",
     "kerasmlsp.imagenet",
     "kerasmlsp.metrics",
     "kerasmlsp.optimizers",
     "kerasmlsp.plotting",
     "kerasmlsp.targets",
+    "kerasmlsp.training",
 )
 # These run on every backend of Keras, the others on TensorFlow alone.
 PORTABLE = ("layers", "models", "augment", "losses", "generation.decoding", "targets.boxes", "targets.chorale_tokens")

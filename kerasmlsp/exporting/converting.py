@@ -47,6 +47,13 @@ def convert(
     Raises:
         ValueError: If a package is missing, the model cannot be converted, or the file answers differently.
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import keras
+        >>> net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> # Not tested here, since it needs the extra `onnx`.
+        >>> convert(net, "net.onnx", "onnx", examples=np.eye(3))  # doctest: +SKIP
+        PosixPath('net.onnx')
     """
     if format not in _CONVERTERS:
         raise ValueError(f'`format` must be "onnx" or "litert". Received: {format!r}')

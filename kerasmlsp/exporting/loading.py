@@ -36,6 +36,10 @@ def find(app: str, version: int | str | None = None, models: str | os.PathLike |
     Raises:
         FileNotFoundError: If there is no such application or version.
         ValueError: If the folder is there, but holds no saved model.
+
+    Example:
+        >>> find("lenet_features", version=1).parts[-2:]
+        ('lenet_features', '1')
     """
     own = pathlib.Path("saved_models" if models is None else models)
     shipped = pathlib.Path(str(importlib.resources.files("kerasmlsp.saved_models")))
@@ -58,7 +62,16 @@ def find(app: str, version: int | str | None = None, models: str | os.PathLike |
 
 
 def versions(folder: pathlib.Path) -> list[int]:
-    """Returns the version numbers in an application's folder, an empty list if there is none."""
+    """Returns the version numbers in an application's folder, an empty list if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("1", "3", "notes"):
+        ...     (folder / name).mkdir()
+        >>> sorted(versions(folder))
+        [1, 3]
+    """
     return [int(child.name) for child in _folders(folder) if child.name.isdecimal()]
 
 
@@ -71,6 +84,11 @@ def load(path: str | os.PathLike) -> "SavedModel":
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If the folder is no saved model or a file in it is damaged.
+
+    Example:
+        >>> outputs = load(find("lenet_features")).endpoints["serving_default"]["outputs"]
+        >>> {name: outputs[name].shape.as_list() for name in sorted(outputs)}
+        {'features': [None, 84], 'probabilities': [None, 10]}
     """
     return SavedModel(path)
 
@@ -80,6 +98,11 @@ def prefer_whole_calls() -> None:
 
     Threads that meet after each of them wait for the slowest, for long where other programs are busy. It holds for the
     whole process, and changes nothing after TensorFlow's first operation.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> first = tf.add(1, 1)
+        >>> prefer_whole_calls()  # too late: it changes nothing
     """
     import tensorflow as tf
 
@@ -157,6 +180,14 @@ def to_array(name: str, values: Any, spec: "tf.TensorSpec") -> np.ndarray:
 
     Raises:
         ValueError: If a row is missing, or type, range or shape do not fit.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> to_array("count", [1, 2.0], tf.TensorSpec([None], tf.int32))
+        array([1, 2], dtype=int32)
+        >>> to_array("count", [1, 2.5], tf.TensorSpec([None], tf.int32))
+        Traceback (most recent call last):
+        ValueError: `count` must be int32 in every row. Received: values from 1.0 to 2.5, some not whole or out of range
     """
     convert = _text_array if spec.dtype.name == "string" else functools.partial(_number_array, dtype=spec.dtype)
     try:
@@ -246,7 +277,12 @@ def _restore(path):
 
 
 def reason(error: BaseException) -> str:
-    """Returns the line in which an error says what is wrong, without TensorFlow's account of the graph."""
+    """Returns the line in which an error says what is wrong, without TensorFlow's account of the graph.
+
+    Example:
+        >>> reason(ValueError("Graph execution error:\\n\\nDetected at node Gather\\nindices[0] = 7 is not in [0, 5)"))
+        'indices[0] = 7 is not in [0, 5)'
+    """
     lines = (line.strip() for line in str(getattr(error, "message", error)).splitlines())
     telling = [_PLACE.sub("", line) for line in lines if line and not _PLACES.match(line)]
     return telling[0] if telling else type(error).__name__

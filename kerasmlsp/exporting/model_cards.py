@@ -29,6 +29,11 @@ def check(card: dict) -> None:
     Raises:
         ValueError: If a required key is missing or empty, a metric or a figure is unusable, or a value cannot be
             written as JSON.
+
+    Example:
+        >>> check({"title": "Mine", "data": "Three sentences.", "metrics": {"accuracy": 0.9}})
+        Traceback (most recent call last):
+        ValueError: `card` must say title, data, licence, metrics, limits; licence, limits is missing. Received: ...
     """
     missing = [key for key in REQUIRED if not card.get(key)]
     if missing:
@@ -51,6 +56,13 @@ def write(folder: pathlib.Path, card: dict) -> None:
 
     Raises:
         OSError: If a file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> write(folder, {"title": "Mine", "metrics": {"accuracy": 0.9}})
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'card.json']
     """
     figures = {}
     for name, path in card.get("figures", {}).items():
@@ -63,7 +75,13 @@ def write(folder: pathlib.Path, card: dict) -> None:
 
 
 def render(card: dict) -> str:
-    """Returns the card as Markdown; keys that are absent leave no trace."""
+    """Returns the card as Markdown; keys that are absent leave no trace.
+
+    Example:
+        >>> accuracy = {"value": 0.9, "low": 0.85, "high": 0.94}
+        >>> render({"title": "Mine", "metrics": {"accuracy": accuracy}}).splitlines()[-1]
+        '| accuracy | 0.9 | 0.85 to 0.94 |'
+    """
     parts = [f"# {card['title']}", card.get("description", "")]
     parts += [_table(("Metric", "Value", "95 % interval"), [_metric_row(*item) for item in card["metrics"].items()])]
     for key in _SECTIONS:

@@ -64,6 +64,17 @@ def export(
     Raises:
         ValueError: If an argument does not fit, or the saved model does not answer as the functions do.
         OSError: If the folder cannot be written.
+
+    Example:
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> endpoints = {"serving_default": (lambda x: {"y": net(x)}, {"x": tf.TensorSpec([None, 2])})}
+        >>> card = {"title": "Mine", "data": "None.", "licence": "CC0", "metrics": {"loss": 0.3}, "limits": "A test."}
+        >>> examples = {"serving_default": {"x": np.eye(2)}}
+        >>> # Not tested here, since the fresh process takes seconds.
+        >>> export("models", "mine", endpoints, track=[net], examples=examples, card=card)  # doctest: +SKIP
+        PosixPath('models/mine/1')
     """
     import keras
 
@@ -98,6 +109,16 @@ def with_half_weights(functions: dict, models: list) -> dict:
 
     Raises:
         ValueError: A weight is beyond what float16 holds, 65,504.
+
+    Example:
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> tenth = keras.initializers.Constant(0.1)
+        >>> net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=tenth)])
+        >>> functions = {"serving_default": (lambda x: {"y": net(x)}, {"x": tf.TensorSpec([None, 1])})}
+        >>> halved, _ = with_half_weights(functions, [net])["serving_default"]
+        >>> float(halved(x=tf.ones((1, 1)))["y"][0, 0])  # the number of float16 that is next to 0.1
+        0.0999755859375
     """
     import keras
     import tensorflow as tf

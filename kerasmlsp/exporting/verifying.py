@@ -67,6 +67,14 @@ def replay(folder: pathlib.Path, batches: dict, *, time_limit: float = 1800) -> 
 
     Raises:
         ValueError: If the process fails or takes too long.
+
+    Example:
+        >>> from kerasmlsp import exporting
+        >>> batches = {"serving_default": {"text": np.array(["A fine film.", "Two dull hours."], object)}}
+        >>> # Not tested here, since the fresh process takes seconds.
+        >>> facts = replay(exporting.find("sentiment"), batches)  # doctest: +SKIP
+        >>> facts["answers"]["serving_default"]["batch"]["label"]  # doctest: +SKIP
+        array([b'pos', b'neg'], dtype=object)
     """
     script = f"{inspect.getsource(_run_examples)}\n_run_examples({str(folder.resolve())!r}, 'requests', 'answers')"
     # A GPU may be filled by this process, and a saved model has to work without one.
@@ -94,7 +102,13 @@ def _run(script, timeout, **settings):
 
 
 def check_names(endpoint: str, batch: dict, expected: dict, signature: dict) -> None:
-    """Raises a `ValueError` unless a signature has the input names of `batch` and the output names of `expected`."""
+    """Raises a `ValueError` unless a signature has the input names of `batch` and the output names of `expected`.
+
+    Example:
+        >>> check_names("score", {"x": [1.0]}, {"y": [2.0]}, {"inputs": {"x": {}}, "outputs": {"z": {}}})
+        Traceback (most recent call last):
+        ValueError: ...endpoint `score` must have the inputs ['x'] and outputs ['y']. Received: ['x'] and ['z']
+    """
     if signature["inputs"].keys() != batch.keys() or signature["outputs"].keys() != expected.keys():
         raise ValueError(
             f"The saved model's endpoint `{endpoint}` must have the inputs {sorted(batch)} and outputs "
@@ -103,7 +117,15 @@ def check_names(endpoint: str, batch: dict, expected: dict, signature: dict) -> 
 
 
 def check_answers(endpoint: str, expected: dict, answer: dict, tolerance: float) -> None:
-    """Raises a `ValueError` unless an answer of `replay` equals the `expected` outputs, as a batch and row by row."""
+    """Raises a `ValueError` unless an answer of `replay` equals the `expected` outputs, as a batch and row by row.
+
+    Example:
+        >>> batch, rows = np.array([[1.0], [2.0]]), [np.array([[1.0]]), np.array([[2.5]])]
+        >>> answer = {"batch": {"y": batch}, "rows": [{"y": row} for row in rows]}
+        >>> check_answers("score", {"y": batch}, answer, tolerance=1e-4)
+        Traceback (most recent call last):
+        ValueError: Output `y` of endpoint `score` for example 1 alone differs by 0.25, more than `tolerance` 0.0001.
+    """
     for name, here in expected.items():
         there, where = answer["batch"][name], f"Output `{name}` of endpoint `{endpoint}`"
         if here.shape[:1] != (len(answer["rows"]),):
@@ -126,7 +148,14 @@ def _without_padding(batch: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np
 
 
 def check_equal(what: str, expected: np.ndarray, received: np.ndarray, tolerance: float) -> None:
-    """Raises a `ValueError` that begins with `what` unless two arrays are equal, floats to `tolerance`."""
+    """Raises a `ValueError` that begins with `what` unless two arrays are equal, floats to `tolerance`.
+
+    Example:
+        >>> check_equal("The output", np.array([1.0, 2.0]), np.array([1.0, 2.00001]), tolerance=1e-4)
+        >>> check_equal("The output", np.array([1.0, 2.0]), np.array([1.5, 2.0]), tolerance=1e-4)
+        Traceback (most recent call last):
+        ValueError: The output differs by 0.5, more than `tolerance` 0.0001.
+    """
     if expected.shape != received.shape:
         raise ValueError(f"{what} must have shape {expected.shape}. Received: {received.shape}")
     if expected.dtype.kind in "OSUbiu":

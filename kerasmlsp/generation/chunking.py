@@ -24,6 +24,12 @@ class Filler(tf.Module):
         start: Token id that stands before the first place.
         stop: Token id that ends a row, or None.
         jit: Whether to compile with XLA.
+
+    Example:
+        >>> layers = [keras.layers.Embedding(5, 4), keras.layers.GRU(8, return_sequences=True), keras.layers.Dense(5)]
+        >>> filler = Filler(keras.Sequential([keras.Input((None,), dtype="int32"), *layers]))
+        >>> list(filler.state)  # what is carried from call to call, `state_0` by the recurrent layer
+        ['position', 'ended', 'logits', 'state_0']
     """
 
     def __init__(self, model, *, chunk=64, start=0, stop=None, jit=True):

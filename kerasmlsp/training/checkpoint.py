@@ -30,6 +30,15 @@ def best_row(run):
     Raises:
         FileNotFoundError: There is no run in the folder.
         ValueError: The run has no whole epoch yet, or its checkpoint is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> rows = [{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.9}]
+        >>> state = {**dict.fromkeys(Keeper.STATE), "rows": rows, "best_epoch": 1}
+        >>> run = tempfile.mkdtemp()
+        >>> np.savez(f"{run}/checkpoint.npz", state=json.dumps(state))
+        >>> best_row(run)
+        {'epoch': 1, 'loss': 0.7}
     """
     path = Path(run) / CHECKPOINT
     if not path.exists():
@@ -41,7 +50,16 @@ def best_row(run):
 
 
 def read(path):
-    """Returns the state and the arrays of a checkpoint."""
+    """Returns the state and the arrays of a checkpoint.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "checkpoint.npz")
+        >>> _ = path.write_bytes(b"half of one")
+        >>> read(path)
+        Traceback (most recent call last):
+        ValueError: The checkpoint ...checkpoint.npz is damaged: delete the run's folder and start again.
+    """
     try:
         # Opened here, since np.load leaves open what is no archive.
         with open(path, "rb") as opened, np.load(opened) as file:
@@ -57,6 +75,12 @@ class Keeper(keras.callbacks.Callback):
 
     `epoch` and `step` say how much of the run is done, `rows` is the log, and `best_values` are the variables of the
     best epoch, averaged where the optimizer averages.
+
+    Example:
+        >>> from kerasmlsp.training import Run, Settings
+        >>> keeper = Keeper(Run("runs/mine"), Settings(epochs=2), monitored=True, seconds=30.0, callbacks=[])
+        >>> keeper.finished()
+        False
     """
 
     STATE = ("epoch", "step", "rows", "best", "best_epoch", "waited", "stopped")
@@ -228,7 +252,14 @@ class Keeper(keras.callbacks.Callback):
 
 
 def to_numbers(logs):
-    """Turns the values of a log into numbers, those of several into their mean."""
+    """Turns the values of a log into numbers, those of several into their mean.
+
+    Example:
+        >>> logs = {"f1": np.array([0.5, 1.0])}  # of two classes
+        >>> to_numbers(logs)
+        >>> logs
+        {'f1': 0.75}
+    """
     for name, value in (logs or {}).items():
         if not isinstance(value, float):
             logs[name] = float(np.mean(keras.ops.convert_to_numpy(value)))
@@ -308,7 +339,14 @@ def _groups(model):
 
 
 def optimizers_of(model):
-    """All optimizers of a model; one with its own `train_step` may keep several as attributes."""
+    """All optimizers of a model; one with its own `train_step` may keep several as attributes.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> [type(each).__name__ for each in optimizers_of(model)]
+        ['Adam']
+    """
     found = [model.optimizer, *(value for value in vars(model).values())]
     unique = {id(each): each for each in found if isinstance(each, keras.optimizers.Optimizer)}
     return list(unique.values())

@@ -84,6 +84,20 @@ def fit(
         ValueError: A setting is not allowed, `monitor` is no column or has no known direction, `class_weight` lacks a
             class, another process trains into the folder, the folder holds a run already and `resume` is False, or its
             checkpoint is damaged or of another model.
+
+    Example:
+        >>> import tempfile
+        >>> import tensorflow as tf
+        >>> x = tf.constant([[-2.0], [-1.0], [1.0], [2.0]])
+        >>> order = batching.shuffled(4, batch_size=2)
+        >>> batches = batching.Batches(order, lambda indices, key: (tf.gather(x, indices), 3 * tf.gather(x, indices)))
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        ...     model.compile(keras.optimizers.SGD(0.1), "mse")
+        ...     return model
+        >>> model = fit(build, batches, tempfile.mkdtemp(), epochs=6)
+        >>> round(float(model.layers[0].kernel[0, 0]), 1)
+        3.0
     """
     settings = dataclasses.replace(settings or Settings(), **changes)
     if settings.epochs is None:
@@ -136,7 +150,18 @@ def _train(model, source, keeper, validation, class_weight):
 
 
 def built(build: Callable[[], keras.Model], settings: Settings) -> keras.Model:
-    """Builds a model as `fit` does: with seed, precision, XLA and steps of an execution as the settings say."""
+    """Builds a model as `fit` does: with seed, precision, XLA and steps of an execution as the settings say.
+
+    Example:
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> models = [built(build, Settings(seed=seed)) for seed in (1, 1, 2)]
+        >>> first, second, third = (float(model.layers[0].kernel[0, 0]) for model in models)
+        >>> first == second, first == third
+        (True, False)
+    """
     accelerated = _accelerated()
     keras.utils.set_random_seed(settings.seed)
     if settings.deterministic and keras.backend.backend() == "tensorflow":
@@ -187,6 +212,10 @@ def precision_for(precision, *, products):
         products: Whether most of the net's work is products of matrices or convolutions, as in Transformers and
             residual nets. Recurrent nets gain nothing, since their sequence is one operation in float32 only, and
             depthwise convolutions lose.
+
+    Example:
+        >>> precision_for("float32", products=True), precision_for("auto", products=False)
+        ('float32', 'auto')
     """
     return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
 
@@ -195,6 +224,10 @@ def has_fast_bfloat16():
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
 
     With AMX, products of the sizes of small Transformers took between a half and a sixth of the time here.
+
+    Example:
+        >>> precision_for("auto", products=True) == ("mixed_bfloat16" if has_fast_bfloat16() else "auto")
+        True
     """
     flags = Path("/proc/cpuinfo")
     return _accelerated() or (flags.exists() and "amx_bf16" in flags.read_text().split())

@@ -161,7 +161,12 @@ class Run:
 
 
 def in_use(run: Run | Path) -> str:
-    """What to say where another process trains a run."""
+    """What to say where another process trains a run.
+
+    Example:
+        >>> in_use(Run("runs/sentiment/mine"))
+        'Another process trains the run runs/sentiment/mine: wait until it has ended, or name another run.'
+    """
     return f"Another process trains the run {run}: wait until it has ended, or name another run."
 
 

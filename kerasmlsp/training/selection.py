@@ -11,7 +11,14 @@ _LOWER = {"cer", "distance", "error", "loss", "mae", "mse", "nats", "nll", "perp
 
 
 def direction(model, monitor, mode):
-    """1 where a higher `monitor` is better, -1 where a lower one is, None where that is not known."""
+    """1 where a higher `monitor` is better, -1 where a lower one is, None where that is not known.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> [direction(model, name, "auto") for name in ("val_loss", "val_bleu", "val_novelty")]
+        [-1, 1, None]
+    """
     if mode != "auto":
         return 1 if mode == "max" else -1
     name = monitor.removeprefix("val_")
@@ -27,7 +34,13 @@ def direction(model, monitor, mode):
 
 
 def known_direction(model, monitor, mode):
-    """As `direction`, which must be known."""
+    """As `direction`, which must be known.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> known_direction(model, "val_novelty", "max")
+        1
+    """
     found = direction(model, monitor, mode)
     if found is None:
         raise ValueError(
@@ -38,7 +51,19 @@ def known_direction(model, monitor, mode):
 
 
 def check_monitor(model, source, settings, validated, called_back):
-    """Refuses, before the first epoch, a column that cannot come or has no direction."""
+    """Refuses, before the first epoch, a column that cannot come or has no direction.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from kerasmlsp.data.batching import Batches, shuffled
+        >>> from kerasmlsp.training import Settings
+        >>> batches = Batches(shuffled(4, 2), lambda indices, key: (tf.zeros((2, 3)), tf.zeros((2, 1))))
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> check_monitor(model, batches, Settings(monitor="val_f1"), validated=True, called_back=False)
+        Traceback (most recent call last):
+        ValueError: `monitor` must be one of loss, val_loss. Received: monitor='val_f1'
+    """
     columns = _columns(model, source)
     if columns is None:
         return
@@ -69,5 +94,10 @@ def _symbolic(value):
 
 
 def unknown(monitor, columns):
-    """The error of a `monitor` that is no column."""
+    """The error of a `monitor` that is no column.
+
+    Example:
+        >>> print(unknown("f1", ["val_loss", "loss"]))
+        `monitor` must be one of loss, val_loss. Received: monitor='f1'
+    """
     return ValueError(f"`monitor` must be one of {', '.join(sorted(columns))}. Received: monitor={monitor!r}")

@@ -29,6 +29,11 @@ class Option:
         below: Bound that a number must be below.
         unset: What `--help` says of the default None; "" for nothing.
         place: "file", "folder" or "any" for a path, None for what is no path.
+
+    Example:
+        >>> Option("Examples in a batch.", least=1).check("batch_size", int, 0)
+        Traceback (most recent call last):
+        ValueError: `batch_size` must be a whole number at least 1. Received: 0
     """
 
     help: str
@@ -75,6 +80,13 @@ def option(default: typing.Any, help: str, **details: typing.Any) -> typing.Any:
         default: Value of the field where none is given.
         help: One sentence for `--help`.
         **details: More of the arguments of `Option`.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config(Settings):
+        ...     units: int = option(64, "Units of the LSTM.", least=1)
+        >>> Config().units
+        64
     """
     return dataclasses.field(default=default, metadata={"option": Option(help, **details)})
 
@@ -86,23 +98,49 @@ def same(name: str, default: typing.Any, **changes: typing.Any) -> typing.Any:
         name: Name of the field.
         default: Value of the field where none is given.
         **changes: Arguments of `Option` that differ.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config(Settings):
+        ...     epochs: int | None = same("epochs", 5)
+        >>> Config().epochs
+        5
     """
     known = Settings.__dataclass_fields__[name].metadata["option"]
     return dataclasses.field(default=default, metadata={"option": dataclasses.replace(known, **changes)})
 
 
 def share(default: float | None, help: str, **details: typing.Any) -> typing.Any:
-    """Returns a field for a part of a whole, from 0 to below 1."""
+    """Returns a field for a part of a whole, from 0 to below 1.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config(Settings):
+        ...     dropout: float = share(0.5, "Share of the units that are dropped.")
+        >>> Config(dropout=1.0)
+        Traceback (most recent call last):
+        ValueError: `dropout` must be a number at least 0 and below 1. Received: 1.0
+    """
     return option(default, help, **{"least": 0, "below": 1, **details})
 
 
 def dataset() -> typing.Any:
-    """Returns the field for the name of a data set in TensorFlow Datasets."""
+    """Returns the field for the name of a data set in TensorFlow Datasets.
+
+    Example:
+        >>> dataset().metadata["option"].help
+        'Data set of TensorFlow Datasets, as imdb_reviews.'
+    """
     return option(None, "Data set of TensorFlow Datasets, as imdb_reviews.", unset="")
 
 
 def manual_dir() -> typing.Any:
-    """Returns the field for the folder with the original files of a data set."""
+    """Returns the field for the folder with the original files of a data set.
+
+    Example:
+        >>> manual_dir().metadata["option"].place
+        'folder'
+    """
     text = "Folder with the original files of --dataset, needed where there is no network."
     return option(None, text, place="folder", unset="")
 
@@ -115,6 +153,10 @@ def fields(config: typing.Any) -> list[tuple[dataclasses.Field, type, bool, Opti
 
     Returns:
         For each field that has an `Option`: the field, its type without None, whether None is allowed, and the option.
+
+    Example:
+        >>> [(field.name, kind.__name__, optional) for field, kind, optional, known in fields(Settings)][:2]
+        [('seed', 'int', False), ('epochs', 'int', True)]
     """
     shared = {field.name for field in dataclasses.fields(Settings)}
     own = sorted(dataclasses.fields(config), key=lambda field: field.name in shared)
