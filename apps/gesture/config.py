@@ -8,7 +8,7 @@ INPUTS = ("images", "landmarks", "history")
 ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
 """By kind of input; the first is the default."""
 RECIPES = {
-    "resnet": {"epochs": 45, "learning_rate": 2e-3, "weight_decay": 0.05},
+    "resnet": {"epochs": 70, "learning_rate": 2e-3, "weight_decay": 0.05},
     "lenet": {"epochs": 40, "learning_rate": 1e-3, "weight_decay": 0.05},
     "efficientnet": {"epochs": 15, "learning_rate": 5e-3, "weight_decay": 0.0},
     "mlp": {"epochs": 40, "learning_rate": 5e-3, "weight_decay": 0.05},
@@ -83,7 +83,9 @@ class Config(Settings):
         unset="",
     )
     background_share: float = option(0.25, "Pictures of --background for each example of a batch.", least=0)
-    answered: float = share(0.99, "Share of the held-out examples that the saved model answers as known.")
+    answered: float = share(
+        0.99, "Share of the held-out examples, pictures also changed, that the saved model calls known."
+    )
     batch_size: int = same("batch_size", 32)
     ema: float | None = same("ema", 0.99)
 

@@ -108,7 +108,8 @@ def _refusal(config, stored, threshold):
     if threshold is None:
         return "It always names one of its classes, whatever it is shown."
     told = f"`known` says whether the label has a probability of at least {threshold:.3f}"
-    share = f"{config.answered:.0%} of the held-out examples do"
+    changed = ", as they are and in other light and before other backgrounds," if stored["kind"] == "images" else ""
+    share = f"{config.answered:.0%} of the held-out examples{changed} do"
     pictures = stored.get("backgrounds")
     learned = f" {pictures} pictures of none of the classes were trained on for that." if pictures else ""
     return f"{told}, as {share}. Whatever has less should be taken for none of the classes.{learned}"

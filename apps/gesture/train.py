@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import classification, training
-from kerasmlsp.apps.gesture import data, model
+from kerasmlsp.apps.gesture import data, model, robustness
 from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data import labelled
 from kerasmlsp.files import write_json
@@ -80,7 +80,8 @@ def _train(config, run, resume):
 def calibrate(net, examples, config, path):
     """Writes the probability that the answer to a share of the examples has at least, which `config.answered` gives.
 
-    The saved model takes what has less for unknown.
+    The saved model takes what has less for unknown. Pictures count as they are and as `robustness` changes them, since
+    a hand in other light or before another background is to be answered, too.
 
     Args:
         net: The trained model.
@@ -88,9 +89,12 @@ def calibrate(net, examples, config, path):
         config: The configuration.
         path: The file, JSON of `threshold` and the number of `examples`.
     """
-    sure = net.predict(examples.inputs, batch_size=256, verbose=0).max(axis=1)
+    shown = [examples.inputs]
+    if examples.kind == "images":
+        shown += robustness.changed(examples.inputs).values()
+    sure = net.predict(np.concatenate(shown), batch_size=256, verbose=0).max(axis=1)
     threshold = np.quantile(sure, 1 - config.answered, method="lower")
-    write_json(path, {"threshold": float(threshold), "examples": len(sure)})
+    write_json(path, {"threshold": float(threshold), "examples": len(examples.labels)})
 
 
 def fit(examples, validation, classes, config, folder, *, resume):
