@@ -7,10 +7,17 @@
 this package itself imports nothing, so that the command line starts at once.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
 __version__ = "0.1.0"
 
 
-def load_model(path, *, compile: bool = False):
+def load_model(path: "str | Path", *, compile: bool = False) -> "keras.Model":
     """Loads a `.keras` file, whatever layers, losses, optimizers and models of this package it names.
 
     Args:

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -21,7 +22,7 @@ _HIDDEN = frozenset(
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def existing(path, argument: str = "path") -> Path:
+def existing(path: str | Path, argument: str = "path") -> Path:
     """Returns the path of a file or folder that is there, with `~` taken as the home folder.
 
     Raises:
@@ -38,7 +39,7 @@ def existing(path, argument: str = "path") -> Path:
     return path
 
 
-def visible_files(folder, endings: tuple[str, ...] | None = None) -> list[Path]:
+def visible_files(folder: str | Path, endings: tuple[str, ...] | None = None) -> list[Path]:
     """Returns the files in a folder and below it in the order of their paths, without those that systems hide in it.
 
     Hidden are names that begin with a dot, and what Windows, macOS and network drives keep beside the data, as
@@ -66,7 +67,7 @@ def visible_files(folder, endings: tuple[str, ...] | None = None) -> list[Path]:
     )
 
 
-def visible_folders(folder) -> list[Path]:
+def visible_folders(folder: str | Path) -> list[Path]:
     """Returns the folders in a folder in the order of their names, without those that systems hide in it.
 
     Example:
@@ -84,7 +85,7 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _HIDDEN
 
 
-def read_json(path):
+def read_json(path: str | Path) -> Any:
     """Returns what a JSON file holds.
 
     Raises:
@@ -106,7 +107,7 @@ def read_json(path):
         raise ValueError(f"{path} is damaged: {advice} ({error}).") from error
 
 
-def write_json(path, value) -> Path:
+def write_json(path: str | Path, value: Any) -> Path:
     """Writes a value as a JSON file, see `write_atomically`, and returns its path.
 
     Raises:
@@ -124,7 +125,7 @@ def write_json(path, value) -> Path:
     return Path(path)
 
 
-def write_atomically(path, write: Callable):
+def write_atomically(path: str | Path, write: Callable) -> Any:
     """Calls `write` with a temporary name beside `path`, then renames: readers see the old file or the new one.
 
     The new file is on the disk before it gets its name, so that not even a power failure leaves half of it. Where
@@ -175,7 +176,7 @@ def write_atomically(path, write: Callable):
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(*paths):
+def remove_leftovers(*paths: str | Path) -> None:
     """Deletes the temporary files of `write_atomically` that killed processes left beside these files.
 
     Those of a living process look the same: call it where no other may write the files, as within `locked`.
@@ -197,7 +198,7 @@ def remove_leftovers(*paths):
 
 
 @contextlib.contextmanager
-def locked(path, refusal: str | None = None) -> Iterator[None]:
+def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
     """Lets one process, and one of its threads, at a time into a `with` block about a file or folder.
 
     The lock is a file beside `path`, `.<name>.lock`, which is deleted at the end. The operating system releases it

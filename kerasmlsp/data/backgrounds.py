@@ -8,6 +8,8 @@ Reference: Hota, BITS F464 (2024), "Regularization: Data Augmentation"; Hendryck
 with Outlier Exposure".
 """
 
+from typing import Any
+
 import numpy as np
 
 _BINS = 64
@@ -64,7 +66,7 @@ def _otsu(values):
     return middles[between >= between.max() * (1 - 1e-6)].mean()
 
 
-def replaced(pictures, foregrounds, backgrounds):
+def replaced(pictures: Any, foregrounds: Any, backgrounds: Any) -> Any:
     """Puts other backgrounds behind things.
 
     Args:

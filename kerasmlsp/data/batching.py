@@ -2,9 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Batches:
     order: Callable[[int], list[np.ndarray]]
     load: Callable
 
-    def dataset(self, position: Callable[[], tuple[int, int]]):
+    def dataset(self, position: Callable[[], tuple[int, int]]) -> "tf.data.Dataset":
         """Makes a `tf.data.Dataset` that yields the rest of one epoch each time it is iterated.
 
         All epochs have as many batches; a data set that starts inside an epoch is for that epoch only.
@@ -53,7 +58,7 @@ class Batches:
         return dataset.apply(tf.data.experimental.assert_cardinality(len(self.order(epoch)) - done))
 
 
-def source(batches):
+def source(batches: Any) -> Any:
     """Returns what `kerasmlsp.training.fit` takes as `batches` with a method `dataset` as of `Batches`.
 
     Raises:
@@ -121,7 +126,9 @@ class _Rest(keras.utils.PyDataset):
             self.counted.end_epoch()
 
 
-def shuffled(size, batch_size, *, seed=0, drop_remainder=False):
+def shuffled(
+    size: int, batch_size: int, *, seed: int = 0, drop_remainder: bool = False
+) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` that shuffles `size` examples anew in every epoch.
 
     Raises:
@@ -135,7 +142,9 @@ def shuffled(size, batch_size, *, seed=0, drop_remainder=False):
     return bucketed(np.zeros(size, np.int64), batch_size, seed=seed, drop_remainder=drop_remainder)
 
 
-def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
+def bucketed(
+    lengths: ArrayLike, batch_size: int, *, seed: int = 0, window: int = 50, drop_remainder: bool = False
+) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` that shuffles, yet puts examples of similar length into one batch.
 
     Within a window of `window * batch_size` shuffled examples, batches are cut from the examples sorted by length;
@@ -180,7 +189,7 @@ def bucketed(lengths, batch_size, *, seed=0, window=50, drop_remainder=False):
     return order
 
 
-def streams(length, batch_size, window, *, seed=0):
+def streams(length: int, batch_size: int, window: int, *, seed: int = 0) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` for truncated backpropagation through time over one long sequence.
 
     The sequence is cut into `batch_size` streams, and each batch holds the next `window` places of every stream, so
@@ -214,7 +223,7 @@ def streams(length, batch_size, window, *, seed=0):
     return order
 
 
-def windows(length, batch_size, window, *, seed=0):
+def windows(length: int, batch_size: int, window: int, *, seed: int = 0) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` that cuts one long sequence into windows and shuffles them; the cuts move in every epoch.
 
     Args:
@@ -256,7 +265,7 @@ def _full_windows(length, batch_size, window):
     return length // window
 
 
-def sorted_by_length(lengths, batch_size):
+def sorted_by_length(lengths: ArrayLike, batch_size: int) -> list[np.ndarray]:
     """Returns index batches of examples sorted by length, for validation and prediction.
 
     Example:

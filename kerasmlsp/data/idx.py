@@ -16,7 +16,7 @@ _MOST_INFLATED = 1032
 _NAMES = {"train": "train", "test": "t10k"}
 
 
-def read_idx(path) -> np.ndarray:
+def read_idx(path: str | Path) -> np.ndarray:
     """Reads a file in the IDX format, plain or with gzip.
 
     Two zero bytes, the type of the numbers and the count of axes are followed by the sizes, each in four bytes, and by
@@ -62,7 +62,7 @@ def _array(stream, path):
     return np.frombuffer(content, kind).reshape(shape)
 
 
-def holds_idx(folder, split="train") -> bool:
+def holds_idx(folder: str | Path, split: str = "train") -> bool:
     """Whether a folder holds images of `split` under the names of MNIST and Fashion-MNIST.
 
     Example:
@@ -75,7 +75,7 @@ def holds_idx(folder, split="train") -> bool:
     return _file(Path(folder), f"{_NAMES[split]}-images-idx3-ubyte").exists()
 
 
-def read_labelled_idx(folder, split) -> tuple[np.ndarray, np.ndarray]:
+def read_labelled_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads images and classes under the names of MNIST and Fashion-MNIST, plain or with gzip.
 
     Args:

@@ -13,11 +13,15 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasmlsp.data import labelled, tables
 from kerasmlsp.files import existing, visible_files, visible_folders
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -55,7 +59,7 @@ class LabelledImages:
 
 
 def read_image(
-    source, *, size: int | None = None, longest: int | None = None, most_pixels: int = MOST_PIXELS
+    source: bytes | str | Path, *, size: int | None = None, longest: int | None = None, most_pixels: int = MOST_PIXELS
 ) -> np.ndarray:
     """Decodes a picture to RGB.
 
@@ -113,7 +117,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(picture.resize((size, size), _bilinear()))
 
 
-def stretched(pictures, size: int):
+def stretched(pictures: Any, size: int) -> "tf.Tensor":
     """Stretches pictures in a TensorFlow graph, as `resize` does.
 
     Args:
@@ -132,7 +136,7 @@ def stretched(pictures, size: int):
     return tf.round(tf.image.resize(tf.cast(pictures, tf.float32), (size, size), antialias=True))
 
 
-def decoded(files, size: int):
+def decoded(files: "tf.Tensor", size: int) -> "tf.Tensor":
     """Decodes the bytes of JPEG, PNG, GIF and BMP files in a TensorFlow graph, and stretches the pictures.
 
     The values are those of `read_image`, but nothing is turned as EXIF data say, and transparency is left out.
@@ -262,7 +266,7 @@ def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tupl
         yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), problems
 
 
-def list_images(folder) -> list[Path]:
+def list_images(folder: str | Path) -> list[Path]:
     """Returns the pictures in a folder and below it, told by their endings, in the order of their paths.
 
     Raises:
@@ -285,7 +289,12 @@ def list_images(folder) -> list[Path]:
 
 
 def read_labelled_images(
-    path, size: int, *, path_column: str = "path", label_column: str = "label", most_pixels: int = MOST_PIXELS
+    path: str | Path,
+    size: int,
+    *,
+    path_column: str = "path",
+    label_column: str = "label",
+    most_pixels: int = MOST_PIXELS,
 ) -> LabelledImages:
     """Reads pictures and their classes from a folder that has one subfolder per class, or from a table of paths.
 

@@ -23,7 +23,7 @@ MOST_FRACTIONS = 20
 
 
 def read_labelled_texts(
-    path, *, text_column: str = "text", label_column: str = "label", split: str | None = None
+    path: str | Path, *, text_column: str = "text", label_column: str = "label", split: str | None = None
 ) -> tuple[list[str], list[str]]:
     """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
 
@@ -73,7 +73,7 @@ def read_labelled_texts(
     return texts, labels
 
 
-def check_classes(source, labels: Iterable[str]):
+def check_classes(source: str | Path, labels: Iterable[str]) -> None:
     """Refuses labels that are no classes.
 
     Args:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def text_keys(texts: Iterable[str]) -> list[bytes]:
@@ -78,7 +79,7 @@ def apart(keys: Sequence, parts: Sequence, order: Sequence) -> np.ndarray:
     return np.array([i for i, key in enumerate(keys) if first[key] == parts[i]], dtype=np.int64)
 
 
-def split_indices(labels, fraction: float, seed: int, *, blocks: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def split_indices(labels: ArrayLike, fraction: float, seed: int, *, blocks: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Holds out a part of every class.
 
     Where neighbours belong together, such as reviews of one film or windows of one recording, examples drawn one by one
@@ -130,7 +131,7 @@ def _chosen(count: int, size: int, blocks: int, generator) -> np.ndarray:
     return np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
 
 
-def rounds(names, labels) -> np.ndarray:
+def rounds(names: Iterable[str], labels: ArrayLike) -> np.ndarray:
     """Tells apart persons of whom each showed the classes in turn, by the numbers in the names of the files.
 
     In the order of the numbers a new round begins where the class goes back in the order of class names, or where more
@@ -165,7 +166,7 @@ def rounds(names, labels) -> np.ndarray:
     return found
 
 
-def folds(groups, count: int, seed: int) -> np.ndarray:
+def folds(groups: ArrayLike, count: int, seed: int) -> np.ndarray:
     """Deals groups of examples that belong together, such as those of one person, into folds of about one size.
 
     Args:
@@ -195,7 +196,7 @@ def folds(groups, count: int, seed: int) -> np.ndarray:
     return place[codes]
 
 
-def split_groups(labels, groups, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_groups(labels: ArrayLike, groups: ArrayLike, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Holds out whole groups of examples that belong together, about `fraction` of the examples.
 
     Args:

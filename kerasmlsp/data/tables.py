@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from kerasmlsp.files import existing
 
@@ -34,7 +35,7 @@ _SAMPLE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
-def read_table(path, *, chunk_size: int | None = None):
+def read_table(path: str | Path, *, chunk_size: int | None = None) -> Any:
     """Reads a table: CSV, TSV, JSON Lines, Parquet or the first sheet of an Excel file, text also compressed.
 
     CSV and TSV carry no types, so every column is text: "NA", "null" and "001" stay as written, and only an empty cell
@@ -75,7 +76,7 @@ def read_table(path, *, chunk_size: int | None = None):
     return table
 
 
-def read_rows(path) -> tuple[list[list[str]], str]:
+def read_rows(path: str | Path) -> tuple[list[list[str]], str]:
     """Reads a CSV or TSV that may be without a header, plain or compressed.
 
     Returns:
@@ -100,7 +101,7 @@ def read_rows(path) -> tuple[list[list[str]], str]:
         return [row for _, row in rows], separator
 
 
-def read_text(path) -> str:
+def read_text(path: str | Path) -> str:
     """Reads a whole text file, which must be UTF-8, with or without a byte-order mark.
 
     Raises:

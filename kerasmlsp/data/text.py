@@ -1,8 +1,14 @@
 """Text to token ids, the same inside the training pipeline and inside the saved model."""
 
 import collections
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kerasmlsp.data import normalization
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 PADDING, UNKNOWN = 0, 1
 
@@ -14,7 +20,7 @@ _EMOJI = r"\p{So}[\x{1F3FB}-\x{1F3FF}]?"
 _SIGN = rf"[\x{{1F1E6}}-\x{{1F1FF}}]{{2}}|{_EMOJI}(?:\x{{200D}}{_EMOJI})*|[^\p{{L}}\p{{M}}\p{{N}}'\s]"
 
 
-def tokenize(texts):
+def tokenize(texts: "tf.Tensor") -> "tf.RaggedTensor":
     """Splits texts into lower-case words and single punctuation marks.
 
     Texts are read in one form first, see `kerasmlsp.data.normalization`, and mark-up such as `<br />` is taken out.
@@ -40,7 +46,7 @@ def tokenize(texts):
     return tf.strings.split(texts)
 
 
-def truncate(tokens, limit):
+def truncate(tokens: "tf.RaggedTensor", limit: int) -> "tf.RaggedTensor":
     """Keeps the first and the last `limit // 2` tokens of texts that are longer than `limit`.
 
     The end of a text often holds its verdict, so that cutting it off would lose more than the middle.
@@ -63,7 +69,7 @@ def truncate(tokens, limit):
     return tf.concat([tokens[:, :head], tokens[:, head:][:, -(limit // 2) :]], axis=1)
 
 
-def dense(rows, multiple=1):
+def dense(rows: "tf.RaggedTensor", multiple: int = 1) -> "tf.Tensor":
     """Pads ragged rows on the right to a common length: the next multiple of `multiple` that is not 0.
 
     Args:
@@ -90,7 +96,7 @@ def dense(rows, multiple=1):
     )
 
 
-def count_words(texts, batch_size=1000):
+def count_words(texts: Sequence[str], batch_size: int = 1000) -> collections.Counter[str]:
     """Counts the tokens of a list of texts.
 
     Returns:
@@ -109,7 +115,7 @@ def count_words(texts, batch_size=1000):
     return collections.Counter({word.decode(): count for word, count in counts.items()})
 
 
-def vocabulary(counts, size, *, min_count=2):
+def vocabulary(counts: Mapping[str, int], size: int, *, min_count: int = 2) -> list[str]:
     """Returns the most frequent words, most frequent first and ties in alphabetical order.
 
     Args:
@@ -130,7 +136,7 @@ def vocabulary(counts, size, *, min_count=2):
     return words[: size - 2]
 
 
-def lookup(words):
+def lookup(words: Sequence[str]) -> "keras.Layer":
     """Returns a Keras layer from string tokens to int64 ids: 0 for padding, 1 for unknown words, then `words`.
 
     Example:

@@ -13,14 +13,27 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasmlsp.files import existing
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
 
 _NETWORK_SECONDS = 1.8
 
 
-def load_tfds(name: str, split: str, *, features=(), manual_dir=None, data_dir=None):
+def load_tfds(
+    name: str,
+    split: str,
+    *,
+    features: Iterable[str] = (),
+    manual_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> "tuple[tf.data.Dataset, tfds.core.DatasetInfo]":
     """Loads a data set of TensorFlow Datasets, prepared first where it is not yet.
 
     A prepared data set needs no network. Without a network it is prepared from the original files in `manual_dir`,

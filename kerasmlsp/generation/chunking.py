@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from kerasmlsp import generation
 
@@ -32,7 +33,9 @@ class Filler(tf.Module):
         ['position', 'ended', 'logits', 'state_0']
     """
 
-    def __init__(self, model, *, chunk=64, start=0, stop=None, jit=True):
+    def __init__(
+        self, model: keras.Model, *, chunk: int = 64, start: int = 0, stop: int | None = None, jit: bool = True
+    ):
         super().__init__()
         self.decoder = generation.stepwise(model)
         self.chunk, self.start, self.stop = chunk, start, stop
@@ -79,7 +82,7 @@ class Filler(tf.Module):
         return tuple(each[:batch, 1:wanted] for each in found)
 
     @property
-    def state(self):
+    def state(self) -> "dict[str, tf.TensorSpec]":
         """What `read` returns and `write` goes on from: a dict of name to `tf.TensorSpec`, with the batch first.
 
         `position` is the number of tokens read, with the start token, `ended` whether `stop` was written, `logits` are
@@ -93,7 +96,7 @@ class Filler(tf.Module):
         }
 
     @tf.function(reduce_retracing=True)
-    def read(self, prompts, lengths):
+    def read(self, prompts: ArrayLike, lengths: ArrayLike) -> "dict[str, tf.Tensor]":
         """Reads tokens after which `write` is to go on, each row by itself.
 
         Args:
@@ -113,7 +116,16 @@ class Filler(tf.Module):
         return dict(zip(self.state, carry, strict=True))
 
     @tf.function(reduce_retracing=True)
-    def write(self, state, lengths, seeds, temperature, top_k, top_p, stop_from=0):
+    def write(
+        self,
+        state: "dict[str, tf.Tensor]",
+        lengths: ArrayLike,
+        seeds: ArrayLike,
+        temperature: ArrayLike,
+        top_k: ArrayLike,
+        top_p: ArrayLike,
+        stop_from: ArrayLike = 0,
+    ) -> "tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]":
         """Writes on, each row by itself: the same tokens as the filling of one template with all places.
 
         Args:

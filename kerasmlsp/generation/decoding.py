@@ -283,7 +283,7 @@ def fill(
     return tokens, scores, tuple(carry)
 
 
-def draw(logits, uniform, temperature, top_k, top_p):
+def draw(logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any) -> Any:
     """Draws one token a row by inverting the cumulative distribution.
 
     Args:

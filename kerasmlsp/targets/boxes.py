@@ -4,10 +4,13 @@ Boxes are `(left, top, right, bottom)` as parts of the width and height of the i
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 SCALES = (0.1, 0.25, 0.45, 0.7)
 ASPECT_RATIOS = (1.0, 2.0, 0.5)
@@ -15,7 +18,13 @@ ASPECT_RATIOS = (1.0, 2.0, 0.5)
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 
-def anchors(input_shape, *, num_stages=6, scales=SCALES, aspect_ratios=ASPECT_RATIOS):
+def anchors(
+    input_shape: Sequence[int],
+    *,
+    num_stages: int = 6,
+    scales: Sequence[float] = SCALES,
+    aspect_ratios: Sequence[float] = ASPECT_RATIOS,
+) -> np.ndarray:
     """Returns the boxes that a detector starts from, in the order of its predictions.
 
     The last stages, one for each scale `s`, have `len(aspect_ratios) + 1` boxes around each centre of a cell: of width
@@ -57,7 +66,7 @@ def anchors(input_shape, *, num_stages=6, scales=SCALES, aspect_ratios=ASPECT_RA
     return np.concatenate(found).astype("float32")
 
 
-def check_anchors(num_stages, scales, aspect_ratios):
+def check_anchors(num_stages: int, scales: Sequence[float], aspect_ratios: Sequence[float]) -> None:
     """Raises a ValueError for sizes that make no anchors.
 
     Example:
@@ -71,7 +80,7 @@ def check_anchors(num_stages, scales, aspect_ratios):
         raise ValueError(f"`aspect_ratios` must be numbers above 0. Received: aspect_ratios={tuple(aspect_ratios)}")
 
 
-def iou(boxes, others, xp=np):
+def iou(boxes: Any, others: Any, xp: Any = np) -> Any:
     """Intersection over union of each box with each of the others.
 
     Args:
@@ -98,7 +107,7 @@ def _area(boxes):
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-def encode(boxes, anchors):
+def encode(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """Boxes as offsets from anchors: centres in sizes of the anchor and logarithms of sizes, over `VARIANCES`.
 
     Example:
@@ -111,7 +120,7 @@ def encode(boxes, anchors):
     return np.concatenate([(centre - start) / extent, np.log(size / extent)], axis=-1) / np.array(VARIANCES)
 
 
-def decode(offsets, anchors):
+def decode(offsets: keras.KerasTensor, anchors: ArrayLike) -> keras.KerasTensor:
     """Tensors of boxes from their offsets: the inverse of `encode`.
 
     Example:
@@ -129,7 +138,7 @@ def _centres(boxes):
     return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
 
 
-def match(boxes, classes, anchors, *, threshold=0.5):
+def match(boxes: ArrayLike, classes: ArrayLike, anchors: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
     """Gives each anchor of an image the box that it has to find, or none.
 
     Each box gets the anchor that overlaps it most, the best pair first, so that none goes without; every other anchor
@@ -208,7 +217,9 @@ class DetectionLoss(keras.losses.Loss):
         1.386
     """
 
-    def __init__(self, negatives=3.0, offsets_weight=1.0, name="detection_loss", **kwargs):
+    def __init__(
+        self, negatives: float = 3.0, offsets_weight: float = 1.0, name: str = "detection_loss", **kwargs: Any
+    ):
         super().__init__(name=name, **kwargs)
         if negatives < 0:
             raise ValueError(f"`negatives` must be at least 0. Received: negatives={negatives}")
@@ -233,7 +244,15 @@ class DetectionLoss(keras.losses.Loss):
         return {**super().get_config(), "negatives": self.negatives, "offsets_weight": self.offsets_weight}
 
 
-def detect(predictions, anchors, *, max_detections=100, candidates=100, min_score=0.05, max_overlap=0.45):
+def detect(
+    predictions: keras.KerasTensor,
+    anchors: np.ndarray,
+    *,
+    max_detections: int = 100,
+    candidates: int = 100,
+    min_score: float = 0.05,
+    max_overlap: float = 0.45,
+) -> dict[str, keras.KerasTensor]:
     """Returns the boxes that a detector finds, by non-maximum suppression within each class; all shapes are static.
 
     Of each class the `candidates` boxes of the highest scores are looked at, the best first; one that overlaps a kept

@@ -4,12 +4,17 @@
 `cluster_predictor` and `wav2vec`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp.data.text import PADDING, UNKNOWN
 
 
-def mask_tokens(ids, vocabulary_size, mask_id, *, rate=0.15, seed=0):
+def mask_tokens(
+    ids: ArrayLike, vocabulary_size: int, mask_id: int, *, rate: float = 0.15, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Hides tokens, to be predicted from those around them.
 
     Each token is chosen with the probability `rate`. Of those chosen, 80 % become `mask_id`, 10 % a random word, and 10
@@ -49,7 +54,7 @@ def mask_tokens(ids, vocabulary_size, mask_id, *, rate=0.15, seed=0):
     return np.where(chosen, shown, ids), np.where(chosen, ids, -1)
 
 
-def patches(images, patch_size):
+def patches(images: ArrayLike, patch_size: int) -> np.ndarray:
     """Cuts images into squares, row by row: `(images, patches, patch_size * patch_size * channels)`.
 
     Raises:
@@ -68,7 +73,7 @@ def patches(images, patch_size):
     return cut.transpose(0, 1, 3, 2, 4, 5).reshape(number, -1, patch_size * patch_size * channels)
 
 
-def mask_patches(number, num_patches, *, rate=0.6, seed=0):
+def mask_patches(number: int, num_patches: int, *, rate: float = 0.6, seed: int = 0) -> np.ndarray:
     """Chooses the patches to hide, as many of every image: booleans `(number, num_patches)`.
 
     Reference: Ganapathy, MLSP 2025, "Self-supervision in images - Vision Transformer"; Xie et al. 2022, "SimMIM: A
@@ -86,7 +91,7 @@ def mask_patches(number, num_patches, *, rate=0.6, seed=0):
     return order < max(1, round(rate * num_patches))
 
 
-def mask_spans(number, length, *, probability=0.065, span=10, seed=0):
+def mask_spans(number: int, length: int, *, probability: float = 0.065, span: int = 10, seed: int = 0) -> np.ndarray:
     """Chooses spans of frames to hide, which may overlap: booleans `(number, length)`.
 
     Reference: Baevski et al. 2020, "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations".
@@ -118,7 +123,11 @@ def mask_spans(number, length, *, probability=0.065, span=10, seed=0):
     return masked
 
 
-def num_frames(num_samples, kernel_sizes=(10, 3, 3, 3, 3, 2, 2), strides=(5, 2, 2, 2, 2, 2, 2)):
+def num_frames(
+    num_samples: int,
+    kernel_sizes: Sequence[int] = (10, 3, 3, 3, 3, 2, 2),
+    strides: Sequence[int] = (5, 2, 2, 2, 2, 2, 2),
+) -> int:
     """Frames that the convolutions of `models.wav2vec` make of a waveform.
 
     Example:
@@ -130,7 +139,7 @@ def num_frames(num_samples, kernel_sizes=(10, 3, 3, 3, 3, 2, 2), strides=(5, 2, 
     return max(num_samples, 0)
 
 
-def rotations(images):
+def rotations(images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Turns every image by 0, 90, 180 and 270 degrees, counter-clockwise.
 
     Reference: Ganapathy, MLSP 2025, "Self supervision - pre-text task" (transformation prediction); Gidaris et al.
@@ -158,7 +167,7 @@ def rotations(images):
     return turned.reshape(-1, *images.shape[1:]), np.tile(np.arange(4), len(images))
 
 
-def cluster_labels(features, num_clusters, *, components=256, seed=0):
+def cluster_labels(features: ArrayLike, num_clusters: int, *, components: int = 256, seed: int = 0) -> np.ndarray:
     """Groups features, so that the number of its group is the label of an example.
 
     Features are reduced to their principal components of equal variance, scaled to length 1, and grouped by k-means.

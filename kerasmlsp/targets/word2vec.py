@@ -3,16 +3,19 @@
 Token ids are those of `kerasmlsp.data.text`: 0 for padding, 1 for unknown words, then the words by frequency.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp import metrics
 from kerasmlsp.data.text import PADDING, UNKNOWN
 
 
-def skip_gram_pairs(ids, window, *, reach=None):
+def skip_gram_pairs(ids: ArrayLike, window: int, *, reach: ArrayLike | None = None) -> np.ndarray:
     """Pairs every word with each word around it.
 
     Reference: Ganapathy, MLSP 2025, "word2vec models as text representations"; Mikolov et al. 2013, "Efficient
@@ -42,7 +45,7 @@ def skip_gram_pairs(ids, window, *, reach=None):
     return np.stack([ids[rows], contexts[rows, columns]], axis=1)
 
 
-def cbow_windows(ids, window, *, reach=None):
+def cbow_windows(ids: ArrayLike, window: int, *, reach: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Puts the words around every word together, from which the continuous bag of words predicts it.
 
     Reference: as of `skip_gram_pairs`.
@@ -86,7 +89,7 @@ def _offsets(window):
     return np.delete(np.arange(-window, window + 1), window)
 
 
-def draw_reach(random, size, window):
+def draw_reach(random: np.random.Generator, size: int, window: int) -> np.ndarray:
     """Draws how far each centre looks, evenly from 1 to `window`, so that near words weigh more.
 
     Reference: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space".
@@ -99,7 +102,7 @@ def draw_reach(random, size, window):
     return random.integers(1, window + 1, size, dtype=np.int32)
 
 
-def word_counts(texts, vocabulary_size):
+def word_counts(texts: Iterable[ArrayLike], vocabulary_size: int) -> np.ndarray:
     """Counts the words of texts of ids by id, `(vocabulary_size,)`; padding and unknown words count 0.
 
     Example:
@@ -111,7 +114,7 @@ def word_counts(texts, vocabulary_size):
     return counts
 
 
-def keep_probabilities(counts, threshold=1e-3):
+def keep_probabilities(counts: ArrayLike, threshold: float = 1e-3) -> np.ndarray:
     """The probability with which an occurrence of each word is kept, so that frequent words lose most.
 
     `sqrt(t / f) + t / f`, at most 1, where `f` is the word's share of all words: the released program's formula, which
@@ -139,7 +142,7 @@ def keep_probabilities(counts, threshold=1e-3):
     return np.where(counts > 0, np.minimum(np.sqrt(ratio) + ratio, 1), 0)
 
 
-def negative_distribution(counts, power=0.75):
+def negative_distribution(counts: ArrayLike, power: float = 0.75) -> np.ndarray:
     """The distribution that negative words are drawn from: counts to the power of 0.75, then normalised.
 
     Reference: as of `keep_probabilities`.
@@ -196,17 +199,17 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        texts,
-        counts,
+        texts: Sequence[ArrayLike],
+        counts: ArrayLike,
         *,
-        cbow=False,
-        window=5,
-        block=16,
-        shared=32,
-        batch_size=32,
-        threshold=1e-3,
-        seed=0,
-        **kwargs,
+        cbow: bool = False,
+        window: int = 5,
+        block: int = 16,
+        shared: int = 32,
+        batch_size: int = 32,
+        threshold: float = 1e-3,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         for name, value in (("window", window), ("block", block), ("shared", shared), ("batch_size", batch_size)):
@@ -233,12 +236,12 @@ class TrainingBatches(keras.utils.PyDataset):
         rows = np.lib.stride_tricks.sliding_window_view(kept, self.block + 2 * self.window)[:: self.block]
         self.words = rows[random.permutation(len(rows))]
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.epoch += 1
         self._draw()
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
         """Batches of an epoch: as many as in the first, though the kept words differ a little."""
         return self.rows // self.batch_size
 
@@ -256,7 +259,7 @@ class TrainingBatches(keras.utils.PyDataset):
         against = np.full((*centers.shape, self.shared), -1, np.int8)
         if self.cbow:
             # A word without context is not predicted.
-            pairs = np.eye(self.block, dtype=np.int8) * near.any(-1)[..., None]
+            pairs = np.eye(self.block, dtype=np.int8) * near.any(-1)[..., None]  # type: ignore[index]
             inputs = {"words": words, "windows": near.astype(np.float32)}
             return {**inputs, "candidates": np.concatenate([centers, negatives], 1)}, np.concatenate(
                 [pairs, against], 2
@@ -265,7 +268,7 @@ class TrainingBatches(keras.utils.PyDataset):
         return {"centers": centers, "candidates": candidates}, np.concatenate([near.astype(np.int8), against], axis=2)
 
 
-def read_similarities(path):
+def read_similarities(path: str | Path) -> tuple[list[tuple[str, str]], np.ndarray]:
     """Reads judgements of similarity such as WordSim353: two words and a number in a line, `#` before comments.
 
     Returns:
@@ -282,7 +285,7 @@ def read_similarities(path):
     return [(first.lower(), second.lower()) for first, second, _ in lines], np.array([float(line[2]) for line in lines])
 
 
-def read_analogies(path):
+def read_analogies(path: str | Path) -> dict[str, list[list[str]]]:
     """Reads analogies such as questions-words: four words in a line, `: name` before those of one kind.
 
     Returns:
@@ -308,7 +311,7 @@ def _lines(path):
     return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def most_similar(words, vectors, word, count=10):
+def most_similar(words: Sequence[str], vectors: np.ndarray, word: str, count: int = 10) -> list[tuple[str, float]]:
     """Returns the words of the largest cosine with `word`, each with its cosine.
 
     Args:
@@ -333,7 +336,9 @@ def most_similar(words, vectors, word, count=10):
     return [(words[i], float(cosines[i])) for i in np.argsort(-cosines, kind="stable")[: min(count, len(words) - 1)]]
 
 
-def similarity_correlation(words, vectors, pairs, judgements):
+def similarity_correlation(
+    words: Sequence[str], vectors: np.ndarray, pairs: Sequence[Sequence[str]], judgements: Iterable[float]
+) -> tuple[float, int]:
     """Compares the cosines of pairs of words with what people judged.
 
     Reference: Finkelstein et al. 2002, "Placing Search in Context: The Concept Revisited" (WordSim353).
@@ -359,7 +364,9 @@ def similarity_correlation(words, vectors, pairs, judgements):
     return metrics.spearman(cosines, np.asarray(judgements)[known]), len(known)
 
 
-def analogy_accuracy(words, vectors, questions):
+def analogy_accuracy(
+    words: Sequence[str], vectors: np.ndarray, questions: Sequence[Sequence[str]]
+) -> tuple[float, int]:
     """The share of analogies `a : b = c : ?` whose fourth word has the largest cosine with `b - a + c`.
 
     `a`, `b` and `c` cannot be the answer.

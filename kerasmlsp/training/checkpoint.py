@@ -7,8 +7,10 @@ import inspect
 import json
 import logging
 import math
+import os
 import time
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,14 @@ import numpy as np
 from kerasmlsp.files import write_atomically
 from kerasmlsp.layers.recurrent import Stateful
 from kerasmlsp.training import selection
+from kerasmlsp.training.settings import Settings
 
 log = logging.getLogger("kerasmlsp")
 
 CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
 
 
-def best_row(run):
+def best_row(run: str | os.PathLike) -> dict[str, Any]:
     """Returns the row of `history.csv` of the epoch whose weights were kept.
 
     Raises:
@@ -49,7 +52,7 @@ def best_row(run):
     return next(row for row in state["rows"] if row["epoch"] == state["best_epoch"])
 
 
-def read(path):
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the state and the arrays of a checkpoint.
 
     Example:
@@ -84,8 +87,18 @@ class Keeper(keras.callbacks.Callback):
     """
 
     STATE = ("epoch", "step", "rows", "best", "best_epoch", "waited", "stopped")
+    best: float | None
+    best_values: list[np.ndarray] | None
+    begun: Any
 
-    def __init__(self, run, settings, monitored, seconds, callbacks):
+    def __init__(
+        self,
+        run: Any,
+        settings: Settings,
+        monitored: bool,
+        seconds: float,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ):
         super().__init__()
         self.run, self.settings, self.seconds = run, settings, seconds
         self.monitor = settings.monitor if monitored else None
@@ -93,12 +106,11 @@ class Keeper(keras.callbacks.Callback):
         self.rows, self.best, self.best_epoch, self.stopped = [], None, None, False
         self.best_values, self.metric_values, self.written = None, None, time.monotonic()
         # The caller's callbacks, what they were when training began, and what they become again.
-        self.callbacks, self.restored = callbacks, []
-        self.begun: Any = None
+        self.callbacks, self.begun, self.restored = callbacks, None, []
 
-    def finished(self):
+    def finished(self) -> bool:
         """Whether all epochs are done, or training was stopped."""
-        return self.stopped or self.epoch >= self.settings.epochs
+        return self.stopped or self.epoch >= self.settings.epochs  # type: ignore[operator]
 
     def on_train_begin(self, logs=None):
         if self.begun is None:
@@ -155,7 +167,7 @@ class Keeper(keras.callbacks.Callback):
         write_atomically(self.run / HISTORY, self._write_rows)
         self.save()
 
-    def draw(self):
+    def draw(self) -> None:
         """Draws the log; a figure that fails is no reason to lose a training."""
         from kerasmlsp import plotting
 
@@ -166,12 +178,12 @@ class Keeper(keras.callbacks.Callback):
         except Exception as error:
             log.warning("%s was not drawn (%s: %s).", self.run / CURVES, type(error).__name__, error)
 
-    def restore_best(self, model):
+    def restore_best(self, model: keras.Model) -> None:
         """Gives a model the variables of the best epoch."""
         if self.best_values is not None:
             _assign(model.variables, self.best_values, self.run)
 
-    def save(self, metrics=()):
+    def save(self, metrics: Iterable[Any] = ()) -> None:
         """Writes the checkpoint; `metrics` are the running ones of an epoch that is not over."""
         groups = {**_groups(self.model), "best": self.best_values or (), "metrics": metrics}
         arrays = {f"{name}.{i}": _value(value) for name, values in groups.items() for i, value in enumerate(values)}
@@ -204,7 +216,7 @@ class Keeper(keras.callbacks.Callback):
             for kind, entry in zip(kinds, entries, strict=False)
         ]
 
-    def load(self, model, source):
+    def load(self, model: keras.Model, source: Any) -> None:
         """Takes up the checkpoint in the run folder."""
         state, arrays = read(self.run / CHECKPOINT)
         entries = state.pop("callbacks")
@@ -251,7 +263,7 @@ class Keeper(keras.callbacks.Callback):
             writer.writerows(self.rows)
 
 
-def to_numbers(logs):
+def to_numbers(logs: dict[str, Any] | None) -> None:
     """Turns the values of a log into numbers, those of several into their mean.
 
     Example:
@@ -260,7 +272,8 @@ def to_numbers(logs):
         >>> logs
         {'f1': 0.75}
     """
-    for name, value in (logs or {}).items():
+    logs = {} if logs is None else logs
+    for name, value in logs.items():
         if not isinstance(value, float):
             logs[name] = float(np.mean(keras.ops.convert_to_numpy(value)))
 
@@ -338,7 +351,7 @@ def _groups(model):
     return {"model": model.variables, "optimizer": optimizers}
 
 
-def optimizers_of(model):
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """All optimizers of a model; one with its own `train_step` may keep several as attributes.
 
     Example:

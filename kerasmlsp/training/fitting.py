@@ -204,7 +204,7 @@ def _check_class_weight(model, class_weight):
         )
 
 
-def precision_for(precision, *, products):
+def precision_for(precision: str, *, products: bool) -> str:
     """Returns what `fit` takes as `precision`: for "auto", bfloat16 where that is known to be faster.
 
     Args:
@@ -220,7 +220,7 @@ def precision_for(precision, *, products):
     return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
 
 
-def has_fast_bfloat16():
+def has_fast_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
 
     With AMX, products of the sizes of small Transformers took between a half and a sixth of the time here.

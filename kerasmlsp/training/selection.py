@@ -1,8 +1,12 @@
 """Which column of the log selects the best epoch, and whether a low or a high value of it is good."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import keras
+
+from kerasmlsp.training.settings import Settings
 
 # Words of the names of measures, for columns that no compiled metric answers for.
 _HIGHER = {"acc", "accuracy", "auc", "bleu", "cider", "correlation", "dice", "f1", "iou", "map", "meteor", "precision"}
@@ -10,7 +14,7 @@ _HIGHER |= {"psnr", "r2", "recall", "reward", "rouge", "ssim"}
 _LOWER = {"cer", "distance", "error", "loss", "mae", "mse", "nats", "nll", "perplexity", "rmse", "wer"}
 
 
-def direction(model, monitor, mode):
+def direction(model: keras.Model, monitor: str, mode: str) -> int | None:
     """1 where a higher `monitor` is better, -1 where a lower one is, None where that is not known.
 
     Example:
@@ -33,7 +37,7 @@ def direction(model, monitor, mode):
     return None if higher == lower else 1 if higher else -1
 
 
-def known_direction(model, monitor, mode):
+def known_direction(model: keras.Model, monitor: str, mode: str) -> int:
     """As `direction`, which must be known.
 
     Example:
@@ -50,7 +54,7 @@ def known_direction(model, monitor, mode):
     return found
 
 
-def check_monitor(model, source, settings, validated, called_back):
+def check_monitor(model: keras.Model, source: Any, settings: Settings, validated: bool, called_back: bool) -> None:
     """Refuses, before the first epoch, a column that cannot come or has no direction.
 
     Example:
@@ -93,7 +97,7 @@ def _symbolic(value):
     return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
 
 
-def unknown(monitor, columns):
+def unknown(monitor: str, columns: Iterable[str]) -> ValueError:
     """The error of a `monitor` that is no column.
 
     Example:
