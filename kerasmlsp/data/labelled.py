@@ -152,7 +152,7 @@ def _folder_rows(folder: Path):
             yield tables.read_text(file), name
 
 
-def fingerprint(*sources) -> str:
+def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of data, to tell in a run whether it is still the same.
 
     Args:
