@@ -18,7 +18,7 @@ import pandas
 import pytest
 
 from kerasmlsp import exporting
-from kerasmlsp.exporting import loading, model_cards, verifying
+from kerasmlsp.exporting import loading, model_cards, saved_model, verifying
 
 TEXTS = ["a good film", "bad", "a very good plot and a bad film"]
 CARD = {
@@ -160,7 +160,7 @@ def test_warmup_requests(models, model):
 def test_missing_serving_package_is_said(parts, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with caplog.at_level(logging.WARNING):
-        assert not exporting._write_warmup(tmp_path, "tiny", {})
+        assert not saved_model._write_warmup(tmp_path, "tiny", {})
     assert "pip install kerasmlsp[serving]" in caplog.text and not list(tmp_path.iterdir())
 
 
@@ -175,7 +175,7 @@ def test_exports_at_once_take_different_versions(tmp_path):
     folders = [tmp_path / f".{index}" for index in range(20)]
     for folder in folders:
         (folder / "variables").mkdir(parents=True)
-    threads = [threading.Thread(target=exporting._publish, args=[folder]) for folder in folders]
+    threads = [threading.Thread(target=saved_model._publish, args=[folder]) for folder in folders]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -255,8 +255,8 @@ def test_arguments_that_do_not_fit(parts, tmp_path):
 def test_graphs_made_beside_a_gpu_run_without_one(parts, monkeypatch):
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
-    with exporting._portable_kernels(parts["track"]):
-        traced = exporting._trace("score", *parts["endpoints"]["score"])
+    with saved_model._portable_kernels(parts["track"]):
+        traced = saved_model._trace("score", *parts["endpoints"]["score"])
     graph = traced.get_concrete_function().graph.as_graph_def()
     assert "CudnnRNN" not in str(graph)
     assert parts["track"][0].layers[2].forward_layer.use_cudnn == "auto"
