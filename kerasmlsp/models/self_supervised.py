@@ -91,7 +91,7 @@ def masked_language_model(
 ) -> keras.Model:
     """Builds a Transformer encoder that predicts hidden tokens from those on both sides.
 
-    Train on `self_supervision.mask_tokens` with `keras.losses.SparseCategoricalCrossentropy(from_logits=True,
+    Train on `targets.pretext.mask_tokens` with `keras.losses.SparseCategoricalCrossentropy(from_logits=True,
     ignore_class=-1)`, which leaves all other tokens out. The last layer has weights of its own, not the embedding's.
 
     Reference: Ganapathy, MLSP 2025, "Self-supervision as a task"; Devlin et al. 2019, "BERT: Pre-training of Deep
@@ -196,8 +196,8 @@ def masked_patch_predictor(
 ) -> keras.Model:
     """Builds a Vision Transformer that predicts the pixels of hidden patches from the others; hidden ones are zero.
 
-    Train with the loss "mse" on `self_supervision.patches(images, patch_size)`, with the hidden patches
-    (`self_supervision.mask_patches`) as `sample_weight`, so that no other counts.
+    Train with the loss "mse" on `targets.pretext.patches(images, patch_size)`, with the hidden patches
+    (`targets.pretext.mask_patches`) as `sample_weight`, so that no other counts.
 
     Reference: Ganapathy, MLSP 2025, "Self-supervision in images - Vision Transformer" (predict masked regions); Xie et
     al. 2022, "SimMIM: A Simple Framework for Masked Image Modeling".
@@ -245,7 +245,7 @@ def rotation_predictor(
 ) -> keras.Model:
     """Builds a convolutional network that tells by how many quarter turns an image was turned.
 
-    Train on `self_supervision.rotations`.
+    Train on `targets.pretext.rotations`.
 
     Reference: Ganapathy, MLSP 2025, "Self supervision - pre-text task" (transformation prediction); Gidaris et al.
     2018, "Unsupervised Representation Learning by Predicting Image Rotations".
@@ -280,7 +280,7 @@ def cluster_predictor(
 ) -> keras.Model:
     """Builds a convolutional network that predicts to which cluster of its own features an image belongs.
 
-    Each round takes labels from `self_supervision.cluster_labels(model.get_layer("encoder").predict(images), ...)`,
+    Each round takes labels from `targets.pretext.cluster_labels(model.get_layer("encoder").predict(images), ...)`,
     puts a new last layer in (`classifier_from(model, num_clusters)`), and trains an epoch.
 
     Reference: Ganapathy, MLSP 2025, "Self supervision - pre-text task" (clustering); Caron et al. 2018, "Deep
@@ -374,7 +374,7 @@ def wav2vec(
 
     Convolutions turn a waveform into frames, one for every `prod(strides)` samples. A Transformer sees them with the
     masked ones replaced; a product quantizer sees them all. The model brings its own losses: compile it with an
-    optimizer alone, and fit it to its inputs, with the masks of `self_supervision.mask_spans`. Give waveforms of mean 0
+    optimizer alone, and fit it to its inputs, with the masks of `targets.pretext.mask_spans`. Give waveforms of mean 0
     and variance 1.
 
     Reference: Ganapathy, MLSP 2025, "Self-supervision in audio - wav2vec"; Baevski et al. 2020, "wav2vec 2.0: A
