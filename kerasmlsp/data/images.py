@@ -383,7 +383,9 @@ def _opened(data, name, most_pixels):
         # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+            # Pillow knows HEIF only once its reader is registered, and has a KeyError for formats that it does not know.
+            Image.init()
+            picture = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
         except (UnidentifiedImageError, Image.DecompressionBombError) as error:
             if isinstance(error, Image.DecompressionBombError):
                 raise _too_large(name, most_pixels) from error

@@ -6,7 +6,8 @@ import pytest
 from cases_language import CASES
 
 from kerasmlsp import generation, layers
-from kerasmlsp.layers import chorales as c
+from kerasmlsp.layers import chorales
+from kerasmlsp.targets import chorale_tokens as c
 
 EACH = pytest.mark.parametrize("name", ["chorale_transformer", "tonicnet"])
 
@@ -63,11 +64,11 @@ def told(tokens, place):
 def test_the_state_of_the_voices_is_that_of_plain_python():
     ids = pieces(steps=20)
     found = numpy(layers.VoiceState()(ids))
-    assert found.shape == (4, 84, len(c.SIZES)) and found.dtype == np.int32
+    assert found.shape == (4, 84, len(chorales.SIZES)) and found.dtype == np.int32
     for row, tokens in zip(found.tolist(), ids.tolist(), strict=True):
         for place in range(len(tokens)):
             assert row[place] == told(tokens, place), place
-    assert (found >= 0).all() and (found < np.array(c.SIZES)).all()
+    assert (found >= 0).all() and (found < np.array(chorales.SIZES)).all()
 
 
 def test_the_embedding_sums_a_vector_for_each_number():
@@ -75,9 +76,9 @@ def test_the_embedding_sums_a_vector_for_each_number():
     layer = layers.VoiceEmbedding(3, names=("voice", "degrees"))
     found, kernel = numpy(layer(state)), numpy(layer.kernel)
     expected, begin = np.zeros((*state.shape[:2], 3)), 0
-    for place in (*c.columns("voice"), *c.columns("degrees")):
+    for place in (*chorales.columns("voice"), *chorales.columns("degrees")):
         expected += kernel[begin + state[..., place]]
-        begin += c.SIZES[place]
+        begin += chorales.SIZES[place]
     assert begin == len(kernel)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     with pytest.raises(ValueError, match="`names` must be among"):
@@ -116,7 +117,9 @@ def test_the_transformer_counts_the_parallels_that_a_pitch_would_make():
 
     ids = pieces(rows=20, steps=12, seed=3)
     state = layers.VoiceState()(ids)
-    sounding, moves = (state[..., c.columns(name)[0] : c.columns(name)[-1] + 1] for name in ("pitches", "motions"))
+    sounding, moves = (
+        state[..., chorales.columns(name)[0] : chorales.columns(name)[-1] + 1] for name in ("pitches", "motions")
+    )
     sung, steps = numpy(sounding).astype(int), ids.shape[1] // 4
     for place in range(4, 4 * steps - 1):
         voice = (place + 1) % 4

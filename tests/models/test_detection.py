@@ -14,7 +14,7 @@ def numpy(value):
     return keras.ops.convert_to_numpy(value)
 
 
-def boxes(count, seed=0):
+def some_boxes(count, seed=0):
     random = np.random.default_rng(seed)
     corner = random.random((count, 2)) * 0.7
     return np.concatenate([corner, corner + 0.05 + random.random((count, 2)) * 0.25], axis=1)
@@ -33,7 +33,7 @@ def test_iou_of_worked_examples():
 
 
 def test_iou_is_that_of_a_loop_for_arrays_and_tensors():
-    first, second = boxes(5), boxes(7, seed=1)
+    first, second = some_boxes(5), some_boxes(7, seed=1)
     expected = np.array([[overlap(a, b) for b in second] for a in first])
     assert expected.max() > 0.2
     np.testing.assert_allclose(boxes.iou(first, second), expected, atol=1e-9)
@@ -60,7 +60,7 @@ def test_a_detector_has_as_many_predictions_as_anchors(shape):
 
 
 def test_decoding_is_the_inverse_of_encoding():
-    true = boxes(len(ANCHORS))
+    true = some_boxes(len(ANCHORS))
     offsets = boxes.encode(true, ANCHORS)
     np.testing.assert_allclose(numpy(boxes.decode(keras.ops.cast(offsets, "float32"), ANCHORS)), true, atol=1e-5)
     worked = boxes.encode(np.array([[0.2, 0.1, 0.6, 0.5]]), np.array([[0.1, 0.1, 0.3, 0.5]]))
