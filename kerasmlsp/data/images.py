@@ -383,7 +383,7 @@ def _opened(data, name, most_pixels):
         # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
         warnings.simplefilter("ignore")
         try:
-            # Pillow knows HEIF only once its reader is registered, and has a KeyError for formats that it does not know.
+            # HEIF is there once its reader is registered; Pillow raises a KeyError for a format that it does not know.
             Image.init()
             picture = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
         except (UnidentifiedImageError, Image.DecompressionBombError) as error:
