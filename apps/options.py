@@ -160,16 +160,15 @@ def train_options(config):
     """The options of the command `train`, as `train` takes them."""
 
     def decorate(function):
-        return run_option(resume_option(settings(config)(json_option(click.pass_context(function)))))
+        return run_option(resume_option(settings(config)(json_option(function))))
 
     return decorate
 
 
-def train(context: click.Context, config, values: dict, *, then: str, shown=lambda result: result, check=None):
+def train(config, values: dict, *, then: str, shown=lambda result: result, check=None):
     """Trains a run of an application, prints its results, and says what comes next.
 
     Args:
-        context: Of the command.
         config: The dataclass of the application's configuration.
         values: The values of `train_options`.
         then: The next command of the application, with `{run}` for the run's name.
@@ -177,7 +176,7 @@ def train(context: click.Context, config, values: dict, *, then: str, shown=lamb
         check: Refuses options that do not apply, given the configuration.
     """
     run, resume, as_json = (values.pop(name) for name in ("run", "resume", "as_json"))
-    chosen = configuration(context, config, Path("runs") / config.app / run if resume else None, values)
+    chosen = configuration(config, Path("runs") / config.app / run if resume else None, values)
     if chosen.optimizer != "sgd":
         refuse("The momentum is that of `--optimizer sgd`", "momentum")
     if chosen.schedule != "step":
@@ -201,11 +200,10 @@ def start(config, run: str, *, resume: bool, as_json: bool, then: str, shown=lam
     click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
-def configuration(context: click.Context, config, run: Path | None, values: dict):
+def configuration(config, run: Path | None, values: dict):
     """Makes a run's configuration of the values of its options, or takes that of a run that is to be gone on with.
 
     Args:
-        context: Of the command, which knows the options that were given.
         config: The dataclass, with the field `app`.
         run: Folder of the run to go on with, or None.
         values: Options by field; paths become absolute, so that a run can be resumed from another folder.

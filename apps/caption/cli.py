@@ -25,7 +25,7 @@ def caption():
 
 @caption.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on your own pictures and captions, or on a data set of TensorFlow Datasets.
 
     \b
@@ -34,7 +34,7 @@ def train(context, **values):
     kerasmlsp caption train --dataset coco_captions --run coco
     kerasmlsp caption train --run coco --resume
     """
-    options.train(context, Config, values, then=THEN, check=_check)
+    options.train(Config, values, then=THEN, check=_check)
 
 
 def _check(config):

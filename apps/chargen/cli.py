@@ -33,7 +33,7 @@ def chargen():
 
 @chargen.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on a text, to write in its manner.
 
     \b
@@ -42,7 +42,7 @@ def train(context, **values):
     kerasmlsp chargen train --dataset tiny_shakespeare --run shakespeare
     kerasmlsp chargen train --run plays --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+    options.train(Config, values, then="evaluate --run {run}", check=_check)
 
 
 def _check(config):

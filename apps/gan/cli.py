@@ -51,7 +51,7 @@ def gan():
 
 @gan.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on images, to draw others like them.
 
     \b
@@ -60,7 +60,7 @@ def train(context, **values):
     kerasmlsp gan train --dataset fashion_mnist --run fashion
     kerasmlsp gan train --run photos --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+    options.train(Config, values, then="evaluate --run {run}", check=_check)
 
 
 def _check(config):

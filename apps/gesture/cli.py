@@ -25,7 +25,7 @@ def gesture():
 
 @gesture.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on your own pictures or numbers, or on a data set of TensorFlow Datasets.
 
     \b
@@ -35,7 +35,7 @@ def train(context, **values):
     kerasmlsp gesture train --dataset rock_paper_scissors --run rps
     kerasmlsp gesture train --run mine --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run} --folds 5", check=_check)
+    options.train(Config, values, then="evaluate --run {run} --folds 5", check=_check)
 
 
 def _check(config):

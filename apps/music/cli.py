@@ -55,7 +55,7 @@ def music():
 
 @music.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on Bach's chorales, or on your own music in four voices.
 
     \b
@@ -63,7 +63,7 @@ def train(context, **values):
     kerasmlsp music train --data songs/ --run mine
     kerasmlsp music train --run mine --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run}", check=_check)
+    options.train(Config, values, then="evaluate --run {run}", check=_check)
 
 
 def _check(config):

@@ -24,7 +24,7 @@ def sentiment():
 
 @sentiment.command()
 @options.train_options(Config)
-def train(context, **values):
+def train(**values):
     """Train on your own texts, or on a data set of TensorFlow Datasets.
 
     \b
@@ -33,7 +33,7 @@ def train(context, **values):
     kerasmlsp sentiment train --dataset imdb_reviews --run imdb
     kerasmlsp sentiment train --run imdb --resume
     """
-    options.train(context, Config, values, then="evaluate --run {run} --data TEST_FILE", shown=_by_net, check=_check)
+    options.train(Config, values, then="evaluate --run {run} --data TEST_FILE", shown=_by_net, check=_check)
 
 
 def _check(config):
