@@ -78,10 +78,12 @@ def measure(name, config, folder, log):
     examples = data.read(config, config.data)
     classes = sorted(set(examples.labels))
     fold_of, numbers = data.folds(examples, FOLDS, config), np.searchsorted(classes, examples.labels)
+    background = data.read_background(config.background, config.size)
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         began = time.perf_counter()
-        net = train.fit(examples.taken(outside), None, classes, config, folder / f"fold-{fold}", resume=True)
+        place = folder / f"fold-{fold}"
+        net = train.fit(examples.taken(outside), None, classes, config, place, background, resume=True)
         probabilities = evaluate.predict(net, examples.taken(inside))
         right = round(metrics.accuracy(numbers[inside], probabilities) * len(inside))
         row = {"name": name, "seed": config.seed, "fold": fold, "examples": len(inside), "right": right}

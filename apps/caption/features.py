@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import io
 import itertools
-import json
 import logging
 import math
 import os
@@ -172,7 +171,7 @@ def _begun(file, rows):
 
 
 def _write(notes, unreadable):
-    files.write_atomically(notes, lambda place: place.write_text(json.dumps(unreadable)))
+    files.write_json(notes, unreadable)
 
 
 def _batches(pictures, begin):

@@ -144,14 +144,16 @@ def _cross_validated(run, examples, classes, config, count):
     fold_of = data.folds(examples, count, config)
     probabilities, shares = np.empty((len(fold_of), len(classes)), "float32"), []
     numbers = np.searchsorted(classes, examples.labels)
+    background = data.read_background(config.background, config.size)
     for fold in range(count):
         inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         rest = examples.taken(outside)
         if missing := sorted(set(classes) - set(rest.labels)):
             raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
         log.info("Fold %d of %d.", fold + 1, count)
+        folder = run / FOLDS / f"{count}-{fold + 1}"
         # What is there is gone on with, so that a long measurement may be broken off.
-        net = app.fit(rest, None, classes, config, run / FOLDS / f"{count}-{fold + 1}", resume=True)
+        net = app.fit(rest, None, classes, config, folder, background, resume=True)
         probabilities[inside] = predict(net, examples.taken(inside))
         shares.append(metrics.accuracy(numbers[inside], probabilities[inside]))
     return probabilities, shares

@@ -63,7 +63,7 @@ def _train(config, run, resume):
     persons = "" if groups is None else f" by {groups} persons"
     log.info("%d examples of %d classes%s, %d held out.", len(examples.labels), len(classes), persons, len(held_out))
     validation = examples.taken(held_out) if len(held_out) else None
-    net = fit(examples.taken(chosen), validation, classes, config, run / NET, resume=resume)
+    net = fit(examples.taken(chosen), validation, classes, config, run / NET, background, resume=resume)
     if validation:
         calibrate(net, validation, config, run / THRESHOLD)
     run.save(net)
@@ -97,15 +97,17 @@ def calibrate(net, examples, config, path):
     write_json(path, {"threshold": float(threshold), "examples": len(examples.labels)})
 
 
-def fit(examples, validation, classes, config, folder, *, resume):
-    """Trains one net into a folder; without validation the last epoch is kept."""
+def fit(examples, validation, classes, config, folder, background, *, resume):
+    """Trains one net into a folder; without validation the last epoch is kept.
+
+    `background` are the pictures of `config.background`, as `data.read_background` returns them.
+    """
     settings = config.complete(examples.kind)
     targets = data.one_hot(examples.labels, classes)
     weights = np.ones(len(targets), "float32")
     if config.class_weights:
         numbers = targets.argmax(1)
         weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
-    background = data.read_background(config.background, config.size)
     remainder = config.jit == "on"
     batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=remainder)
     steps = settings.epochs * len(batches.order(0))
