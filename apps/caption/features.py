@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import json
 import logging
 import math
 import os
@@ -171,7 +172,7 @@ def _begun(file, rows):
 
 
 def _write(notes, unreadable):
-    files.write_json(notes, unreadable)
+    files.write_atomically(notes, lambda place: place.write_text(json.dumps(unreadable)))
 
 
 def _batches(pictures, begin):
