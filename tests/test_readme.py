@@ -24,10 +24,14 @@ def blocks(language, text=README):
     return [textwrap.dedent(block) for _, block in found]
 
 
-def commands():
+def commands(page):
     """Commands in blocks of the language sh; what takes long or needs data stands indented, without a block."""
-    lines = [line for page in PAGES for block in blocks("sh", page.read_text()) for line in block.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line.startswith("kerasmlsp ")))
+    lines = [line for block in blocks("sh", page.read_text()) for line in block.splitlines()]
+    return [line for line in lines if line.startswith("kerasmlsp ")]
+
+
+def paths(pages):
+    return [str(page.relative_to(ROOT)) for page in pages]
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +64,19 @@ def write_pictures(path):
 
 def test_commands(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert len(commands()) >= 6
-    for line in commands():
+    assert len(commands(ROOT / "README.md")) >= 6
+    run(commands(ROOT / "README.md"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES[1:], ids=paths(PAGES[1:]))
+def test_commands_of_other_pages(folder, monkeypatch, page):
+    monkeypatch.chdir(folder)
+    run(commands(page))
+
+
+def run(lines):
+    for line in lines:
         result = CliRunner().invoke(cli.root, shlex.split(line)[1:])
         assert result.exit_code == 0, f"{line}\n{result.output}"
         assert result.stdout.strip()
@@ -80,7 +95,7 @@ def test_python(folder, monkeypatch, capsys, code):
     assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=paths(PAGES))
 def test_links(page):
     for link, anchor in re.findall(r"\]\(([\w./-]+)(?:#([\w-]+))?\)", page.read_text()):
         target = page.parent / link

@@ -154,7 +154,10 @@ def test_predict_tells_what_it_left_out(workshop, tmp_path):
         assert figure.width > 300
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+# The workshop trains a transformer, too.
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(a, marks=[pytest.mark.slow] * (a != "attention")) for a in ARCHITECTURES]
+)
 def test_every_architecture_trains_on_kept_features(workshop, architecture):
     words = ("--data", "captions.csv", "--architecture", architecture, "--run", architecture, "--epochs", 1, *TINY)
     options = ("--encoder-weights", "random", "--seed", 3, "--cache", "cache", "--json")
@@ -195,6 +198,7 @@ def test_what_is_rewarded_gets_likely():
     assert first < 0.9 and net.test_on_batch(inputs, return_dict=True)["reward"] == 1
 
 
+@pytest.mark.slow
 def test_refining_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     config = refined(Config(units=16, num_layers=1, max_words=5, min_count=1), tmp_path, epochs=2, batch_size=4)
     random = np.random.default_rng(0)

@@ -21,13 +21,17 @@ CASES = {name: case for family in FAMILIES for name, case in family.CASES.items(
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
-def each(names):
+def each(names, trained=False):
     """The tests of one model belong together (`--dist loadgroup`): it is trained once in a process."""
-    return pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
+
+    def marks(name):
+        return [pytest.mark.xdist_group(name), *[pytest.mark.slow] * bool(trained and CASES[name].twin)]
+
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in names])
 
 
-def with_(flag):
-    return each(name for name, case in CASES.items() if getattr(case, flag))
+def with_(flag, trained=False):
+    return each((name for name, case in CASES.items() if getattr(case, flag)), trained)
 
 
 EACH = each(CASES)
@@ -92,8 +96,14 @@ def trained(name):
     return model, losses, unmoved
 
 
+def model_of(name):
+    """A model with weights that are not all zeros: trained, or as it was made where its twin is trained."""
+    return CASES[name].make() if CASES[name].twin else trained(name)[0]
+
+
 def test_every_builder_has_a_case():
     assert set(CASES) == set(models.__all__)
+    assert all(case.twin in CASES and not CASES[case.twin].twin for case in CASES.values() if case.twin)
 
 
 @EACH
@@ -115,13 +125,13 @@ def test_a_model_has_the_names_shapes_and_parameters_of_its_case(name):
     assert model.count_params() == case.parameters
 
 
-@EACH
+@each(CASES, trained=True)
 def test_one_step_changes_every_trainable_weight(name):
     _, _, unmoved = trained(name)
     assert [path for path in unmoved if not path.endswith(CASES[name].unmoved or ("\0",))] == []
 
 
-@with_("reaches")
+@with_("reaches", trained=True)
 def test_a_model_overfits_eight_examples(name):
     _, losses, _ = trained(name)
     assert np.isfinite(losses).all()
@@ -162,7 +172,7 @@ def test_the_future_changes_nothing_before_it(name):
 
 @with_("padded")
 def test_zeros_after_the_inputs_change_nothing(name):
-    model = trained(name)[0]
+    model = model_of(name)
     inputs = CASES[name].inputs()
     longer = {
         key: np.pad(value, [(0, 0), (0, 3)] + [(0, 0)] * (value.ndim - 2)) if value.ndim > 1 else value
@@ -187,7 +197,7 @@ def saved(tmp_path_factory):
     """A folder for each model with its file, eight examples and its answers."""
     folder = tmp_path_factory.mktemp("models")
     for name, case in CASES.items():
-        model = trained(name)[0]
+        model = model_of(name)
         (folder / name).mkdir()
         model.save(folder / name / "model.keras")
         np.savez(folder / name / "inputs.npz", **case.inputs())
@@ -225,5 +235,5 @@ def test_both_backends_give_the_same_answers(saved):
 @pytest.mark.skipif(not TENSORFLOW, reason="A saved model is exported from TensorFlow.")
 def test_models_come_back_from_saved_models_without_keras(saved):
     for name in CASES:
-        trained(name)[0].export(saved / name / "saved_model", verbose=False)
+        model_of(name).export(saved / name / "saved_model", verbose=False)
     assert not bad(differences(saved, "saved_model", "tensorflow"))

@@ -390,24 +390,41 @@ def small_classifier():
 
 @ONCE
 @pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_layers_that_can_be_quantized_say_so_in_their_configuration(name):
+    layer, _, inside = with_parts(LAYERS[name])
+    assert isinstance(layer, Composite) == bool(inside)
+
+
+@ONCE
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [name for name, case in LAYERS.items() if inspect.isclass(case.make) and issubclass(case.make, Composite)]
+)
 def test_quantized_layers_come_back_from_a_file(name, tmp_path):
     case = LAYERS[name]
+    _, model, inside = with_parts(case)
+    model.quantize("int8", filters=lambda part: type(part) in QUANTIZED)
+    assert {part.quantization_mode for part in inside} == {"int8"}
+    model.save(tmp_path / "model.keras")
+    check_equal(keras.saving.load_model(tmp_path / "model.keras"), model, keras.tree.flatten(example(case)))
+
+
+def with_parts(case):
+    """The layer of a case, a model of it, and those of its layers that Keras quantizes."""
     layer = case.make(**case.options)
     inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype), example(case))
     model = keras.Model(keras.tree.flatten(inputs), called(layer, inputs))
-    inside = [part for part in layer._flatten_layers(include_self=False) if type(part) in QUANTIZED]
-    # Those that hold such layers, and none of the others, say so in their configuration.
-    assert isinstance(layer, Composite) == bool(inside)
-    if inside:
-        model.quantize("int8", filters=lambda part: type(part) in QUANTIZED)
-        assert {part.quantization_mode for part in inside} == {"int8"}
-        model.save(tmp_path / "model.keras")
-        check_equal(keras.saving.load_model(tmp_path / "model.keras"), model, keras.tree.flatten(example(case)))
+    return layer, model, [part for part in layer._flatten_layers(include_self=False) if type(part) in QUANTIZED]
 
 
 @ONCE
 @pytest.mark.parametrize(
-    ("build", "mode"), [(small_gpt, "int8"), (small_classifier, "int8"), (small_classifier, "int4")]
+    ("build", "mode"),
+    [
+        (small_gpt, "int8"),
+        pytest.param(small_classifier, "int8", marks=pytest.mark.slow),
+        pytest.param(small_classifier, "int4", marks=pytest.mark.slow),
+    ],
 )
 def test_quantized_networks_come_back_from_a_file(build, mode, tmp_path):
     model, ids = build(), np.array([[1, 2, 3, 4, 0]])
