@@ -17,7 +17,7 @@ def grad_cam(
     Localization"; Ganapathy, MLSP 2025, "Visualizing and Understanding Convolutional Networks".
 
     Args:
-        model: A functional classifier of images. Where it ends in a dense layer, scores are taken before its
+        model: A functional or sequential classifier of images. Where it ends in a dense layer, scores are taken before its
             activation, elsewhere they are the logarithms of the outputs.
         images: `(batch, height, width, channels)`, as the model takes them.
         classes: Class number of each image; None for the class that the model finds most probable.
@@ -57,19 +57,20 @@ def grad_cam(
 
 def _parts(model, name):
     """Functions from images to maps, and from maps to the scores of the classes."""
-    inner = [each for each in model.layers if not isinstance(each, keras.layers.InputLayer)]
-    with_maps = [each.name for each in inner if _rank(each) == 4]
+    ends = _ends(model)
+    with_maps = [each for each, (_, output) in ends.items() if len(getattr(output, "shape", ())) == 4]
     if name is None and with_maps:
         name = with_maps[-1]
     if name not in with_maps:
         there = ", ".join(with_maps) or "it has none"
         raise ValueError(f"`layer` must be one with maps: {there}. Received: layer={name!r}")
-    middle, last = model.get_layer(name).output, model.layers[-1]
+    (_, middle), last = ends[name], model.layers[-1]
+    before_last, probabilities = ends[last.name]
     maps_of = keras.Model(model.inputs[0], middle)
     if not isinstance(last, keras.layers.Dense):
-        whole = keras.Model(middle, model.output)
+        whole = keras.Model(middle, probabilities)
         return _inference(maps_of), lambda maps: ops.log(ops.maximum(whole(maps, training=False), 1e-12))
-    before = keras.Model(middle, last.input)
+    before = keras.Model(middle, before_last)
 
     def score(maps):
         features = ops.cast(before(maps, training=False), "float32")
@@ -83,9 +84,18 @@ def _inference(model):
     return lambda images: model(images, training=False)
 
 
-def _rank(layer):
-    output = getattr(layer, "output", None) if layer.built else None
-    return len(output.shape) if isinstance(output, keras.KerasTensor) else None
+def _ends(model):
+    """Inputs and outputs of the layers by name, from the first after the input to the last."""
+    if not isinstance(model, keras.Sequential):
+        inner = [each for each in model.layers if not isinstance(each, keras.layers.InputLayer)]
+        used_once = [each for each in inner if isinstance(getattr(each, "output", None), keras.KerasTensor)]
+        return {each.name: (each.input, each.output) for each in used_once}
+    # One to which layers were added has each of them in several graphs, so that it has no single output.
+    ends, output = {}, model.inputs[0]
+    for layer in model.layers:
+        before, output = output, layer(output)
+        ends[layer.name] = before, output
+    return ends
 
 
 def _gradient(function, values):

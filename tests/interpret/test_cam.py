@@ -42,6 +42,19 @@ def test_the_class_is_the_most_probable_by_default():
     )
 
 
+def test_a_sequential_model_to_which_layers_were_added_is_explained():
+    model = linear_net()
+    stack = keras.Sequential()
+    stack.add(keras.Input((6, 6, 2)))
+    stack.add(keras.layers.Conv2D(2, 1, use_bias=False))
+    stack.add(keras.layers.GlobalAveragePooling2D())
+    stack.add(keras.layers.Dense(3, activation="softmax"))
+    stack.set_weights(model.get_weights())
+    images = np.random.default_rng(0).normal(size=(3, 6, 6, 2)).astype("float32")
+    expected = numpy(interpret.grad_cam(model, images, [0, 1, 2]))
+    np.testing.assert_allclose(numpy(interpret.grad_cam(stack, images, [0, 1, 2])), expected, atol=1e-5)
+
+
 def test_where_nothing_speaks_for_the_class_all_is_zero():
     images = np.ones((1, 6, 6, 2), "float32")
     assert not numpy(interpret.grad_cam(linear_net(), images, [2])).any()
