@@ -57,14 +57,16 @@ def lite0_features(**changes):
     return models.efficientnet_lite0_features(**{"input_shape": (33, 32, 3), **TENTH, **changes})
 
 
-def residual(builder, parameters, shape, repeats):
+def residual(builder, parameters, shape, repeats, **options):
     """A case of width 4."""
     wrong = (
         small(shape[0] - 1, *shape[1:]),
         ({"width": 0}, "`width` must be at least 1. Received: width=0"),
         ({"repeats": (1, 0)}, r"`repeats` must be numbers of at least 1. Received: repeats=\(1, 0\)"),
     )
-    return classifier(builder, parameters, shape, sizes={"width": 4, "repeats": repeats}, wrong=wrong, steps=30)
+    return classifier(
+        builder, parameters, shape, sizes={"width": 4, "repeats": repeats}, wrong=wrong, steps=30, **options
+    )
 
 
 def normalised(size, inputs, filters):
@@ -161,6 +163,7 @@ CASES = {
         lambda: np.ones((8, 2, 1, 1280), "float32") * (np.arange(8) % 2)[:, None, None, None],
         loss="mse",
         steps=50,
+        twin="efficientnet_lite0",
         wrong=(small(32, 31, 3), small(32, 32), ({"width": 0}, "`width` must be above 0. Received: width=0")),
     ),
     "lenet5": classifier(
@@ -185,6 +188,7 @@ CASES = {
         (15, 15, 3),
         sizes=ALEXNET,
         rate=0.005,
+        twin="alexnet",
         wrong=(small(15, 14, 3), FIVE, UNITS, RATE),
     ),
     "filter_bank": Case(
@@ -197,15 +201,15 @@ CASES = {
         wrong=(small(2, 3, 1),),
     ),
     "resnet18": residual(models.resnet18, deep(skip=True), (32, 32, 3), (2, 1)),
-    "resnet34": residual(models.resnet34, deep(skip=True), (32, 32, 3), (2, 1)),
+    "resnet34": residual(models.resnet34, deep(skip=True), (32, 32, 3), (2, 1), twin="resnet18"),
     "resnet50": residual(models.resnet50, RESNET50, (32, 32, 3), (2, 1)),
     "plain18": residual(models.plain18, deep(skip=False), (32, 32, 3), (2, 1)),
-    "plain34": residual(models.plain34, deep(skip=False), (32, 32, 3), (2, 1)),
+    "plain34": residual(models.plain34, deep(skip=False), (32, 32, 3), (2, 1), twin="plain18"),
     "resnet20": residual(models.resnet20, PLAIN20, (8, 8, 3), (2, 1)),
-    "resnet20_weighted": residual(models.resnet20_weighted, PLAIN20 + SKIPS20, (8, 8, 3), (2, 1)),
-    "plain20": residual(models.plain20, PLAIN20, (8, 8, 3), (2, 1)),
-    "fcn_32s": segmenter(models.fcn_32s, FCN_32S, (32, 32, 3), pixels((32, 32)), **FCN_OPTIONS),
-    "fcn_16s": segmenter(models.fcn_16s, FCN_16S, (32, 45, 3), pixels((32, 45)), **FCN_OPTIONS),
+    "resnet20_weighted": residual(models.resnet20_weighted, PLAIN20 + SKIPS20, (8, 8, 3), (2, 1), twin="resnet20"),
+    "plain20": residual(models.plain20, PLAIN20, (8, 8, 3), (2, 1), twin="plain18"),
+    "fcn_32s": segmenter(models.fcn_32s, FCN_32S, (32, 32, 3), pixels((32, 32)), **FCN_OPTIONS, twin="fcn_8s"),
+    "fcn_16s": segmenter(models.fcn_16s, FCN_16S, (32, 45, 3), pixels((32, 45)), **FCN_OPTIONS, twin="fcn_8s"),
     "fcn_8s": segmenter(models.fcn_8s, FCN_8S, (35, 32, 3), pixels((35, 32)), **FCN_OPTIONS),
     "segmentation_net": segmenter(
         models.segmentation_net,
