@@ -1,0 +1,161 @@
+"""Recordings from files: WAV, FLAC, OGG, MP3 and AIFF as waveforms of one channel and one rate, or one sentence.
+
+soundfile and soxr, the extra `signals`, are imported where they are used, so that importing this module costs nothing.
+"""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasmlsp import extras
+from kerasmlsp.files import existing
+
+_log = logging.getLogger("kerasmlsp")
+
+ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+"""Endings of the files that are taken for recordings in a folder, in either case."""
+LONGEST = 600.0
+"""Most seconds of a recording that is read at once; a longer one is read in pieces, see `pieces`."""
+_CLIPPED = 0.01
+
+
+def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST) -> np.ndarray:
+    """Reads a recording: the mean of its channels, resampled.
+
+    Samples of any width are brought to -1 to 1. The log tells of a recording of which more than 1 % of the samples are at
+    the largest value.
+
+    Args:
+        source: Path of a file, or the bytes of one.
+        rate: Samples per second of what is returned, at least 1.
+        longest: Most seconds that are read.
+
+    Returns:
+        float32 `(samples,)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: The extra `signals` is not installed.
+        ValueError: It is a folder, empty, cut off, too long, of another format, or holds what is no number.
+
+    Example:
+        >>> import soundfile
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.zeros((8000, 2)), 8000, format="WAV")
+        >>> read_waveform(file.getvalue(), rate=16_000).shape  # a second, of which the two channels are alike
+        (16000,)
+    """
+    with _opened(source) as (file, name):
+        if file.frames > longest * file.samplerate:
+            raise ValueError(
+                f"A recording must last at most {longest:g} seconds. Received: {name}, which lasts "
+                f"{file.frames / file.samplerate:.0f}; cut it into pieces"
+            )
+        samples = file.read(dtype="float32", always_2d=True)
+        _check(samples, file, name)
+        return _resampled(samples.mean(1), file.samplerate, rate)
+
+
+def pieces(
+    source: bytes | str | Path, rate: int = 16_000, *, length: int, hop: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Reads a recording of any length in pieces that overlap, in constant memory.
+
+    Args:
+        source: Path of a file, or the bytes of one.
+        rate: Samples per second of what is yielded.
+        length: Samples of a piece.
+        hop: Samples from the beginning of one to the next, at most `length`.
+
+    Yields:
+        The number of the first sample, and float32 `(length,)`; the last piece is filled up with zeros.
+
+    Raises:
+        FileNotFoundError, ModuleNotFoundError, ValueError: As `read_waveform`, but for the length.
+
+    Example:
+        >>> import soundfile
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.full(10, 0.5), 100, format="WAV")
+        >>> [(begin, int((piece > 0).sum())) for begin, piece in pieces(file.getvalue(), 100, length=4, hop=3)]
+        [(0, 4), (3, 4), (6, 4)]
+    """
+    if not 1 <= hop <= length:
+        raise ValueError(f"`hop` must be from 1 to `length`. Received: hop={hop}, length={length}")
+    begin, kept = 0, np.zeros(0, "float32")
+    for block in _blocks(source, rate):
+        kept = np.concatenate([kept, block])
+        while len(kept) >= length:
+            yield begin, kept[:length]
+            begin, kept = begin + hop, kept[hop:]
+    # What overlaps with the piece before was heard already.
+    if len(kept) > (length - hop if begin else 0):
+        yield begin, np.pad(kept, (0, length - len(kept)))
+
+
+def _blocks(source, rate):
+    soxr = extras.required("soxr", "signals")
+    with _opened(source) as (file, name):
+        stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
+        for block in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
+            _check(block, None, name)
+            yield block.mean(1) if file.samplerate == rate else stream.resample_chunk(block.mean(1))
+        if file.samplerate != rate:
+            yield stream.resample_chunk(np.zeros(0, "float32"), last=True)
+
+
+@contextlib.contextmanager
+def _opened(source):
+    """The open file and its name, with what goes wrong in it as one sentence."""
+    soundfile = extras.required("soundfile", "signals")
+    name = "-" if isinstance(source, bytes) else str(source)
+    if not isinstance(source, bytes) and existing(source).is_dir():
+        raise ValueError(f"`source` must be a recording. Received: {name}, which is a folder")
+    try:
+        with _stream(source) as stream, soundfile.SoundFile(stream) as file:
+            if _is_cut_off(stream):
+                raise ValueError(f"{name} is cut off: copy the file again, or leave it out.")
+            if not file.frames:
+                raise ValueError(f"A recording must hold samples. Received: {name}, which holds none")
+            yield file, name
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"A recording must be a whole file of {', '.join(ENDINGS)}. Received: {name} ({error.error_string})"
+        ) from error
+
+
+def _stream(source):
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+
+
+def _is_cut_off(stream):
+    """Whether the head of a WAV or AIFF file announces more bytes than there are, of which libsndfile says nothing."""
+    place = stream.tell()
+    stream.seek(0)
+    head, size = stream.read(8), stream.seek(0, io.SEEK_END)
+    stream.seek(place)
+    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
+    announced = int.from_bytes(head[4:], order) if order else 0
+    # A program that wrote into a pipe did not know the length.
+    return announced < 2**31 - 1 and announced + 8 > size + 1
+
+
+def _check(samples: Any, file, name):
+    if file is not None and len(samples) < file.frames:
+        raise ValueError(f"{name} is cut off: copy the file again, or leave it out.")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"A recording must hold numbers. Received: {name}, which holds NaN or infinity")
+    clipped = float((np.abs(samples) >= 1 - 2**-15).mean())
+    if clipped > _CLIPPED:
+        _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * clipped)
+
+
+def _resampled(samples, own, rate):
+    if own == rate:
+        return samples
+    return extras.required("soxr", "signals").resample(samples, own, rate)
