@@ -27,8 +27,8 @@ _CLIPPED = 0.01
 def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST) -> np.ndarray:
     """Reads a recording: the mean of its channels, resampled.
 
-    Samples of any width are brought to -1 to 1. The log tells of a recording of which more than 1 % of the samples are at
-    the largest value.
+    Samples of any width are brought to -1 to 1. The log tells of a recording that is clipped, with more than 1 % of its
+    samples at the largest value.
 
     Args:
         source: Path of a file, or the bytes of one.
