@@ -139,8 +139,9 @@ def _is_cut_off(stream):
     stream.seek(0)
     head, size = stream.read(8), stream.seek(0, io.SEEK_END)
     stream.seek(place)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
-    announced = int.from_bytes(head[4:], order) if order else 0
+    if head[:4] not in (b"RIFF", b"FORM"):
+        return False
+    announced = int.from_bytes(head[4:], "little" if head[:4] == b"RIFF" else "big")
     # A program that wrote into a pipe did not know the length.
     return announced < 2**31 - 1 and announced + 8 > size + 1
 

@@ -36,8 +36,8 @@ class Recording:
 
     Example:
         >>> recording = Recording("s01/1.csv", "s01", np.zeros((200, 3), "float32"), np.full(200, "walking"))
-        >>> recording.values.shape, recording.labels[0]
-        ((200, 3), 'walking')
+        >>> recording.values.shape, recording.labels.shape
+        ((200, 3), (200,))
     """
 
     name: str
