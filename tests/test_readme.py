@@ -88,11 +88,20 @@ def test_make_targets():
     assert shown and shown <= targets
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python(folder, monkeypatch, capsys, code):
+# Those of lectures.md and conversion.md are run beside what else is tested of these pages.
+@pytest.mark.parametrize("page", ["README.md", "docs/apps/chargen.md"])
+def test_python(folder, monkeypatch, capsys, page):
     monkeypatch.chdir(folder)
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.strip()
+    codes = blocks("python", (ROOT / page).read_text())
+    assert codes
+    for code in codes:
+        exec(compile(code, page, "exec"), {})
+        assert capsys.readouterr().out.strip()
+
+
+def test_every_page_with_python_is_run_somewhere():
+    shown = {str(page.relative_to(ROOT)) for page in PAGES if blocks("python", page.read_text())}
+    assert shown == {"README.md", "docs/apps/chargen.md", "docs/lectures.md", "docs/conversion.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=paths(PAGES))

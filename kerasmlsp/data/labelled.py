@@ -81,8 +81,8 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
         labels: Label of each example, or the different ones.
 
     Raises:
-        ValueError: There are fewer than two classes, or the labels are more than `MOST_FRACTIONS` different numbers
-            that are not whole: a quantity to estimate, not a class.
+        ValueError: There are fewer than two classes, or the labels are more than `MOST_FRACTIONS` different ones of
+            which nearly all are numbers, not all of them whole: a quantity to estimate, not a class.
 
     Example:
         >>> check_classes("reviews.csv", ["pos", "pos"])
@@ -94,7 +94,11 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
         there = f"where every label is {classes[0]!r}" if classes else "which has none"
         raise ValueError(f"`path` must hold at least two classes. Received: {source}, {there}")
     numbers = [number for number in map(_number, classes) if number is not None]
-    if len(classes) <= MOST_FRACTIONS or len(numbers) < len(classes) or all(number.is_integer() for number in numbers):
+    if (
+        len(classes) <= MOST_FRACTIONS
+        or len(numbers) < 0.9 * len(classes)
+        or all(number.is_integer() for number in numbers)
+    ):
         return
     raise ValueError(
         f"`label_column` (--label-column) must hold classes. Received: {source}, whose labels are {len(classes)} "
@@ -105,7 +109,7 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
 
 def _number(label: str) -> float | None:
     with contextlib.suppress(ValueError):
-        number = float(label)
+        number = float(label.replace(",", "."))  # as half of the world writes it
         return number if math.isfinite(number) else None
     return None
 

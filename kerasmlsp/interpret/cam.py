@@ -17,8 +17,8 @@ def grad_cam(
     Localization"; Ganapathy, MLSP 2025, "Visualizing and Understanding Convolutional Networks".
 
     Args:
-        model: A functional or sequential classifier of images. Where it ends in a dense layer, scores are taken before its
-            activation, elsewhere they are the logarithms of the outputs.
+        model: A functional or sequential classifier of images. Where it ends in a dense layer, scores are taken before
+            its activation, elsewhere they are the logarithms of the outputs.
         images: `(batch, height, width, channels)`, as the model takes them.
         classes: Class number of each image; None for the class that the model finds most probable.
         layer: Name of the layer; None for the last that has maps.

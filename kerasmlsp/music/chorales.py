@@ -33,8 +33,8 @@ def read_chorales(
     Without a path these are the pieces by Bach in music21's corpus that have exactly four parts, each piece once:
     of pieces that are equal up to transposition in 95 % of all steps the first stays. Repeats are not played twice.
 
-    Notes go to the nearest sixteenth, short ones last one, and the log says how many were moved or left out. Pitches
-    are as they sound, also of instruments that transpose.
+    Notes go to the nearest sixteenth (those of triplets to the later one), short ones last one, and the log says how
+    many were moved or left out. Pitches are as they sound, also of instruments that transpose.
 
     Voices come from the file where it has four parts (sorted by mean pitch) or parts called soprano, alto, tenor and
     bass. Where it has only chords, as JSON and music for one piano, their notes are given to the voices from the top;

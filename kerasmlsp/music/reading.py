@@ -63,8 +63,8 @@ def read_rolls(path: str | Path, *, steps_per_quarter: int = 1, recursive: bool 
 def read_melody(path: str | Path) -> Melody:
     r"""Reads the melody of a file: the highest notes of the part that lies highest, on the grid of sixteenths.
 
-    Notes go to the nearest sixteenth, short ones last one, and the log says how many were moved or left out. Pitches
-    are as they sound, also of instruments that transpose.
+    Notes go to the nearest sixteenth (those of triplets to the later one), short ones last one, and the log says how
+    many were moved or left out. Pitches are as they sound, also of instruments that transpose.
 
     Args:
         path: File: .mid, .midi, .abc, .musicxml, .mxl or .xml. Of a collection in ABC the first tune is read.

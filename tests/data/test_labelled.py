@@ -52,7 +52,11 @@ def test_labels_that_are_a_quantity_are_refused(tmp_path):
     # Stars, and many classes by number, are classes.
     labelled.check_classes("", [f"{value / 2}" for value in range(1, 11)])
     labelled.check_classes("", [str(value) for value in range(100)])
-    labelled.check_classes("", [*values, "unknown"])
+    labelled.check_classes("", [*values, *map(chr, range(65, 125))])
+    # One that is no number, and the decimal comma of half of the world, make no classes of quantities.
+    for labels in ([*values, "unknown"], [value.replace(".", ",") for value in values]):
+        with pytest.raises(ValueError, match="regression"):
+            labelled.check_classes("", labels)
 
 
 def test_hidden_files_and_folders_are_no_texts(tmp_path):
