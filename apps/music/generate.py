@@ -148,7 +148,7 @@ def save(chorale, path, *, tempo):
     notes = chorale.pitches, chorale.onsets
     title, bars = f"{path.stem}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
     writers = {
-        ".mid": lambda file: music.write_midi(file, *notes, tempo=tempo, program=19),
+        ".mid": lambda file: music.write_midi(file, *notes, tempo=tempo, program=19, key=chorale.key),
         ".wav": lambda file: music.write_wav(file, *notes, tempo=tempo),
         ".musicxml": lambda file: music.write_musicxml(file, chorale, tempo=tempo),
         ".png": lambda file: music.write_piano_roll(file, *notes, title=title, **bars),

@@ -30,6 +30,7 @@ def write_midi(
     steps_per_quarter: int = 4,
     tempo: float = 90,
     program: int = 0,
+    key: tuple[int, str] | None = None,
 ) -> None:
     """Writes a MIDI file: one track a voice, or one for a piano roll.
 
@@ -41,6 +42,7 @@ def write_midi(
         steps_per_quarter: Steps in a quarter note.
         tempo: Quarter notes per minute, above 0.
         program: Instrument of General MIDI, 0 (piano) to 127; 19 is a church organ, 52 a choir.
+        key: Tonic (0 for C to 11) and "major" or "minor", for the key signature; None for none.
 
     Raises:
         ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
@@ -58,6 +60,9 @@ def write_midi(
     """
     path = _ending(path, ".mid", ".midi")
     midi = _midi(music, onsets, steps_per_quarter, tempo, program)
+    if key is not None:
+        number = key[0] + 12 * (key[1] == "minor")
+        midi.key_signature_changes.append(required("pretty_midi", "music").KeySignature(number, 0))
     write_atomically(path, lambda temporary: midi.write(str(temporary)))
 
 

@@ -43,6 +43,12 @@ def test_midi_keeps_voices_and_repeated_notes(tmp_path, tempo):
     assert midi.get_end_time() == pytest.approx(len(PITCHES) / 4 * 60 / tempo, abs=0.01)
 
 
+@pytest.mark.parametrize("key", [(7, "major"), (9, "minor"), None])
+def test_midi_keeps_the_key(tmp_path, key):
+    music.write_midi(tmp_path / "a.mid", PITCHES, ONSETS, key=key)
+    assert music.read_melody(tmp_path / "a.mid").key == key
+
+
 def test_midi_of_a_piano_roll(tmp_path):
     roll = np.zeros((5, 88), bool)
     roll[:4, 39] = roll[1:3, 0] = roll[2:, 87] = True
