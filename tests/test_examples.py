@@ -46,8 +46,19 @@ def has_example(value):
 
 def is_annotated(function):
     signature = inspect.signature(function)
-    found = [signature.return_annotation, *(each.annotation for each in signature.parameters.values())]
+    arguments = [each.annotation for name, each in signature.parameters.items() if name != "self"]
+    found = [signature.return_annotation, *arguments]
     return inspect.Signature.empty not in found
+
+
+def own_methods(value):
+    """Public methods of a class that no class above it has, such as Keras's."""
+    above = {name for parent in value.__mro__[1:] for name in vars(parent)}
+    return {
+        f"{value.__name__}.{name}": method
+        for name, method in vars(value).items()
+        if inspect.isfunction(method) and not name.startswith("_") and name not in above
+    }
 
 
 @pytest.mark.parametrize("name", names())
@@ -68,8 +79,9 @@ def test_everything_public_has_an_example(name):
 
 @pytest.mark.parametrize("name", offered())
 def test_public_functions_are_annotated(name):
-    functions = {
-        each: value for each, value in public(importlib.import_module(name)).items() if inspect.isroutine(value)
-    }
+    found = public(importlib.import_module(name))
+    functions = {each: value for each, value in found.items() if inspect.isroutine(value)}
+    for value in found.values():
+        functions |= own_methods(value) if inspect.isclass(value) else {}
     lacking = [each for each, value in functions.items() if not is_annotated(value)]
     assert not lacking, f"{lacking} need annotations of their arguments and of what they return."

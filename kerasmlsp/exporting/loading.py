@@ -142,11 +142,11 @@ class SavedModel:
             return card
         return {}
 
-    def __call__(self, **inputs) -> dict[str, np.ndarray]:
+    def __call__(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls the endpoint `serving_default`."""
         return self.call("serving_default", **inputs)
 
-    def call(self, endpoint: str, /, **inputs) -> dict[str, np.ndarray]:
+    def call(self, endpoint: str, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one endpoint with a batch.
 
         Args:

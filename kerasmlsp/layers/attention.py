@@ -190,11 +190,17 @@ class MultiHeadAttention(Composite):
     def call(self, query, memory, attention_mask=None):
         return self.attend(query, *self.project(memory), attention_mask=attention_mask)
 
-    def project(self, memory) -> tuple[Any, Any]:
+    def project(self, memory: keras.KerasTensor) -> tuple[Any, Any]:
         """Keys and values of a memory, `(batch, num_heads, memory, features / num_heads)` each."""
         return self._heads(self.key(memory)), self._heads(self.value(memory))
 
-    def attend(self, query, keys, values, attention_mask=None):
+    def attend(
+        self,
+        query: keras.KerasTensor,
+        keys: keras.KerasTensor,
+        values: keras.KerasTensor,
+        attention_mask: keras.KerasTensor | None = None,
+    ) -> Any:
         """Goes on from what `project` made: the answers of a call."""
         found, weights = self.attention(self._heads(self.query(query)), keys, values, attention_mask=attention_mask)
         return self.output_projection(ops.reshape(ops.swapaxes(found, 1, 2), ops.shape(query))), weights

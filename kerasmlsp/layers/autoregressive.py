@@ -80,12 +80,18 @@ class GatedConvolutions(keras.layers.Layer):
             total = total + skip
         return total
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros for the past states of every block, `(batch, (kernel_size - 1) * dilation, features)`."""
         spans = [(self.kernel_size - 1) * dilation for dilation in self.dilations]
         return [ops.zeros((batch_size, span, self.features), self.compute_dtype) for span in spans]
 
-    def step(self, inputs, state, position, condition=None):
+    def step(
+        self,
+        inputs: keras.KerasTensor,
+        state: list,
+        position: int | keras.KerasTensor,
+        condition: keras.KerasTensor | None = None,
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row.
 
         Args:
@@ -180,7 +186,7 @@ class MaskedConv2D(keras.layers.Conv2D):
         super().__init__(filters, sizes.pop(), **{**kwargs, "padding": "same"})
         self.mask, self.channels = mask, channels
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: keras.KerasTensor, kernel: keras.KerasTensor) -> keras.KerasTensor:
         return super().convolution_op(inputs, kernel * ops.cast(self._seen(*kernel.shape), kernel.dtype))
 
     def _seen(self, rows, columns, inputs, outputs):

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -59,7 +60,7 @@ class LengthCalibration(keras.layers.Layer):
         )
         self.biases = self.add_weight(name="biases", shape=(2, self.num_classes), initializer="zeros", **whole)
 
-    def adapt(self, lengths):
+    def adapt(self, lengths: ArrayLike) -> None:
         """Keeps the range of the token counts that the layer is fitted on."""
         self.range.assign([float(np.min(lengths)), float(np.max(lengths))])
 

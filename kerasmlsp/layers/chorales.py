@@ -113,11 +113,13 @@ class VoiceState(keras.layers.Layer):
         preface = ops.pad(tokens[:, :PREFACE], ((0, 0), (0, PREFACE)))[:, None, :PREFACE]
         return _features(tokens, position, preface, now, before, ages)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """The preface, and pitches now, at the step before and ages of the voices, int32 `(batch, 4)` each."""
         return [ops.zeros((batch_size, 4), "int32") for _ in range(4)]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one token of every row, see `DecoderBlock.step`."""
         token = ops.cast(inputs, "int32")
         preface, now, before, ages = state
@@ -213,10 +215,12 @@ class VoiceEmbedding(keras.layers.Layer):
         hot = [ops.one_hot(inputs[..., place], SIZES[place], dtype=self.compute_dtype) for place in self.used]
         return ops.matmul(ops.concatenate(hot, axis=-1), ops.cast(self.kernel, self.compute_dtype))
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         return []
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         return self(inputs), state
 
     def compute_output_shape(self, input_shape):

@@ -70,12 +70,14 @@ class TemporalBlock(Composite):
             states = self.drop(self._mixed(self._windows(states), i), training=training)
         return self._joined(inputs, states)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros for the past inputs of both convolutions, `(batch, (kernel_size - 1) * dilation, features)` each."""
         span = (self.kernel_size - 1) * self.dilation
         return [ops.zeros((batch_size, span, size), self.compute_dtype) for size in (self.features, self.filters)]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row.
 
         Args:

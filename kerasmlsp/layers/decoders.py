@@ -102,7 +102,9 @@ class AttentionRNN(Composite):
         # The cell may be of another type than the layer.
         return ops.concatenate([ops.cast(part, self.compute_dtype) for part in (inputs, outputs, context)], axis=-1)
 
-    def initial_state(self, batch_size, memory, memory_mask=None):
+    def initial_state(
+        self, batch_size: int, memory: keras.KerasTensor, memory_mask: keras.KerasTensor | None = None
+    ) -> list:
         """States of the cell, and what every step looks at: the memory, its keys and where there is any."""
         memory = ops.cast(memory, self.compute_dtype)
         seen = ops.ones(ops.shape(memory)[:2], "bool") if memory_mask is None else memory_mask
@@ -111,7 +113,9 @@ class AttentionRNN(Composite):
         states = [ops.cast(start(mean), self.cell.compute_dtype) for start in self.starts]
         return [*states, memory, self.key(memory), seen]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row: `(batch, features)` to the answer of a call and the new state."""
         kept, inputs = state[len(self.starts) :], ops.cast(inputs, self.compute_dtype)
         states, context, _ = self._one(inputs, state[: len(self.starts)], *kept)
@@ -189,12 +193,16 @@ class MultiplicativeAttention(Composite):
         context = ops.matmul(ops.cast(weights, memory.dtype), memory)
         return self.combine(ops.concatenate([context, inputs], axis=-1)), weights
 
-    def initial_state(self, batch_size, memory, memory_mask=None):
+    def initial_state(
+        self, batch_size: int, memory: keras.KerasTensor, memory_mask: keras.KerasTensor | None = None
+    ) -> list:
         """What every step looks at."""
         seen = ops.ones(ops.shape(memory)[:2], "bool") if memory_mask is None else memory_mask
         return [ops.cast(memory, self.compute_dtype), seen]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row: `(batch, features)` to `(batch, units)`, and the state as it was."""
         return self(inputs[:, None], *state)[0][:, 0], state
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -75,18 +76,18 @@ class Hopfield(keras.layers.Layer):
         start = ops.convert_to_tensor(0, "int32"), ops.convert_to_tensor(True), columns
         return ops.cast(ops.transpose(ops.while_loop(more, body, start)[-1]), self.compute_dtype)
 
-    def store(self, patterns):
+    def store(self, patterns: ArrayLike) -> None:
         """Adds patterns `(count, units)` of -1 and 1 by Hebb's rule: `w_ij += sum_p x_pi x_pj`."""
         # Not divided by the units, which changes no sign: whole numbers sum to 0 exactly.
         patterns = ops.cast(patterns, "float32")
         self.kernel.assign_add(ops.matmul(ops.transpose(patterns), patterns) * _no_loops(self.units))
 
-    def update(self, states, unit):
+    def update(self, states: ArrayLike, unit: int) -> keras.KerasTensor:
         """Returns states `(batch, units)` after the update of one unit."""
         columns = ops.transpose(ops.cast(states, "float32"))
         return ops.transpose(_updated(self._weights(), columns, ops.convert_to_tensor(unit, "int32")))
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> keras.KerasTensor:
         """Energy of states `(batch, units)`, `(batch,)`."""
         states = ops.cast(states, "float32")
         return -0.5 * ops.sum(states * ops.matmul(states, self._weights()), axis=1)
@@ -169,11 +170,11 @@ class ModernHopfield(keras.layers.Layer):
             states = ops.matmul(shares, ops.cast(self.patterns, "float32"))
         return ops.cast(states, self.compute_dtype)
 
-    def store(self, patterns):
+    def store(self, patterns: ArrayLike) -> None:
         """Puts patterns `(num_patterns, units)` in the place of those there are."""
         self.patterns.assign(patterns)
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> keras.KerasTensor:
         """Energy of states `(batch, units)`, `(batch,)`."""
         states = ops.cast(states, "float32")
         attraction = ops.logsumexp(self.beta * self._likeness(states), axis=1) / self.beta
@@ -252,21 +253,21 @@ class RBM(keras.layers.Layer):
             self.add_loss(ops.mean(self._free(inputs, fields)) - ops.mean(self._free(visible, fields_after)))
         return ops.cast(shares, self.compute_dtype)
 
-    def free_energy(self, visible):
+    def free_energy(self, visible: ArrayLike) -> keras.KerasTensor:
         """Free energy of visible units `(batch, visible)`, `(batch,)`."""
         return self._free(visible, self._fields(visible))
 
-    def visible_probabilities(self, hidden):
+    def visible_probabilities(self, hidden: ArrayLike) -> keras.KerasTensor:
         """Probabilities of the visible units, `(batch, visible)`, given hidden ones `(batch, units)`."""
         kernel = ops.cast(self.kernel, self.compute_dtype)
         products = ops.matmul(ops.cast(hidden, self.compute_dtype), ops.transpose(kernel))
         return ops.sigmoid(ops.cast(products, "float32") + ops.cast(self.visible_bias, "float32"))
 
-    def reconstruct(self, visible):
+    def reconstruct(self, visible: ArrayLike) -> keras.KerasTensor:
         """Probabilities of the visible units given those of the hidden ones, which follow from `(batch, visible)`."""
         return self.visible_probabilities(ops.sigmoid(self._fields(visible)))
 
-    def gibbs(self, visible, steps):
+    def gibbs(self, visible: ArrayLike, steps: int) -> keras.KerasTensor:
         """Samples hidden and visible units in turns, `steps` times from visible ones `(batch, visible)` on."""
         for _ in range(steps):
             hidden = self._drawn(ops.sigmoid(self._fields(visible)))

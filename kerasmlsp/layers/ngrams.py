@@ -1,5 +1,6 @@
 """Layers for bags of n-grams: hashing, and the naive-Bayes-weighted linear model over a table of them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -168,7 +169,7 @@ class NaiveBayesNgrams(keras.layers.Layer):
         shape = (self.columns,)
         self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros", dtype="float32", autocast=False)
 
-    def adapt(self, batches, smoothing=1.0, min_count=3):
+    def adapt(self, batches: Iterable, smoothing: float = 1.0, min_count: int = 3) -> None:
         """Counts the n-grams of each class and gives the places of the table to them.
 
         Of n-grams that fall into the same place the one found in most texts gets it.

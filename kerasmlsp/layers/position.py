@@ -56,11 +56,13 @@ class SinusoidalPosition(keras.layers.Layer):
         waves = ops.reshape(ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1), (-1, features))
         return ops.cast(waves, inputs.dtype)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Nothing is carried from step to step."""
         return []
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row, `(batch, features)`, at the scalar `position`."""
         return inputs + self._waves(position, inputs), state
 
@@ -115,11 +117,13 @@ class LearnedPosition(keras.layers.Layer):
         vectors = ops.cast(ops.convert_to_tensor(self.vectors), self.compute_dtype)
         return ops.take(vectors, ops.minimum(steps, self.max_length - 1), axis=0)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Nothing is carried from step to step."""
         return []
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row, `(batch, features)`, at the scalar `position`."""
         return inputs + self._at(position), state
 

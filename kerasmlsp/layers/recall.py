@@ -75,11 +75,13 @@ class Recall(keras.layers.Layer):
         following = ops.pad(frames[:, 1:], ((0, 0), (0, 1), (0, 0)))
         return self._found(inputs, shifted, seen, following)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros for the frames before the start, `(batch, window + span, features)`."""
         return [ops.zeros((batch_size, self.window + self.span, self.features), "float32")]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one frame of every row.
 
         Args:
@@ -175,11 +177,13 @@ class Beside(keras.layers.Layer):
         states = self.layer(self.input_drop(inputs, training=training), training=training)
         return ops.concatenate([inputs, self.drop(states, training=training)], axis=-1)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros, `(batch, units)` each."""
         return cell_state(self.layer, batch_size)
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row: `(batch, features)` to `(batch, features + units)` and the new state."""
         output, state = cell_step(self.layer, inputs, state)
         return ops.concatenate([inputs, ops.cast(output, inputs.dtype)], axis=-1), state

@@ -212,7 +212,7 @@ class Stateful(keras.layers.Layer):
             kept.assign(state)
         return ops.cast(outputs, self.compute_dtype)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Has the next training batch start from zeros, as where another pass over the streams begins.
 
         `kerasmlsp.training.fit` calls this before every epoch.
@@ -220,11 +220,13 @@ class Stateful(keras.layers.Layer):
         for state in self.states:
             state.assign(ops.zeros(state.shape, state.dtype))
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros, `(batch, units)` each, for decoding: outside training nothing is carried from batch to batch."""
         return cell_state(self.layer, batch_size)
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row: `(batch, features)` to `(batch, units)` and the new state."""
         output, state = cell_step(self.layer, inputs, state)
         return ops.cast(output, self.compute_dtype), state
@@ -284,11 +286,13 @@ class ResidualRecurrence(Composite):
         # A long sum in half precision would soon stand still.
         return ops.cast(ops.cumsum(ops.cast(self.change(inputs), "float32"), axis=1), self.compute_dtype)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Zeros, `(batch, units)`."""
         return [ops.zeros((batch_size, self.units), "float32")]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one step of every row: `(batch, features)` to `(batch, units)` and the new state."""
         state = state[0] + ops.cast(self.change(inputs), "float32")
         return ops.cast(state, self.compute_dtype), [state]

@@ -76,7 +76,7 @@ class ShortTimeFourierTransform(keras.layers.Layer):
         self.window, self.onesided = window, onesided
 
     @property
-    def size(self):
+    def size(self) -> int:
         """`N`."""
         return self.fft_length or self.frame_length
 

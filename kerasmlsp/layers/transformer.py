@@ -96,13 +96,15 @@ class DecoderBlock(Composite):
         states = inputs + self.drop(attended, training=training)
         return states + self.drop(self._feed_forward(states), training=training)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """Empty keys and values, `(batch * heads, window, features of a head)` each."""
         # Batch and heads are one axis: XLA drops a batch of 1 from the products, and then copies what it goes on with.
         shape = (batch_size * self.num_heads, self.window, self.head_dim)
         return [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one token of every row.
 
         Args:
@@ -295,13 +297,17 @@ class TransformerDecoderBlock(Composite):
         seen = ops.ones(ops.shape(memory)[:2], "bool") if mask is None else mask
         return [*self.memory_attention.project(memory), seen]
 
-    def initial_state(self, batch_size, memory=None, memory_mask=None):
+    def initial_state(
+        self, batch_size: int, memory: keras.KerasTensor | None = None, memory_mask: keras.KerasTensor | None = None
+    ) -> list:
         """Empty keys and values, `(batch, heads, window, features of a head)` each, and those of the memory."""
         shape = (batch_size, self.num_heads, self.window, self.narrow.units // self.num_heads)
         empty = [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
         return empty if memory is None else [*empty, *self._kept(memory, memory_mask)]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one token of every row.
 
         Args:

@@ -93,12 +93,14 @@ class VoiceTransformer(Composite):
         steps = ops.pad(steps, ((0, 0), (3, 3), (0, 0)))[:, :length]
         return self._head(inputs, steps, training)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> list:
         """What the latest whole step says, `(batch, 2 * features)`, and the states of the blocks."""
         said = ops.zeros((batch_size, 2 * self.features), self.compute_dtype)
         return [said, [block.initial_state(batch_size) for block in self.blocks]]
 
-    def step(self, inputs, state, position):
+    def step(
+        self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, list]:
         """Works off one token of every row, see `DecoderBlock.step`."""
 
         def whole():

@@ -1,5 +1,7 @@
 """Training of a generator against a discriminator."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -50,16 +52,16 @@ class GAN(keras.Model):
 
     def __init__(
         self,
-        generator,
-        discriminator,
+        generator: keras.Model,
+        discriminator: keras.Model,
         *,
-        r1=0.0,
-        discriminator_steps=1,
-        ema_momentum=0.999,
-        augmentation=None,
-        seed=None,
-        name="gan",
-        **kwargs,
+        r1: float = 0.0,
+        discriminator_steps: int = 1,
+        ema_momentum: float = 0.999,
+        augmentation: keras.layers.Layer | None = None,
+        seed: int | None = None,
+        name: str = "gan",
+        **kwargs: Any,
     ):
         check_sizes(discriminator_steps=discriminator_steps)
         check_rates(ema_momentum=ema_momentum)
@@ -263,7 +265,14 @@ class WassersteinGAN(GAN):
     """
 
     def __init__(
-        self, generator, discriminator, *, penalty=10.0, discriminator_steps=5, name="wasserstein_gan", **kwargs
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        penalty: float = 10.0,
+        discriminator_steps: int = 5,
+        name: str = "wasserstein_gan",
+        **kwargs: Any,
     ):
         if penalty < 0:
             raise ValueError(f"`penalty` must be at least 0. Received: penalty={penalty}")

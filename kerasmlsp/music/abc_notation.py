@@ -61,7 +61,7 @@ class Voice:
         """Tonic, as it sounds, and "major" or "minor" where the first note is; None in another mode."""
         return self._key and ((self._key[0] + self._semitones) % 12, self._key[1])
 
-    def field(self, letter: str, value: str):
+    def field(self, letter: str, value: str) -> None:
         """Takes what a field says of key, metre, and length of the notes that follow."""
         if letter == "K":
             self._set_key(value.strip())
@@ -72,7 +72,7 @@ class Voice:
         if letter == "M":
             self._set_metre(value)
 
-    def begin(self):
+    def begin(self) -> None:
         """Ends the header, of which the length of notes depends on the metre where it does not tell it."""
         self._unit = self._unit or Fraction(1, 4 if self._metre and self._metre < 3 else 2)
 
@@ -104,7 +104,7 @@ class Voice:
         self._metre = Fraction(4 * beats, int(found[2])) if found else Fraction(4) if "C" in value else None
         self._compound = bool(found) and beats in (6, 9, 12)
 
-    def token(self, found: re.Match):
+    def token(self, found: re.Match) -> None:
         """Plays, or takes what is said about the notes around."""
         if found["note"]:
             self._play([(found["note"], Fraction(1), False)], _length(found["length"]))
