@@ -3,6 +3,7 @@
 Nothing heavy is imported here: every `--help` passes through this file.
 """
 
+import collections
 import contextlib
 import dataclasses
 import errno
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.training.settings import Settings, fields
+from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
 # Of TensorFlow's types of numbers; 4 of those that are not named.
 _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
@@ -37,6 +38,7 @@ _EXTRAS = {
 
 
 LARGEST_SEED = 2**31 - 1  # saved models take int32
+MOST_ROWS = 50  # of a table on the screen
 
 
 def _plain_name(context, parameter, value: str) -> str:
@@ -66,6 +68,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Start anew in the place of the run that has this name, which is then deleted."
 )
 data_note_option = click.option(
     "--data-note", default="not stated", metavar="TEXT", help="What it was trained on, for the model card."
@@ -103,6 +108,15 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class Encoding(click.ParamType):
+    """Encodings of text that Python knows."""
+
+    name = "encoding"
+
+    def convert(self, value, param, ctx):
+        return value if is_encoding(value) else self.fail(f"must be {ENCODINGS}. Received: {value!r}", param, ctx)
+
+
 def settings(config, *names: str, **defaults):
     """A decorator with an option for each field of a configuration, its own first, then those of every training.
 
@@ -130,7 +144,7 @@ def _option(name: str, kind: type, known, default):
         flag = f"--{dashed}/--no-{dashed}" if default else f"--{dashed}"
         return click.option(flag, name, is_flag=True, default=default, show_default=default, help=known.help)
     shown = (known.unset or False) if default is None else True
-    metavar = "PATH" if known.place else "TEXT" if kind is str and not known.choices else None
+    metavar = "PATH" if known.place else "TEXT" if kind is str and not (known.choices or known.encoding) else None
     return click.option(
         f"--{dashed}",
         type=_click_type(kind, known),
@@ -146,6 +160,8 @@ def _click_type(kind: type, known):
         return click.Choice(known.choices)
     if known.place:
         return click.Path(path_type=Path, file_okay=known.place != "folder", dir_okay=known.place != "file")
+    if known.encoding:
+        return Encoding()
     if kind is str:
         return str
     low, high = known.above if known.least is None else known.least, known.below if known.most is None else known.most
@@ -160,7 +176,7 @@ def train_options(config):
     """The options of the command `train`, as `train` takes them."""
 
     def decorate(function):
-        return run_option(resume_option(settings(config)(json_option(function))))
+        return run_option(resume_option(overwrite_option(settings(config)(json_option(function)))))
 
     return decorate
 
@@ -175,7 +191,9 @@ def train(config, values: dict, *, then: str, shown=lambda result: result, check
         shown: Makes of the results what is printed as a table.
         check: Refuses options that do not apply, given the configuration.
     """
-    run, resume, as_json = (values.pop(name) for name in ("run", "resume", "as_json"))
+    run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
+    if resume and overwrite:
+        raise click.UsageError("Give either `--resume`, to go on with the run, or `--overwrite`, to start anew.")
     chosen = configuration(config, Path("runs") / config.app / run if resume else None, values)
     if chosen.optimizer != "sgd":
         refuse("The momentum is that of `--optimizer sgd`", "momentum")
@@ -185,17 +203,18 @@ def train(config, values: dict, *, then: str, shown=lambda result: result, check
         refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
     if check:
         check(chosen)
-    start(chosen, run, resume=resume, as_json=as_json, then=then, shown=shown)
+    start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
 
 
-def start(config, run: str, *, resume: bool, as_json: bool, then: str, shown=lambda result: result):
+def start(config, run: str, *, resume: bool, overwrite: bool, as_json: bool, then: str, shown=lambda result: result):
     """Trains as `train` does, with a configuration that is there."""
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
     try:
-        result = module.train(config, Path("runs") / config.app / run, resume=resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Go on with: kerasmlsp {config.app} train --run {run} --resume") from None
+        result = module.train(config, Path("runs") / config.app / run, resume=resume, overwrite=overwrite)
+    except KeyboardInterrupt as stopped:
+        again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
+        raise KeyboardInterrupt(str(stopped) or again) from None
     print_results(result if as_json else shown(result), as_json)
     click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
@@ -267,6 +286,8 @@ def refuse_unread(data, dataset: str | None, *columns: str):
     """
     if dataset is None:
         refuse("The original files are those of `--dataset`", "manual_dir")
+    else:
+        refuse("A data set of TensorFlow Datasets has its own encoding", "encoding")
     if data is not None and Path(data).is_dir():
         refuse(f"{data} is a folder, which has no columns", *columns)
 
@@ -289,6 +310,43 @@ def print_results(results: dict | list, as_json: bool = False):
         click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(results)))
+
+
+def print_answers(rows: list[dict], problems: list[dict], *, output=None):
+    """Prints a row for each file, or how often each label was given where there are many; then what was left out.
+
+    Args:
+        rows: Answers, as they are shown.
+        problems: Dicts of `file` and `problem` for the files that could not be read.
+        output: File that holds all rows, if there is one.
+    """
+    if len(rows) > MOST_ROWS:
+        labels = collections.Counter(row["label"] for row in rows if "label" in row)
+        unknown = {"not known": sum(not row["known"] for row in rows)} if "known" in rows[0] else {}
+        counts = {"labels": dict(labels.most_common())} if labels else {}
+        print_results({"answers": len(rows), **counts, **unknown, "each": output or "written by `--output FILE`"})
+    elif rows:
+        print_results(rows)
+    tell_left_out(problems, len(rows) + len(problems))
+
+
+def tell_left_out(problems: list[dict], total: int):
+    """Prints which of `total` pictures could not be read, as in `print_answers`, and how many for which reason."""
+    if not problems:
+        return
+    from kerasmlsp import files
+    from kerasmlsp.data import images
+
+    for problem in problems[:MOST_ROWS]:
+        click.echo(f"Left out: {problem['problem']}", err=True)
+    counts = files.listed(images.reasons(problem["problem"] for problem in problems))
+    click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
+
+
+def exit_for(problems: list[dict], sources):
+    """Ends a command with 1 where a file that was named on the command line could not be read."""
+    if {problem["file"] for problem in problems} & set(map(str, sources)):
+        click.get_current_context().exit(1)
 
 
 def interval(measure: dict, digits: int = 4) -> str:
@@ -425,7 +483,10 @@ def sentence(error: Exception) -> str:
     if any(module.split(".")[0] in ("pandas", "pyarrow") for module in modules):
         return f"The table cannot be read: check that the file is whole and of the kind its ending says ({text})."
     if isinstance(error, UnicodeError):
-        return f"The text is not UTF-8: convert it, for example with `iconv -f latin1 -t utf-8 FILE` ({text})."
+        return (
+            "A text is not UTF-8: name its encoding, as `--encoding cp1252`, where the command has that option, or "
+            f"save it as UTF-8 ({text})."
+        )
     if isinstance(error, json.JSONDecodeError):
         return f"A JSON file is damaged: restore it, or train or export again ({text})."
     if "No space left on device" in text:  # said by TensorFlow or HDF5, and passed on in a ValueError or RuntimeError

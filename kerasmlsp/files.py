@@ -1,12 +1,13 @@
 """Files that must be there, files that are never half written, and files that one process at a time may write."""
 
+import collections
 import contextlib
 import errno
 import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ def visible_folders(folder: str | Path) -> list[Path]:
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _HIDDEN
+
+
+def reasons(messages: Iterable[object], words: Mapping[str, str]) -> dict[str, int]:
+    """Counts why files were left out, the most frequent reason first.
+
+    Args:
+        messages: What was said of each, such as errors.
+        words: What to call the reason of a message that holds a text, by that text; other messages are taken as they
+            are up to what was received.
+
+    Example:
+        >>> errors = [ValueError("`path` must be whole. Received: a.jpg"), "`path` must be whole. Received: b.jpg"]
+        >>> reasons(errors, {"must be whole": "damaged"})
+        {'damaged': 2}
+    """
+    texts = map(str, messages)
+    named = (next((words[part] for part in words if part in text), text.split(". Received: ")[0]) for text in texts)
+    return dict(collections.Counter(named).most_common())
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Returns what was counted in words.
+
+    Example:
+        >>> listed({"damaged": 2, "empty": 1})
+        '2 damaged, 1 empty'
+    """
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
 
 
 def read_json(path: str | Path) -> Any:

@@ -51,12 +51,12 @@ def _check(config):
 
 @chargen.command()
 @options.run_option
-@options.settings(Config, "data")
+@options.settings(Config, "data", "encoding", encoding=None)
 @_weights_option
 @options.models_option
 @options.version_option
 @options.json_option
-def evaluate(run, data, weights, models, version, as_json):
+def evaluate(run, data, encoding, weights, models, version, as_json):
     """Measure a run on the held-out end of its text, or on another text; or a saved model on a text.
 
     \b
@@ -72,9 +72,14 @@ def evaluate(run, data, weights, models, version, as_json):
         raise click.UsageError(
             "Give the text to measure the saved model on as `--data PATH`, or a run as `--run NAME`."
         )
+    if not data:
+        options.refuse("The run's own text is read as it was trained on", "encoding")
     with options.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
-    result = app.evaluate_saved(version, models, data) if saved else app.evaluate(RUNS / run, data, weights)
+    if saved:
+        result = app.evaluate_saved(version, models, data, encoding or "utf-8")
+    else:
+        result = app.evaluate(RUNS / run, data, weights, encoding)
     if not as_json:
         result["metrics"] = [{"measure": name, **values} for name, values in result["metrics"].items()]
     options.print_results(result, as_json)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
+from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, option, same, share
 
 ARCHITECTURES = ("gpt", "lstm", "gru", "simple-rnn")
 WEIGHTS = ("float32", "int8")
@@ -25,6 +25,7 @@ class Config(Settings):
     data: str | None = option(None, "Text file, or folder of .txt files.", place="any", unset="")
     dataset: str | None = dataset()
     manual_dir: str | None = manual_dir()
+    encoding: str = encoding()
     architecture: str = option("gpt", "Net to train.", choices=ARCHITECTURES)
     units: int | None = option(None, "Size of the state, or of GPT's vectors.", least=1, unset=OWN)
     num_layers: int | None = option(None, "Layers.", least=1, unset=OWN)

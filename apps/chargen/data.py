@@ -12,7 +12,7 @@ from kerasmlsp.files import existing, visible_files
 log = logging.getLogger("kerasmlsp")
 
 
-def read(path=None, *, dataset=None, manual_dir=None):
+def read(path=None, *, dataset=None, manual_dir=None, encoding="utf-8"):
     """Reads a text file, all `.txt` files below a folder, or the texts of TensorFlow Datasets.
 
     Files and texts follow each other in the order of their paths or of the data set, an empty line between them.
@@ -25,18 +25,19 @@ def read(path=None, *, dataset=None, manual_dir=None):
     """
     if (path is None) == (dataset is None):
         raise ValueError("Give the text with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
-    texts = list(_downloaded(dataset, manual_dir) if path is None else _files(existing(path, "data")))
+    texts = list(_downloaded(dataset, manual_dir) if path is None else _files(existing(path, "data"), encoding))
     text = "\n\n".join(texts).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise ValueError(f"There is no text in {path or dataset}.")
     return text
 
 
-def _files(path: Path):
+def _files(path: Path, encoding: str):
     paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
     if not paths:
         raise ValueError(f"There is no .txt file in {path} or below.")
-    return (tables.read_text(each).strip("\n") if path.is_dir() else tables.read_text(each) for each in paths)
+    texts = (tables.read_text(each, encoding=encoding) for each in paths)
+    return (text.strip("\n") for text in texts) if path.is_dir() else texts
 
 
 def _downloaded(name, manual_dir):

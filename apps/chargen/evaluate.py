@@ -38,13 +38,14 @@ def load(run: Path, weights="float32"):
     return model.for_inference(trained, config, len(stored["characters"]), weights), config, stored
 
 
-def evaluate(run: Path, path=None, weights="float32"):
+def evaluate(run: Path, path=None, weights="float32", encoding=None):
     """Measures a run on the held-out end of its text, or on another text.
 
     Args:
         run: Folder of a finished run.
         path: Text file or folder; None for the end of the text that the run was trained on.
         weights: How the net's weights are kept while it is measured, one of `config.WEIGHTS`.
+        encoding: Encoding of the text; None for that of the text that was trained on.
 
     Returns:
         Dict of `metrics`: nats per character and perplexity, each with its 95 % interval, over windows that begin
@@ -57,7 +58,8 @@ def evaluate(run: Path, path=None, weights="float32"):
     run = training.Run(run)
     net, config, stored = load(run, weights)
     known = stored["characters"]
-    text = data.read(path) if path else data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    place = {} if path else {"dataset": config.dataset, "manual_dir": config.manual_dir}
+    text = data.read(path or config.data, **place, encoding=encoding or config.encoding)
     part = text
     if not path:
         if labelled.fingerprint([text], [""]) != stored["fingerprint"]:
@@ -80,13 +82,14 @@ def evaluate(run: Path, path=None, weights="float32"):
     return {**result, "files": [str(file)]}
 
 
-def evaluate_saved(version, models, path):
+def evaluate_saved(version, models, path, encoding="utf-8"):
     """Measures a saved model on a text, with nothing but the saved model.
 
     Args:
         version: Version of the saved model; None for the newest.
         models: Folder of the user's own saved models.
         path: Text file or folder.
+        encoding: Its encoding.
 
     Returns:
         Dict of `metrics` as of `evaluate`, those with the state carried through the whole text, and of the saved model.
@@ -96,7 +99,7 @@ def evaluate_saved(version, models, path):
         ValueError: The saved model is an older one without `score`, or the text has none of its characters.
     """
     folder = loading.find("chargen", version, models)
-    text = data.read(path)
+    text = data.read(path, encoding=encoding)
     saved = loading.load(folder)
     if "score" not in saved.endpoints:
         raise ValueError(f"The saved model {folder} has no endpoint `score`, being an older one: export its run again.")

@@ -13,7 +13,7 @@ from kerasmlsp.data import labelled
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains the configured net on the main part of a text.
 
     The run folder gets `config.json`, which also holds the known characters, and what `kerasmlsp.training.fit` writes.
@@ -22,6 +22,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, the numbers of characters, and the best epoch's values.
@@ -30,12 +31,13 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The text cannot be used, or the folder holds another run.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
-    text = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    place = {"dataset": config.dataset, "manual_dir": config.manual_dir}
+    text = data.read(config.data, **place, encoding=config.encoding)
     known = data.characters(data.split(text, config.held_out_share, config.validation_share)[0], config.max_characters)
     parts = data.encoded(text, known, config)
     chosen, validation, held_out = parts

@@ -140,7 +140,8 @@ def generate(label, num, seed, grid, output, columns, scale, models, version, as
         app.save(images, grid, columns=columns, scale=scale)
         result["grid"] = str(grid)
     if output is not None:
-        result["files"] = [str(path) for path in app.save_each(images, seeds, labels, output)]
+        files = [str(path) for path in app.save_each(images, seeds, labels, output)]
+        result["files"] = files if as_json or len(files) <= options.MOST_ROWS else f"{len(files)} in {output}"
     options.print_results(result, as_json)
 
 

@@ -45,12 +45,14 @@ class Data:
         test: Images that only `evaluate` sees.
         classes: Names of the classes; empty where there are none.
         split: How the test images came about, in words.
+        left_out: How many images were left out, by reason.
     """
 
     train: Images
     test: Images
     classes: list
     split: str
+    left_out: dict = dataclasses.field(default_factory=dict)
 
     def fingerprint(self):
         parts = (self.train, self.test)
@@ -69,22 +71,26 @@ def read(config) -> Data:
     """
     if (config.data is None) == (config.dataset is None):
         raise ValueError("Give the images with either `--data FOLDER` or `--dataset NAME`.")
+    problems: list[str] = []
     if config.dataset is not None:
         parts, classes = _downloaded(config)
     else:
-        parts, classes = _folder(existing(config.data, "data"), config)
+        parts, classes = _folder(existing(config.data, "data"), config, problems)
     split = "the data's own test part"
-    parts = _without_copies(parts, config)
+    parts = _without_copies(parts, config, problems)
     if len(parts) == 1:
-        parts, split = _held_out(parts[0], config), f"a share of {config.held_out_share:g} held out, seed {config.seed}"
+        parts, split = (
+            _held_out(parts[0], config, classes),
+            f"a share of {config.held_out_share:g} held out, seed {config.seed}",
+        )
     if min(map(len, parts)) < 2:
         raise ValueError(f"There must be two images at least to train on and to test. Received: {len(parts[0])}")
     channels = _channels(parts[0].pixels, config.colour)
     parts = [Images(coloured(part.pixels, channels), part.labels) for part in parts]
-    return Data(*parts, classes if len(classes) > 1 else [], split)
+    return Data(*parts, classes if len(classes) > 1 else [], split, images.reasons(problems))
 
 
-def _folder(folder, config):
+def _folder(folder, config, problems):
     if idx.holds_idx(folder):
         there = [split for split in ("train", "test") if idx.holds_idx(folder, split)]
         parts = [idx.read_labelled_idx(folder, split) for split in there]
@@ -96,19 +102,11 @@ def _folder(folder, config):
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         places = [folder / "train", folder / "test"]
     classes = sorted({each.name for place in places for each in visible_folders(place) if each.name[0] != "_"})
-    return [_pictures(place, classes, size) for place in places], classes
+    return [_pictures(place, classes, size, problems) for place in places], classes
 
 
-def _pictures(folder, classes, size):
+def _pictures(folder, classes, size, problems):
     """Reads the pictures of one folder; with classes, those that lie beside the subfolders are left out."""
-    import concurrent.futures
-
-    def read(path):
-        try:
-            return images.read_image(path, size=size)
-        except ValueError as error:
-            return error
-
     paths = images.list_images(folder)
     places = [path.relative_to(folder).parts for path in paths]
     if len(classes) > 1:
@@ -117,13 +115,11 @@ def _pictures(folder, classes, size):
         kept = [(path, "") for path in paths]
     if not kept:
         raise ValueError(f"`data` must hold images in its subfolders. Received: {folder}, which has none there")
-    # Pillow leaves Python's lock while it decodes.
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = list(pool.map(read, [path for path, _ in kept]))
-    good = [row for row, each in enumerate(found) if isinstance(each, np.ndarray)]
-    if len(good) < len(found):
-        first = next(each for each in found if not isinstance(each, np.ndarray))
-        log.warning("Left out %d of %d images of %s: %s", len(found) - len(good), len(found), folder, first)
+    if beside := len(paths) - len(kept):
+        log.warning("Left out %d of %d images of %s: they are in no class's folder.", beside, len(paths), folder)
+    found = list(images.read_each([path for path, _ in kept], size))
+    good, unreadable = images.kept(found, folder)
+    problems += [*unreadable, *["beside the folders of the classes"] * beside]
     if not good:
         raise ValueError(f"`data` must hold images that can be read. Received: {folder}, where none can")
     labels = [classes.index(kept[row][1]) if len(classes) > 1 else 0 for row in good]
@@ -162,12 +158,15 @@ def _square(pixels, size):
     return pixels if pixels.shape[:2] == (size, size) else _as(images.resize(pixels, size), pixels.shape[-1])
 
 
-def _held_out(part, config):
+def _held_out(part, config, classes):
+    lone = [name for name, count in zip(classes, np.bincount(part.labels), strict=False) if count == 1]
+    if lone and len(classes) > 1:
+        raise ValueError(f"`data` must hold two images of every class at least. Received: one of {lone[0]!r}")
     chosen, others = splits.split_indices(part.labels, config.held_out_share, config.seed)
     return part[chosen], part[others]
 
 
-def _without_copies(parts, config):
+def _without_copies(parts, config, problems):
     """Parts without images that occur twice, or in the part that comes after, which is the test."""
     keys, kept, seen = [splits.array_keys(part.pixels) for part in parts], [], ()
     for own in reversed(keys):
@@ -175,6 +174,7 @@ def _without_copies(parts, config):
         seen = own
     if lost := sum(map(len, parts)) - sum(map(len, kept)):
         log.warning("Left out %d images of %s: copies of others.", lost, config.data or config.dataset)
+        problems += ["copies of others"] * lost
     return [part[rows] for part, rows in zip(parts, kept, strict=True)]
 
 

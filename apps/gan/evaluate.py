@@ -71,6 +71,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
     result = {
         "features": measured.name,
         "images": {"drawn": samples, "test": len(found.test), "training, as floor": len(real)},
+        "left out": found.left_out,
         "distances": [{"set": name, **_distances(each[0], test[0])} for name, each in sets.items()],
         "classes": class_balance(measured.classes, sets["drawn"][1], test[1]),
         "memorising": memorising(drawn, found, neighbours),

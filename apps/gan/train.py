@@ -11,7 +11,7 @@ from kerasmlsp.apps.gan.config import Config
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains the configured nets on images.
 
     The run folder gets `config.json`, what `kerasmlsp.training.fit` writes, `film/` and `film.gif` with the same noise
@@ -22,6 +22,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, the numbers of parameters and images, the best epoch's values, the warnings and the film.
@@ -30,7 +31,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The images cannot be used, the folder holds another run, or the training diverged.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config.complete(), run, resume)
 
 
@@ -71,6 +72,7 @@ def _train(config, run, resume):
             for name in ("generator", "discriminator")
         },
         "images": facts["images"],
+        "left out": found.left_out,
         "best epoch": run.best_row(),
         "warnings": alarms.lines(),
         "film": str(watching.film(run, config.epochs)),

@@ -49,7 +49,7 @@ def _check(config):
 
 @gesture.command()
 @options.run_option
-@options.settings(Config, "data", "dataset", "manual_dir")
+@options.settings(Config, "data", "dataset", "manual_dir", "encoding", encoding=None)
 @click.option(
     "--background",
     type=click.Path(path_type=Path),
@@ -61,7 +61,7 @@ def _check(config):
 )
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
-def evaluate(run, data, dataset, manual_dir, background, folds, worst, as_json):
+def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst, as_json):
     """Measure a run on examples that it has not seen.
 
     \b
@@ -79,6 +79,7 @@ def evaluate(run, data, dataset, manual_dir, background, folds, worst, as_json):
             data,
             dataset=dataset,
             manual_dir=manual_dir,
+            encoding=encoding,
             background=background,
             folds=folds or 0,
             worst=worst,
@@ -129,11 +130,11 @@ def predict(sources, explain, figure, output, models, version, as_json):
         app.write_table(rows, problems, output)
     if not as_json:
         shown = [{k: row[k] for k in ("label", "confidence", "known", "file") if k in row} for row in rows]
-        options.print_results(shown, as_json)
+        options.print_answers(shown, problems, output=output)
     else:
         options.print_results([*({k: v for k, v in row.items() if k != "heat"} for row in rows), *problems], as_json)
-    for problem in problems:
-        click.echo(f"Left out: {problem['problem']}", err=True)
+        options.tell_left_out(problems, len(rows) + len(problems))
+    options.exit_for(problems, sources)
 
 
 def _answers(app, model, sources, figure):
@@ -163,6 +164,7 @@ def _shown_report(result):
         "measured on": f"{result['examples']} examples: {result['on']}",
         "measures, with 95 % intervals": rows,
         **folds,
+        "left out": result["left out"],
         "threshold of known": result["threshold"],
         "classes": classes,
         "files": result["files"],

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
+from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, min_count, option, same, share
 
 INPUTS = ("images", "landmarks", "history")
 ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
@@ -38,6 +38,7 @@ class Config(Settings):
     manual_dir: str | None = manual_dir()
     path_column: str = option("path", "Column of a table that holds the paths.")
     label_column: str = option("label", "Column that holds the label.")
+    encoding: str = encoding()
     class_names: str | None = option(
         None, "Names of the numbered classes of a CSV, one in a line.", place="file", unset="the numbers"
     )
@@ -53,6 +54,7 @@ class Config(Settings):
     group_pattern: str | None = option(
         None, "Regular expression whose first group in a file's path names the person.", unset="off"
     )
+    min_count: int = min_count()
     class_weights: bool = option(False, "Let all classes count the same, however rare.")
     validation_share: float = share(0.1, "Share held out to select the epoch; 0 to train on all and keep the last.")
     holdout_blocks: int = option(

@@ -24,14 +24,14 @@ class Examples:
         inputs: uint8 `(examples, size, size, 3)`, or float32 `(examples, points, 2)`.
         labels: Class of each, as text.
         groups: Person of each, `(examples,)`; None where that is not known.
-        unreadable: Number of files that were left out.
+        left_out: How many pictures were left out, by reason.
     """
 
     kind: str
     inputs: np.ndarray
     labels: list
     groups: np.ndarray | None = None
-    unreadable: int = 0
+    left_out: dict = dataclasses.field(default_factory=dict)
 
     def fingerprint(self):
         return labelled.fingerprint(self.inputs, self.labels)
@@ -39,7 +39,8 @@ class Examples:
     def taken(self, indices):
         """Returns some of the examples."""
         groups = None if self.groups is None else self.groups[indices]
-        return Examples(self.kind, self.inputs[indices], [self.labels[i] for i in indices], groups)
+        labels = [self.labels[i] for i in indices]
+        return Examples(self.kind, self.inputs[indices], labels, groups, self.left_out)
 
 
 def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kind=None):
@@ -64,7 +65,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         found = _from_tfds(dataset, split, manual_dir, config)
     else:
         path = existing(path)
-        found = _numbers(path, config, kind) if _holds_numbers(path, kind) else _pictures(path, config)
+        found = _numbers(path, config, kind) if _holds_numbers(path, kind, config.encoding) else _pictures(path, config)
     if kind not in (None, found.kind):
         raise ValueError(
             f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
@@ -73,17 +74,37 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
     return found
 
 
+def read_own(config):
+    """Reads the examples that a run is trained on, without classes of too few.
+
+    Returns:
+        `Examples`, and the classes that are left out.
+
+    Raises:
+        FileNotFoundError: A file or folder is not there.
+        ValueError: The data cannot be used.
+    """
+    examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    kept, rare = labelled.frequent(examples.labels, config.min_count)
+    return examples.taken(kept) if rare else examples, rare
+
+
 def _pictures(path, config):
     found = images.read_labelled_images(
-        path, config.size, path_column=config.path_column, label_column=config.label_column
+        path,
+        config.size,
+        path_column=config.path_column,
+        label_column=config.label_column,
+        encoding=config.encoding,
     )
+    left_out = images.reasons(reason for _, reason in found.unreadable)
     kept = _first_of_kind(found.pixels, path)
     names, labels, groups = [found.names[i] for i in kept], [found.labels[i] for i in kept], None
     if config.rounds:
         groups = splits.rounds(names, labels)
     elif config.group_pattern:
         groups = _groups(names, config.group_pattern)
-    return Examples("images", found.pixels[kept], labels, groups, len(found.unreadable))
+    return Examples("images", found.pixels[kept], labels, groups, left_out | _copies(found.pixels, kept))
 
 
 def _first_of_kind(pixels, source):
@@ -91,6 +112,11 @@ def _first_of_kind(pixels, source):
     if len(kept) < len(pixels):
         log.warning("Left out %d of %d pictures of %s: copies of others.", len(pixels) - len(kept), len(pixels), source)
     return kept
+
+
+def _copies(pixels, kept):
+    """How many pictures were left out as copies, as in `Examples.left_out`."""
+    return {"copies of others": len(pixels) - len(kept)} if len(kept) < len(pixels) else {}
 
 
 def _groups(names, pattern):
@@ -116,21 +142,22 @@ def _from_tfds(dataset, split, manual_dir, config):
     name = label.int2str if hasattr(label, "int2str") else str
     pixels = np.stack([pixels for pixels, _ in rows])
     kept = _first_of_kind(pixels, dataset)
-    return Examples("images", pixels[kept], [name(rows[i][1]) for i in kept])
+    labels = [name(rows[i][1]) for i in kept]
+    return Examples("images", pixels[kept], labels, left_out=_copies(pixels, kept))
 
 
-def _holds_numbers(path, kind):
+def _holds_numbers(path, kind, encoding):
     """Whether a file is a CSV of numbers: its first row, or its second after a header, has numbers after the class."""
     if path.is_dir() or path.suffix.lower() not in (".csv", ".txt"):
         return False
     if kind is not None:
         return kind in SHAPES
-    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in _rows(path)[:2])
+    return any(len(row) > 20 and all(map(_is_number, row[1:])) for row in _rows(path, encoding)[:2])
 
 
-def _rows(path):
+def _rows(path, encoding):
     """Cells of each row; where semicolons stand between them, a comma is a decimal point, as in half of the world."""
-    rows, separator = tables.read_rows(path)
+    rows, separator = tables.read_rows(path, encoding=encoding)
     return [[cell.replace(",", ".") for cell in row] for row in rows] if separator == ";" else rows
 
 
@@ -142,10 +169,11 @@ def _is_number(cell):
 
 
 def _numbers(path, config, kind):
-    labels, values = read_numbers(path, kind)
+    labels, values = read_numbers(path, kind, encoding=config.encoding)
     names = labels
     if config.class_names:
-        listed = [line.strip() for line in tables.read_text(existing(config.class_names, "class_names")).splitlines()]
+        text = tables.read_text(existing(config.class_names, "class_names"), encoding=config.encoding)
+        listed = [line.strip() for line in text.splitlines()]
         named = {str(number): name for number, name in enumerate(listed) if name}
         if unknown := sorted(set(labels) - set(named)):
             raise ValueError(f"`--class-names` must name every class. Received: no name for {unknown[0]!r}")
@@ -154,13 +182,14 @@ def _numbers(path, config, kind):
     return Examples(kind, values, names)
 
 
-def read_numbers(path, kind=None, *, labelled=True):
+def read_numbers(path, kind=None, *, labelled=True, encoding="utf-8"):
     """Reads a CSV with one example a row: the class, then x and y of each point. A header is left out.
 
     Args:
         path: The file.
         kind: "landmarks", "history", or None to tell by the number of columns.
         labelled: Whether every row must have a class; otherwise the file may be without.
+        encoding: That of the file.
 
     Returns:
         The classes as text (None where there are none), and float32 `(rows, points, 2)`.
@@ -168,7 +197,7 @@ def read_numbers(path, kind=None, *, labelled=True):
     Raises:
         ValueError: A row has another number of cells, or one that is no number.
     """
-    rows = _rows(path)
+    rows = _rows(path, encoding)
     if rows and not all(map(_is_number, rows[0][1:])):
         rows = rows[1:]
     if not rows:
@@ -220,11 +249,15 @@ def read_background(folder, size):
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It holds no picture, or one that cannot be read.
+        ValueError: It holds no picture that can be read.
     """
     if folder is None:
         return None
-    return np.stack([images.read_image(path, size=size) for path in images.list_images(folder)])
+    found = list(images.read_each(images.list_images(folder), size))
+    kept, problems = images.kept(found, folder)
+    if not kept:
+        raise ValueError(f"`background` must hold pictures that can be read. Received: {folder}, where {problems[0]}")
+    return np.stack([found[i] for i in kept])
 
 
 def training_batches(examples, targets, weights, config, background=None, *, drop_remainder=False):

@@ -10,6 +10,7 @@ from kerasmlsp import classification, metrics, plotting, training
 from kerasmlsp.apps.gesture import data, robustness
 from kerasmlsp.apps.gesture import train as app
 from kerasmlsp.apps.gesture.config import Config
+from kerasmlsp.data import labelled
 from kerasmlsp.files import write_atomically
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
@@ -32,7 +33,7 @@ def load(run: Path):
     return run.model(), config, stored
 
 
-def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=None, folds=0, worst=50):
+def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, encoding=None, background=None, folds=0, worst=50):
     """Measures a run and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -40,6 +41,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
         path: Folder, table or CSV of labelled examples.
         dataset: Name in TensorFlow Datasets, whose split "test" is read.
         manual_dir: Folder with the original files of `dataset`.
+        encoding: Encoding of a table; None for that of the one that was trained on.
         background: Folder of pictures that show none of the classes, to count those that are taken for one.
         folds: With neither `path` nor `dataset`: 0 measures on the examples that the run held out, which also selected
             its epoch; a number measures the recipe by cross-validation on the data of the run, each fold by a net
@@ -65,10 +67,9 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, background=
             raise ValueError("`--folds` takes the data of the run: leave out `--data` and `--dataset`.")
         source = {"dataset": dataset, "manual_dir": manual_dir, "split": "test"}
         # Nobody has to be told apart where nothing is trained.
-        config = dataclasses.replace(config, rounds=False, group_pattern=None)
+        config = dataclasses.replace(config, rounds=False, group_pattern=None, encoding=encoding or config.encoding)
         examples = data.read(config, path, **source, kind=stored["kind"])
-        if unknown := sorted(set(examples.labels) - set(classes)):
-            raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
+        examples = examples.taken(labelled.of_known(examples.labels, classes, stored.get("rare", ())))
         result, probabilities = {"on": "data given"}, predict(model, examples)
     else:
         examples = _own(run, config, stored)
@@ -122,7 +123,7 @@ def _reach(probabilities, least):
 
 
 def _own(run, config, stored):
-    examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    examples, _ = data.read_own(config)
     if examples.fingerprint() != stored["fingerprint"]:
         raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
     return examples
@@ -171,7 +172,7 @@ def _report(run, result, examples, probabilities, further, classes, worst):
     result |= {
         "kind": examples.kind,
         "examples": len(numbers),
-        "unreadable": examples.unreadable,
+        "left out": examples.left_out,
         "fingerprint": examples.fingerprint(),
         "metrics": {**found, **further},
         "not measured": lacking,

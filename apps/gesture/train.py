@@ -16,7 +16,7 @@ log = logging.getLogger("kerasmlsp")
 NET, THRESHOLD = "net", "threshold.json"
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains the configured architecture.
 
     The run folder gets `config.json`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
@@ -25,6 +25,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, `architecture`, `parameters`, the numbers of examples, and the kept epoch's values.
@@ -33,13 +34,13 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config, run, resume)
 
 
 def _train(config, run, resume):
     background = data.read_background(config.background, config.size)
-    examples = data.read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    examples, rare = data.read_own(config)
     architecture = config.architecture_for(examples.kind)
     config.refuse_for(examples.kind)
     classes = sorted(set(examples.labels))
@@ -51,8 +52,9 @@ def _train(config, run, resume):
         "kind": examples.kind,
         "trained": architecture,
         "classes": classes,
+        "rare": rare,
         "examples": len(examples.labels),
-        "unreadable": examples.unreadable,
+        "left_out": examples.left_out,
         "groups": groups,
         "held_out": len(held_out),
         "fingerprint": examples.fingerprint(),
@@ -62,6 +64,8 @@ def _train(config, run, resume):
     run.start(config, facts, resume=resume)
     persons = "" if groups is None else f" by {groups} persons"
     log.info("%d examples of %d classes%s, %d held out.", len(examples.labels), len(classes), persons, len(held_out))
+    if not config.class_weights:
+        labelled.tell_imbalance(examples.labels)
     validation = examples.taken(held_out) if len(held_out) else None
     net = fit(examples.taken(chosen), validation, classes, config, run / NET, background, resume=resume)
     if validation:
@@ -73,6 +77,7 @@ def _train(config, run, resume):
         "parameters": net.count_params(),
         "examples": len(examples.labels),
         "held out": len(held_out),
+        "left out": examples.left_out,
         "best epoch": run.best_row(NET),
     }
 

@@ -43,11 +43,13 @@ def _check(config):
 @sentiment.command()
 @options.run_option
 @options.settings(
-    Config, "data", "dataset", "manual_dir", "text_column", "label_column", text_column=None, label_column=None
+    Config,
+    *("data", "dataset", "manual_dir", "text_column", "label_column", "encoding"),
+    **dict.fromkeys(("text_column", "label_column", "encoding")),
 )
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
-def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, as_json):
+def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding, worst, as_json):
     """Measure a run on texts that it has not seen.
 
     \b
@@ -56,7 +58,7 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, worst, a
     options.refuse_unread(data, dataset, "text_column", "label_column")
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import evaluate as app
-    columns = {"text_column": text_column, "label_column": label_column}
+    columns = {"text_column": text_column, "label_column": label_column, "encoding": encoding}
     source = {"dataset": dataset, "manual_dir": manual_dir}
     result = app.evaluate(RUNS / run, data, **source, **columns, worst=worst)
     options.print_results(result if as_json else _report(result), as_json)
@@ -95,7 +97,7 @@ def export(run, models, format, output, data_note, licence, as_json):
 @sentiment.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, Excel, JSON Lines or Parquet.")
-@options.settings(Config, "text_column", text_column=None)
+@options.settings(Config, "text_column", "encoding", text_column=None)
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
 @click.option(
@@ -104,7 +106,7 @@ def export(run, models, format, output, data_note, licence, as_json):
 @options.models_option
 @options.version_option
 @options.json_option
-def predict(texts, file, text_column, output, explain, figure, models, version, as_json):
+def predict(texts, file, text_column, encoding, output, explain, figure, models, version, as_json):
     """Classify texts, or a column of a file of any size.
 
     \b
@@ -116,7 +118,7 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
     if file:
         options.refuse("The words of attention are shown of texts, not of a file", "explain", "figure")
     else:
-        options.refuse("Texts of the command line are answered on the screen", "text_column", "output")
+        options.refuse("Texts of the command line are answered on the screen", "text_column", "encoding", "output")
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
     with options.quiet_imports():
@@ -128,7 +130,9 @@ def predict(texts, file, text_column, output, explain, figure, models, version, 
         model = loading.load(loading.find("sentiment", version, models))
     if file:
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
-        options.print_results(app.predict_file(model, file, output, text_column=text_column), as_json)
+        options.print_results(
+            app.predict_file(model, file, output, text_column=text_column, encoding=encoding), as_json
+        )
         return
     rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
     if figure:

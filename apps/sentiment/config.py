@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kerasmlsp.training.settings import Settings, dataset, manual_dir, option, same
+from kerasmlsp.training.settings import Settings, dataset, encoding, manual_dir, min_count, option, same
 
 ARCHITECTURES = ("ensemble", "ngrams", "lstm", "attention-lstm", "cnn", "transformer")
 MEMBERS = {"ensemble": ("ngrams", "attention-lstm")}
@@ -32,8 +32,10 @@ class Config(Settings):
     manual_dir: str | None = manual_dir()
     text_column: str = option("text", "Column that holds the text.")
     label_column: str = option("label", "Column that holds the label.")
+    encoding: str = encoding()
     exclude: str | None = option(None, "Texts never to train on: the test set.", place="any", unset="")
     architecture: str = option("ensemble", "Net to train.", choices=ARCHITECTURES)
+    min_count: int = min_count()
     class_weights: bool = option(False, "Let all classes count the same, however rare.")
     validation_share: float = option(
         0.1, "Share of the texts held out to select the epoch and to calibrate.", above=0, below=1

@@ -32,7 +32,16 @@ class Encoded:
         return np.diff(self.starts)
 
 
-def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column="text", label_column="label"):
+def read(
+    path=None,
+    *,
+    dataset=None,
+    manual_dir=None,
+    split="train",
+    text_column="text",
+    label_column="label",
+    encoding="utf-8",
+):
     """Reads labelled texts from a file or folder, or from TensorFlow Datasets.
 
     Returns:
@@ -44,7 +53,8 @@ def read(path=None, *, dataset=None, manual_dir=None, split="train", text_column
     if (path is None) == (dataset is None):
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if path is not None:
-        return labelled.read_labelled_texts(path, text_column=text_column, label_column=label_column)
+        columns = {"text_column": text_column, "label_column": label_column}
+        return labelled.read_labelled_texts(path, **columns, encoding=encoding)
     columns = (text_column, label_column)
     examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
     rows = list(examples.as_numpy_iterator())

@@ -27,7 +27,17 @@ def load(run: Path):
     return run.model(), run.read(VOCABULARY), stored
 
 
-def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column=None, label_column=None, worst=50):
+def evaluate(
+    run: Path,
+    path=None,
+    *,
+    dataset=None,
+    manual_dir=None,
+    text_column=None,
+    label_column=None,
+    encoding=None,
+    worst=50,
+):
     """Measures a run on labelled texts and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -37,6 +47,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
         manual_dir: Folder with the original files of `dataset`.
         text_column: Column or feature that holds the text; None for the one that was trained on.
         label_column: Column or feature that holds the label; None for the one that was trained on.
+        encoding: Encoding of the texts; None for that of the texts that were trained on.
         worst: Number of mistakes to write, the surest first.
 
     Returns:
@@ -51,11 +62,12 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, text_column
     columns = {
         "text_column": text_column or config["text_column"],
         "label_column": label_column or config["label_column"],
+        "encoding": encoding or config.get("encoding", "utf-8"),
     }
     texts, labels = data.read(path, dataset=dataset, manual_dir=manual_dir, split="test", **columns)
     classes = config["classes"]
-    if unknown := sorted(set(labels) - set(classes)):
-        raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
+    known = labelled.of_known(labels, classes, config.get("rare", ()))
+    texts, labels = [texts[i] for i in known], [labels[i] for i in known]
     numbers = np.searchsorted(classes, labels)
     probabilities = predict(model, texts, words, config["max_tokens"])
     found, lacking = classification.measure(numbers, probabilities)

@@ -59,7 +59,7 @@ def explain(model, texts):
     return rows
 
 
-def predict_file(model, path, output, *, text_column=None):
+def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
     """Classifies a column of a table of any size and writes the table with the answers beside it, as CSV.
 
     The file is read, answered and written in pieces, and `output` appears only when it is whole.
@@ -69,12 +69,14 @@ def predict_file(model, path, output, *, text_column=None):
         path: CSV, TSV, JSON Lines, Parquet or Excel.
         output: CSV file to write: the columns of `path`, then `predicted` and `p_<class>`.
         text_column: Column to read; None for the one that was trained on, as the model card has it.
+        encoding: That of `path`; `output` is UTF-8.
 
     Returns:
-        Dict of `rows`, `output` and how many texts got each label.
+        Dict of `rows`, how many of them are `without text`, whose answer is blank, `output`, and how many texts got
+        each label.
 
     Raises:
-        ValueError: The column is not there, a cell is empty, or `output` is `path`.
+        ValueError: The column is not there, or `output` is `path`.
     """
     from kerasmlsp.data import tables
 
@@ -86,30 +88,35 @@ def predict_file(model, path, output, *, text_column=None):
     counts = dict.fromkeys(classification.classes_of(model), 0)
 
     def write(place):
-        rows = 0
+        rows = blank = 0
         with open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            for table in tables.read_table(path, chunk_size=CHUNK):
-                answers = predict_texts(model, _texts(table, text_column, path, rows))
+            for table in tables.read_table(path, chunk_size=CHUNK, encoding=encoding):
+                texts = _texts(table, text_column, path)
+                answered = iter(predict_texts(model, [text for text in texts if text]))
                 if not rows:
                     writer.writerow([*table.columns, "predicted", *(f"p_{name}" for name in counts)])
                 whole = table.astype(object).where(table.notna(), None)  # else a missing cell would become "nan"
-                for cells, answer in zip(whole.itertuples(index=False, name=None), answers, strict=True):
+                for cells, text in zip(whole.itertuples(index=False, name=None), texts, strict=True):
+                    if not text:
+                        writer.writerow([*cells, *[None] * (1 + len(counts))])
+                        blank += 1
+                        continue
+                    answer = next(answered)
                     writer.writerow([*cells, answer["label"], *(f"{p:.6f}" for p in answer["probabilities"].values())])
                     counts[answer["label"]] += 1
                 rows += len(table)
-        return rows
+        return rows, blank
 
-    rows = write_atomically(output, write)
-    return {"rows": rows, "output": str(Path(output)), "labels": counts}
+    rows, blank = write_atomically(output, write)
+    return {"rows": rows, "without text": blank, "output": str(Path(output)), "labels": counts}
 
 
-def _texts(table, column, path, rows_before):
+def _texts(table, column, path):
+    """The texts of a column; "" where there is none, as in rows that training leaves out."""
     if column not in table.columns:
         there = ", ".join(map(str, table.columns))
         raise ValueError(f"`--text-column` must be a column of {path}: {there}. Received: {column!r}")
-    missing = table[column].isna().to_numpy()
-    if missing.any():
-        row = rows_before + 1 + int(missing.argmax())
-        raise ValueError(f"Row {row} of {path} has no text in the column {column!r}: leave that row out.")
-    return table[column].astype(str)
+    cells = zip(table[column].astype(object), table[column].isna(), strict=True)
+    texts = ["" if missing else str(cell) for cell, missing in cells]
+    return [text if text.strip() else "" for text in texts]

@@ -15,7 +15,7 @@ log = logging.getLogger("kerasmlsp")
 VOCABULARY = "vocabulary.json"
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains every net of the configured architecture, then calibrates them together on the held-out texts.
 
     The run folder gets `config.json`, `vocabulary.json`, a folder per net (see `kerasmlsp.training.fit`) and
@@ -25,6 +25,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, the numbers of texts, and for each net its best epoch's validation values.
@@ -33,17 +34,18 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config, run, resume)
 
 
 def _train(config, run, resume):
-    texts, labels = _read(config)
+    texts, labels, rare = _read(config)
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
     chosen, held_out = splits.split_indices(labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
     facts = {
         "classes": classes,
+        "rare": rare,
         "texts": len(texts),
         "held_out": len(held_out),
         "fingerprint": labelled.fingerprint(texts, labels),
@@ -80,6 +82,7 @@ def _train(config, run, resume):
 
 def _read(config):
     columns = {"text_column": config.text_column, "label_column": config.label_column}
+    columns["encoding"] = config.encoding
     texts, labels = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir, **columns)
     others = data.read(config.exclude, **columns)[0] if config.exclude else ()
     kept = splits.without(splits.text_keys(texts), splits.text_keys(others))
@@ -88,7 +91,11 @@ def _read(config):
     texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
     if len(set(labels)) < 2:
         raise ValueError("Fewer than two classes are left once repeated texts and those of `--exclude` are left out.")
-    return texts, labels
+    kept, rare = labelled.frequent(labels, config.min_count)
+    texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
+    if not config.class_weights:
+        labelled.tell_imbalance(labels)
+    return texts, labels, rare
 
 
 def _fit(name, config, folder, encoded, validation, vocabulary_size, num_classes, resume):

@@ -1,4 +1,4 @@
-"""Pictures from files: JPEG, PNG, GIF, BMP, WebP and HEIC, decoded to arrays or refused in one sentence.
+"""Pictures from files (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, PPM, HEIC), decoded to arrays or refused in one sentence.
 
 Pillow and pillow-heif are imported where they are used, so that importing this module costs nothing.
 """
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasmlsp import files
 from kerasmlsp.data import labelled, tables
+from kerasmlsp.extras import required
 from kerasmlsp.files import existing, visible_files, visible_folders
 
 if TYPE_CHECKING:
@@ -25,9 +27,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kerasmlsp")
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
 """Endings of the files that are taken for pictures in a folder, in either case."""
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "HEIF")
+_UNREAD = (".svg", ".jp2", ".jxl", ".tga", ".psd", ".xcf", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "PPM", "HEIF")
+# Why pictures are left out, by what `read_image` says.
+_REASONS = {
+    "must be a whole picture": "damaged",
+    "which is empty": "empty",
+    "million pixels": "too large",
+    "must hold whole numbers": "of numbers with a fraction",
+    "is no picture of a format that is read": "of another format",
+    "kerasmlsp[heic]": "HEIC, which needs `pip install 'kerasmlsp[heic]'`",
+    "must be there already": "not there",
+    "Permission denied": "without permission",
+}
 # The kinds of HEIF files that phones write.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 MOST_PIXELS = 64_000_000
@@ -43,7 +60,7 @@ class LabelledImages:
         pixels: uint8 `(images, height, width, 3)`.
         labels: Class of each, as text.
         names: Path of each as its folder or table names it; empty for pictures without files.
-        unreadable: Path and reason of every file that was left out.
+        unreadable: Path and reason of every file or row that was left out.
 
     Example:
         >>> pixels, names = np.zeros((2, 8, 8, 3), np.uint8), ["rock/1.jpg", "paper/1.jpg"]
@@ -80,7 +97,7 @@ def read_image(
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: pillow-heif, the extra `heic`, is not installed, and it is such a picture.
-        ValueError: It is a folder, empty, damaged, too large, or of another format.
+        ValueError: It is a folder, empty, damaged, too large, of another format, or of numbers with a fraction.
 
     Example:
         >>> import tempfile
@@ -256,18 +273,87 @@ def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tupl
         ([], (0, 64, 64, 3), 'hand.jpg')
     """
     for start in range(0, len(sources), batch_size):
-        names, pixels, problems = [], [], []
-        for source in sources[start : start + batch_size]:
-            try:
-                pixels.append(read_image(source, size=size))
-                names.append(named(source))
-            except (OSError, ValueError) as error:
-                problems.append({"file": named(source), "problem": str(error)})
-        yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), problems
+        chosen = sources[start : start + batch_size]
+        good: list[tuple[str, np.ndarray]] = []
+        bad = []
+        for source, found in zip(chosen, read_each(chosen, size), strict=True):
+            if isinstance(found, np.ndarray):
+                good.append((named(source), found))
+            else:
+                bad.append({"file": named(source), "problem": str(found)})
+        pixels = np.array([found for _, found in good], np.uint8).reshape(-1, size, size, 3)
+        yield [name for name, _ in good], pixels, bad
+
+
+def read_each(sources: Sequence, size: int, *, most_pixels: int = MOST_PIXELS) -> Iterator[np.ndarray | Exception]:
+    """Reads pictures side by side, stretched to one size.
+
+    Args:
+        sources: Paths of files, or bytes of such.
+        size: Height and width.
+        most_pixels: As in `read_image`.
+
+    Yields:
+        uint8 `(size, size, 3)` of each, or the error of one that cannot be read.
+
+    Example:
+        >>> [found] = read_each(["hand.jpg"], size=64)
+        >>> type(found).__name__  # it is not there
+        'FileNotFoundError'
+    """
+
+    def read(source):
+        try:
+            return read_image(source, size=size, most_pixels=most_pixels)
+        except (OSError, ValueError, ImportError) as error:
+            return error
+
+    # Pillow leaves Python's lock while it decodes.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        # In pieces, so that what was read does not pile up.
+        for begin in range(0, len(sources), 256):
+            yield from pool.map(read, sources[begin : begin + 256])
+
+
+def reasons(problems: Iterable[object]) -> dict[str, int]:
+    """Counts why pictures could not be read, the most frequent reason first.
+
+    Args:
+        problems: The error of each, or its message.
+
+    Example:
+        >>> reasons(read_each(["hand.jpg", "face.jpg"], size=64))
+        {'not there': 2}
+    """
+    return files.reasons(problems, _REASONS)
+
+
+def kept(found: Sequence, what: object) -> tuple[list[int], list[str]]:
+    """Tells which pictures could be read, and logs how many could not, and why.
+
+    Args:
+        found: What `read_each` yields.
+        what: What the log calls them all.
+
+    Returns:
+        The places of those that could be read, and what is wrong with the others.
+
+    Example:
+        >>> kept([np.zeros((8, 8, 3), np.uint8)], "photos")
+        ([0], [])
+    """
+    good = [place for place, each in enumerate(found) if isinstance(each, np.ndarray)]
+    problems = [str(each) for each in found if not isinstance(each, np.ndarray)]
+    if problems:
+        told = files.listed(reasons(problems))
+        _log.warning("Left out %d of %d pictures of %s: %s. %s", len(problems), len(found), what, told, problems[0])
+    return good, problems
 
 
 def list_images(folder: str | Path) -> list[Path]:
     """Returns the pictures in a folder and below it, told by their endings, in the order of their paths.
+
+    With them are those of some formats that cannot be read, so that they are counted.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -282,7 +368,7 @@ def list_images(folder: str | Path) -> list[Path]:
         ['a.png', 'b.JPG']
     """
     folder = existing(folder)
-    found = visible_files(folder, ENDINGS)
+    found = visible_files(folder, ENDINGS + _UNREAD)
     if not found:
         raise ValueError(f"`path` must hold pictures ({', '.join(ENDINGS)}). Received: {folder}, which holds none")
     return found
@@ -294,11 +380,12 @@ def read_labelled_images(
     *,
     path_column: str = "path",
     label_column: str = "label",
+    encoding: str = "utf-8",
     most_pixels: int = MOST_PIXELS,
 ) -> LabelledImages:
     """Reads pictures and their classes from a folder that has one subfolder per class, or from a table of paths.
 
-    Files that cannot be read are left out; their number and the first of them are logged.
+    Files that cannot be read, and rows without path or label, are left out; the log says how many, and why.
 
     Args:
         path: A folder such as `rock/*.jpg paper/*.png`, or a table (see `kerasmlsp.data.tables.read_table`) whose paths
@@ -306,6 +393,7 @@ def read_labelled_images(
         size: Height and width to which every picture is stretched.
         path_column: Column of a table that holds the paths.
         label_column: Column of a table that holds the classes.
+        encoding: That of a table of text.
         most_pixels: As in `read_image`.
 
     Raises:
@@ -324,23 +412,14 @@ def read_labelled_images(
         (['paper', 'rock'], (2, 8, 8, 3))
     """
     path = existing(path)
-    rows = _folder_rows(path) if path.is_dir() else _table_rows(path, path_column, label_column)
+    rows, gaps = (_folder_rows(path), 0) if path.is_dir() else _table_rows(path, path_column, label_column, encoding)
     base = path if path.is_dir() else path.parent
-
-    def read(row):
-        try:
-            return read_image(base / row[0], size=size, most_pixels=most_pixels)
-        except (OSError, ValueError) as error:
-            return error
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = list(pool.map(read, rows))
-    good = [index for index, each in enumerate(found) if isinstance(each, np.ndarray)]
-    unreadable = [(rows[i][0], str(each)) for i, each in enumerate(found) if not isinstance(each, np.ndarray)]
-    if unreadable:
-        _log.warning("Left out %d of %d pictures of %s: %s", len(unreadable), len(rows), path, unreadable[0][1])
+    found: list[Any] = list(read_each([base / name for name, _ in rows], size, most_pixels=most_pixels))
+    good, problems = kept(found, path)
+    bad = [name for (name, _), each in zip(rows, found, strict=True) if not isinstance(each, np.ndarray)]
+    unreadable = [*zip(bad, problems, strict=True), *[("", "rows without path or label")] * gaps]
     labels = [rows[i][1] for i in good]
-    _check_pictures(path, {label for _, label in rows}, labels)
+    _check_pictures(path, {label for _, label in rows}, labels, problems)
     return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
 
 
@@ -376,9 +455,7 @@ def _opened(data, name, most_pixels):
     if not data:
         raise ValueError(f"`path` must be a picture. Received: {name}, which is empty")
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
+        required("pillow_heif", "heic").register_heif_opener()
     with warnings.catch_warnings():
         # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
         warnings.simplefilter("ignore")
@@ -389,10 +466,15 @@ def _opened(data, name, most_pixels):
         except (UnidentifiedImageError, Image.DecompressionBombError) as error:
             if isinstance(error, Image.DecompressionBombError):
                 raise _too_large(name, most_pixels) from error
-            raise ValueError(f"`path` must be a JPEG, PNG, GIF, BMP, WebP or HEIC picture. Received: {name}") from error
+            raise ValueError(
+                "`path` must be a JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, PPM or HEIC picture: save it as one. "
+                f"Received: {name}, which is no picture of a format that is read"
+            ) from error
         with picture:
             if picture.width * picture.height > most_pixels:
                 raise _too_large(name, most_pixels)
+            if picture.mode == "F":
+                raise ValueError(f"`path` must hold whole numbers, of 8 or 16 bits: save it as PNG. Received: {name}")
             picture.load()
             yield picture
 
@@ -432,8 +514,8 @@ def _folder_rows(folder):
     return [(file.relative_to(folder).as_posix(), each.name) for each in classes for file in list_images(each)]
 
 
-def _table_rows(path, path_column, label_column):
-    table = tables.read_table(path)
+def _table_rows(path, path_column, label_column, encoding):
+    table = tables.read_table(path, encoding=encoding)
     for argument, column in (("path_column", path_column), ("label_column", label_column)):
         if column not in table.columns:
             option = "--" + argument.replace("_", "-")
@@ -442,10 +524,14 @@ def _table_rows(path, path_column, label_column):
     if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
         _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
     rows = table[~gaps]
-    return list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
+    found = list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
+    return found, int(gaps.sum())
 
 
-def _check_pictures(path, classes, labels):
+def _check_pictures(path, classes, labels, problems):
     labelled.check_classes(path, classes)
     if bare := sorted(classes - set(labels)):
-        raise ValueError(f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}")
+        told = f" ({files.listed(reasons(problems))})" if problems else ""
+        raise ValueError(
+            f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}{told}"
+        )

@@ -4,11 +4,12 @@ Everything here returns plain Python or NumPy values; pandas is imported where i
 costs nothing.
 """
 
+import collections
 import contextlib
 import hashlib
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,19 @@ from kerasmlsp.files import existing, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
 
+IMBALANCE = 100
+"""Examples of the largest class for each of the smallest, from which on `tell_imbalance` speaks."""
 MOST_FRACTIONS = 20
 """Different labels that may be numbers with a fraction, such as stars from 0.5 to 5."""
 
 
 def read_labelled_texts(
-    path: str | Path, *, text_column: str = "text", label_column: str = "label", split: str | None = None
+    path: str | Path,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    split: str | None = None,
+    encoding: str = "utf-8",
 ) -> tuple[list[str], list[str]]:
     """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
 
@@ -36,6 +44,7 @@ def read_labelled_texts(
         text_column: Column of a table that holds the text.
         label_column: Column of a table that holds the label.
         split: "train" or "test" where `path` is a folder that holds both; otherwise None.
+        encoding: That of the files, as Python names it.
 
     Returns:
         Texts, and labels as text in the form they are written in: "001", "1" and "1.0" are three classes.
@@ -53,11 +62,11 @@ def read_labelled_texts(
     """
     path = existing(path)
     if path.is_dir():
-        rows = _folder_rows(_split_folder(path, split))
+        rows = _folder_rows(_split_folder(path, split), encoding)
     elif split is not None:
         raise ValueError(f"`split` must be None where `path` is a file. Received: {split!r} for {path}")
     else:
-        rows = _table_rows(path, text_column, label_column)
+        rows = _table_rows(path, text_column, label_column, encoding)
     texts, labels, left_out = [], [], 0
     for text, label in rows:
         if text.strip() and label.strip():
@@ -107,6 +116,77 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
     )
 
 
+def frequent(labels: Sequence[str], least: int) -> tuple[np.ndarray, list[str]]:
+    """Tells which examples are of classes that have enough of them, and logs which classes have not.
+
+    Args:
+        labels: Class of each example.
+        least: Examples that a class must have.
+
+    Returns:
+        The places of the examples, and the classes that are left out.
+
+    Raises:
+        ValueError: Fewer than two classes are left.
+
+    Example:
+        >>> frequent(["pos", "neg", "neg", "pos", "odd"], least=2)
+        (array([0, 1, 2, 3]), ['odd'])
+    """
+    counts = collections.Counter(labels)
+    rare = {name: count for name, count in sorted(counts.items()) if count < least}
+    if len(counts) - len(rare) < 2:
+        raise ValueError(
+            f"`min_count` (--min-count) must leave two classes at least. Received: {least}, while the two largest "
+            f"classes have {', '.join(str(count) for _, count in counts.most_common(2))} examples"
+        )
+    if rare:
+        told = ", ".join(f"{name} ({count})" for name, count in list(rare.items())[:10])
+        _log.warning("Left out %d classes of fewer than %d examples: %s.", len(rare), least, told)
+    return np.array([place for place, label in enumerate(labels) if label not in rare], np.int64), list(rare)
+
+
+def of_known(labels: Sequence[str], classes: Sequence[str], rare: Sequence[str] = ()) -> np.ndarray:
+    """Tells which examples are of classes that a run knows, and logs how many are not.
+
+    Args:
+        labels: Class of each example.
+        classes: Those that the run knows.
+        rare: Those that its training left out, as of `frequent`.
+
+    Returns:
+        The places of the examples.
+
+    Raises:
+        ValueError: A label is of none of these.
+
+    Example:
+        >>> of_known(["pos", "odd", "neg"], classes=["neg", "pos"], rare=["odd"])
+        array([0, 2])
+    """
+    if unknown := sorted(set(labels) - set(classes) - set(rare)):
+        raise ValueError(f"The run knows the labels {', '.join(classes)}. Received: {', '.join(unknown[:5])}")
+    known = [place for place, label in enumerate(labels) if label in set(classes)]
+    if len(known) < len(labels):
+        _log.warning(
+            "Left out %d of %d examples: training left their classes out.", len(labels) - len(known), len(labels)
+        )
+    return np.array(known, np.int64)
+
+
+def tell_imbalance(labels: Iterable[str]) -> None:
+    """Logs how to let all classes count the same where one has `IMBALANCE` times as many examples as another.
+
+    Example:
+        >>> tell_imbalance(["ham"] * 99 + ["spam"])
+    """
+    counts = collections.Counter(labels).most_common()
+    (most, many), (least, few) = counts[0], counts[-1]
+    if many >= IMBALANCE * few:
+        advice = "`--class-weights` lets all classes count the same"
+        _log.warning("%s has %d examples, and %s has %d: %s.", most, many, least, few, advice)
+
+
 def _number(label: str) -> float | None:
     with contextlib.suppress(ValueError):
         number = float(label.replace(",", "."))  # as half of the world writes it
@@ -114,8 +194,8 @@ def _number(label: str) -> float | None:
     return None
 
 
-def _table_rows(path: Path, text_column: str, label_column: str):
-    for chunk in tables.read_table(path, chunk_size=50_000):
+def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
+    for chunk in tables.read_table(path, chunk_size=50_000, encoding=encoding):
         for argument, column in (("text_column", text_column), ("label_column", label_column)):
             if column not in chunk.columns:
                 option = "--" + argument.replace("_", "-")
@@ -142,7 +222,7 @@ def _split_folder(folder: Path, split: str | None) -> Path:
     return folder / split if split else folder
 
 
-def _folder_rows(folder: Path):
+def _folder_rows(folder: Path, encoding: str):
     classes = {entry.name: entry for entry in visible_folders(folder) if not entry.name.startswith("_")}
     if {"neg", "pos", "unsup"} <= classes.keys():
         _log.info("Left out %s: its texts have no label.", classes.pop("unsup"))
@@ -153,7 +233,7 @@ def _folder_rows(folder: Path):
         if not files:
             raise ValueError(f"`path` must hold .txt files for every class. Received: {subfolder}, which has none")
         for file in files:
-            yield tables.read_text(file), name
+            yield tables.read_text(file, encoding=encoding), name
 
 
 def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> str:

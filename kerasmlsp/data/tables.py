@@ -4,7 +4,6 @@ pandas, pyarrow and openpyxl are imported where they are used, so that importing
 """
 
 import bz2
-import codecs
 import contextlib
 import csv
 import gzip
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kerasmlsp.data import encodings
 from kerasmlsp.files import existing
 
 _log = logging.getLogger("kerasmlsp")
@@ -28,24 +28,25 @@ _log = logging.getLogger("kerasmlsp")
 _ENDINGS = (
     ".csv, .tsv, .jsonl (or .json, .ndjson), each also with .gz, .bz2, .xz, .zip or .zst after it, .parquet or .xlsx"
 )
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 # Characters of which the separator is told.
 _SAMPLE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
-def read_table(path: str | Path, *, chunk_size: int | None = None) -> Any:
+def read_table(path: str | Path, *, chunk_size: int | None = None, encoding: str = "utf-8") -> Any:
     """Reads a table: CSV, TSV, JSON Lines, Parquet or the first sheet of an Excel file, text also compressed.
 
     CSV and TSV carry no types, so every column is text: "NA", "null" and "001" stay as written, and only an empty cell
-    is missing. Values of the other formats keep their own types. Text must be UTF-8, with or without a byte-order mark.
-    The cells of CSV and TSV may stand between commas, semicolons or tabs, with or without a space behind: what fits the
-    first rows best is taken, and logged where it is not what the ending says.
+    is missing. Values of the other formats keep their own types. Text is UTF-8, with or without a byte-order mark,
+    where no `encoding` is given. The cells of CSV and TSV may stand between commas, semicolons, tabs or bars, with or
+    without a space behind: what fits the first rows best is taken, and logged where it is not what the ending says.
 
     Args:
         path: File, its format told by its ending: .csv, .tsv, .jsonl (.json, .ndjson), .parquet, .xlsx.
         chunk_size: Rows per chunk, at least 1; None for the whole table at once.
+        encoding: That of CSV, TSV and JSON Lines, as Python names it, such as "cp1252".
 
     Returns:
         A `pandas.DataFrame`; with `chunk_size` an iterator of them, which holds one chunk in memory at a time.
@@ -53,8 +54,8 @@ def read_table(path: str | Path, *, chunk_size: int | None = None) -> Any:
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: openpyxl, the extra `excel`, is not installed, and `path` is an Excel file.
-        ValueError: `path` is a folder, has an unknown ending, is damaged, empty or not UTF-8, or a row has more or
-            fewer cells than its header; while iterating where `chunk_size` is given.
+        ValueError: `path` is a folder, has an unknown ending, is damaged, empty or in another encoding, or a row has
+            more or fewer cells than its header; while iterating where `chunk_size` is given.
 
     Example:
         >>> import tempfile
@@ -69,22 +70,26 @@ def read_table(path: str | Path, *, chunk_size: int | None = None) -> Any:
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file ending in {_ENDINGS}, not a folder. Received: {path}")
-    chunks = _checked(path, _chunks(path, chunk_size))
+    chunks = _checked(path, encoding, _chunks(path, chunk_size, encoding))
     if chunk_size is not None:
         return chunks
     [table] = chunks
     return table
 
 
-def read_rows(path: str | Path) -> tuple[list[list[str]], str]:
+def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[str]], str]:
     """Reads a CSV or TSV that may be without a header, plain or compressed.
+
+    Args:
+        path: The file.
+        encoding: As in `read_table`.
 
     Returns:
         The cells of all rows that are not blank, and the separator, found as by `read_table`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is a folder, damaged or not UTF-8.
+        ValueError: It is a folder, damaged or in another encoding.
 
     Example:
         >>> import tempfile
@@ -96,38 +101,47 @@ def read_rows(path: str | Path) -> tuple[list[list[str]], str]:
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file of rows, not a folder. Received: {path}")
-    with _explained(path), _open_text(path) as text:
+    with _explained(path, encoding), _open_text(path, encoding) as text:
         separator, rows = _separated(path, text)
         return [row for _, row in rows], separator
 
 
-def read_text(path: str | Path) -> str:
-    """Reads a whole text file, which must be UTF-8, with or without a byte-order mark.
+def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
+    """Reads a whole text file, with or without a byte-order mark.
+
+    Args:
+        path: The file.
+        encoding: As in `read_table`.
 
     Raises:
-        ValueError: It is not UTF-8; the message names line and byte.
+        ValueError: It is in another encoding, or no text; the message says which, or names line and byte.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp(), "review.txt")
         >>> _ = path.write_bytes("caf\xe9".encode("latin-1"))
+        >>> read_text(path, encoding="cp1252")
+        'café'
         >>> read_text(path)
         Traceback (most recent call last):
-        ValueError: `path` must be UTF-8 text: ... where line 1 has the byte 0xe9 at position 4
+        ValueError: `path` must be text in utf-8: ... where line 1 has the byte 0xe9 at position 4
     """
     path = Path(path)
+    with open(path, "rb") as stream:
+        encodings.check(path, stream.read(4096), encoding)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(_not_utf8(path)) from error
+        return path.read_text(encodings.reader(encoding))
+    except UnicodeError as error:
+        with open(path, "rb") as stream:
+            raise encodings.wrong(path, stream, encoding) from error
 
 
-def _chunks(path: Path, chunk_size: int | None):
+def _chunks(path: Path, chunk_size: int | None, encoding: str):
     ending = _endings(path)[0]
     if ending in (".csv", ".tsv"):
-        return _delimited_chunks(path, chunk_size)
+        return _delimited_chunks(path, chunk_size, encoding)
     if ending in (".json", ".jsonl", ".ndjson"):
-        return _json_chunks(path, chunk_size)
+        return _json_chunks(path, chunk_size, encoding)
     if ending == ".parquet" and path.suffix.lower() == ".parquet":
         return _parquet_chunks(path, chunk_size)
     if ending == ".xlsx" and path.suffix.lower() == ".xlsx":
@@ -142,10 +156,10 @@ def _endings(path: Path) -> tuple[str, str]:
     return stem.suffix.lower(), compression
 
 
-def _checked(path: Path, chunks):
+def _checked(path: Path, encoding: str, chunks):
     """Passes chunks on, says in one sentence what is wrong with the file, and refuses one without rows."""
     rows = 0
-    with _explained(path):
+    with _explained(path, encoding):
         for chunk in chunks:
             rows += len(chunk)
             if rows:
@@ -155,32 +169,19 @@ def _checked(path: Path, chunks):
 
 
 @contextlib.contextmanager
-def _explained(path: Path):
+def _explained(path: Path, encoding: str):
     damaged = f"`path` must be a whole file of the kind its ending says: fetch or pack it again. Received: {path}"
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise ValueError(_not_utf8(path)) from error
+    except UnicodeError as error:
+        with _open_binary(path) as stream:
+            raise encodings.wrong(path, stream, encoding) from error
     except (csv.Error, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{damaged} ({error})") from error
     except OSError as error:  # damaged gzip and bzip2 have no error number, full disks and permissions have
         if error.errno is not None:
             raise
         raise ValueError(f"{damaged} ({error})") from error
-
-
-def _not_utf8(path: Path) -> str:
-    with _open_binary(path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                place = f"line {number} has the byte 0x{line[error.start]:02x} at position {error.start + 1}"
-                return (
-                    f"`path` must be UTF-8 text: convert it, for example with "
-                    f"`iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}`. Received: {path}, where {place}"
-                )
-    return f"`path` must be UTF-8 text. Received: {path}"
 
 
 def _open_binary(path: Path):
@@ -211,29 +212,15 @@ def _open_zst(path: Path):
 
 
 @contextlib.contextmanager
-def _open_text(path: Path):
+def _open_text(path: Path, encoding: str):
     with _open_binary(path) as stream:
-        start = stream.read(4096)
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        advice = f"convert it with `iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}`"
-        raise ValueError(f"`path` must be UTF-8 text, not UTF-16: {advice}. Received: {path}")
-    if _is_binary(start):
-        raise ValueError(f"`path` must be a table of text. Received: {path}, which holds binary data")
-    with _open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        encodings.check(path, stream.read(4096), encoding)
+    with _open_binary(path) as stream, io.TextIOWrapper(stream, encodings.reader(encoding), newline="") as text:
         yield text
 
 
-def _is_binary(start: bytes) -> bool:
-    """Whether a file that starts so is no text: a stray NUL may be in one, many or other bytes than UTF-8 may not."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        return b"\0" in start
-    return start.count(0) > 1 + len(start) // 100
-
-
-def _delimited_chunks(path: Path, chunk_size: int | None):
-    with _open_text(path) as text:
+def _delimited_chunks(path: Path, chunk_size: int | None, encoding: str):
+    with _open_text(path, encoding) as text:
         rows = _separated(path, text)[1]
         head = next(rows, None)
         if head is None:
@@ -297,7 +284,9 @@ def _separator(sample, own: str, *, whole: bool) -> tuple[str, bool]:
     One column counts against any. Of equally good ones that is taken with which no name of the header begins with a
     space, and then that with more numbers, as rows of 0,5 may have as many commas as semicolons.
     """
-    best, found = (0.5, False, 0), (own, False)
+    # A header of one cell may be prose, but one that another separator cuts is a header of several.
+    single = all(len(row) < 2 for row in csv.reader(sample[:1], delimiter=own))
+    best, found = (0.0 if single else 0.5, False, 0), (own, False)
     for separator in (own, *(each for each in _SEPARATORS if each != own)):
         for spaced in (False, True):
             rows = [row for row in csv.reader(sample, delimiter=separator, skipinitialspace=spaced) if row]
@@ -334,10 +323,10 @@ def _rows(path: Path, lines, separator: str, spaced: bool):
         begin = reader.line_num + 1
 
 
-def _json_chunks(path: Path, chunk_size: int | None):
+def _json_chunks(path: Path, chunk_size: int | None, encoding: str):
     import pandas as pd
 
-    with _open_text(path) as text:
+    with _open_text(path, encoding) as text:
         rows = _json_rows(path, text)
         while part := list(itertools.islice(rows, chunk_size)):
             yield pd.DataFrame(part, dtype=object)  # object: otherwise one missing value turns the label 1 into 1.0

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = Path(folder)
+        self._overwrites = False
 
     def __str__(self) -> str:
         return str(self.folder)
@@ -43,23 +45,100 @@ class Run:
         return self.folder / name
 
     @contextlib.contextmanager
-    def claimed(self, *, resume: bool = False) -> Iterator[None]:
+    def claimed(self, *, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
         """Keeps other trainings out of the folder while a `with` block works on it.
 
+        What an error leaves in the folder before the first checkpoint is deleted, so that the name is free again. A run
+        that is overwritten is kept until the new one has a checkpoint, and comes back where the new one fails before.
+
         Args:
-            resume: Whether the folder may hold a run already.
+            resume: Whether the folder may hold a run already, which is gone on with.
+            overwrite: Whether the folder may hold a run already, which `start` replaces.
 
         Raises:
-            ValueError: Another process trains the run, or the folder holds a run and `resume` is False.
+            ValueError: Another process trains the run, the folder holds a run and may not, or `overwrite` is True and
+                the folder holds something else.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder: `fit` has a lock of its own inside.
         with locked(self.folder, in_use(self)):
-            if (self / CONFIG).exists() and not resume:
+            self._settle(resume)
+            begun = (self / CONFIG).exists()
+            if begun and not (resume or overwrite):
                 raise ValueError(
-                    f"The folder {self} holds a run already: continue it with `--resume`, or name another `--run`."
+                    f"The folder {self} holds a run already: continue it with `--resume`, start anew in its place with "
+                    "`--overwrite`, or name another `--run`."
                 )
-            yield
+            if overwrite and not self._replaceable():
+                raise ValueError(
+                    f"`--overwrite` replaces runs only, and {self} holds something else: name another run."
+                )
+            self._overwrites, before = overwrite and begun, set(self.folder.rglob("*"))
+            try:
+                yield
+            except Exception:
+                if not (resume and begun):
+                    self._abandon(before)
+                raise
+            except KeyboardInterrupt:
+                if self._overwrites or not (self / CONFIG).exists():
+                    raise KeyboardInterrupt("Nothing was begun yet: give the same command again.") from None
+                raise
+            finally:
+                self._overwrites = False
+                if self._begun():
+                    shutil.rmtree(self._replaced, ignore_errors=True)
+
+    @property
+    def _replaced(self) -> Path:
+        """Where a run is kept that is overwritten."""
+        place = self.folder.resolve()
+        return place.with_name(f".{place.name}.replaced")
+
+    def _begun(self) -> bool:
+        from kerasmlsp.training.checkpoint import CHECKPOINT
+
+        return any(self.folder.rglob(CHECKPOINT))
+
+    def _settle(self, resume: bool) -> None:
+        """Brings back a run whose overwriting was killed, or deletes it where the new one has begun."""
+        if not self._replaced.exists():
+            return
+        if self._begun():
+            shutil.rmtree(self._replaced)
+        elif not (resume and (self / CONFIG).exists()):
+            self._bring_back()
+
+    def _bring_back(self) -> None:
+        place = self.folder.resolve()
+        if place.exists():
+            shutil.rmtree(place)
+        self._replaced.rename(place)
+
+    def _replaceable(self) -> bool:
+        if not (self / CONFIG).exists():
+            return not self.folder.exists() or not any(self.folder.iterdir())
+        with contextlib.suppress(ValueError):
+            stored = self.read(CONFIG)
+            return isinstance(stored, dict) and {"app", "seed"} <= stored.keys()
+        return False
+
+    def _abandon(self, before: set[Path]) -> None:
+        """Deletes what a start that failed has made, unless it can be gone on with."""
+        from kerasmlsp.training.checkpoint import CHECKPOINT
+
+        if self._replaced.exists():
+            if not self._begun():
+                self._bring_back()
+            return
+        made = set(self.folder.rglob("*")) - before
+        if any(path.name == CHECKPOINT for path in made):
+            return
+        for path in sorted(made, reverse=True):  # what is in a folder comes before it
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        if not before:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def start(self, config: Settings, facts: dict[str, Any], *, resume: bool = False) -> None:
         """Writes `config.json`: configuration, facts about the data, and the versions of the packages.
@@ -67,20 +146,26 @@ class Run:
         Args:
             config: The configuration.
             facts: JSON-able values by name, among them a fingerprint of the data.
-            resume: Whether the folder may hold a configuration already, which must then be the same.
+            resume: Whether the folder may hold a configuration already, which must then be the same. Where the run was
+                claimed to be overwritten, what was in the folder is moved away.
 
         Raises:
             ValueError: The folder's configuration differs; the message names the first values that do.
         """
         wanted = json.loads(json.dumps({**dataclasses.asdict(config), **facts}))
         if resume and (self / CONFIG).exists():
-            # A field that is younger than the run has its default.
+            # A field that is younger than the run has its default, and a younger fact is not compared.
             before = {**dataclasses.asdict(type(config)()), **self._stored(config.app)}  # type: ignore[attr-defined]
-            different = [key for key in wanted if wanted[key] != before.get(key)]
+            different = [key for key in wanted if key in before and wanted[key] != before[key]]
             if different:
                 pairs = ", ".join(f"{key} was {before.get(key)!r}, now {wanted[key]!r}" for key in different[:3])
                 raise ValueError(f"The run in {self} was started with another configuration: {pairs}.")
             return
+        if self._overwrites:
+            place = self.folder.resolve()
+            place.rename(self._replaced)
+            place.mkdir()
+            self._overwrites = False
         self.write(CONFIG, {**wanted, "versions": _versions()})
 
     def configuration(self, kind: type[Any]) -> tuple[Any, dict[str, Any]]:

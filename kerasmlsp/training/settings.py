@@ -14,6 +14,7 @@ OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "linear", "step")
 MODES = ("auto", "min", "max")
 JIT = ("auto", "on", "off")
+ENCODINGS = "an encoding of text, such as utf-8, cp1252, latin-1 or utf-16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Option:
         below: Bound that a number must be below.
         unset: What `--help` says of the default None; "" for nothing.
         place: "file", "folder" or "any" for a path, None for what is no path.
+        encoding: Whether it is the name of an encoding of text.
 
     Example:
         >>> Option("Examples in a batch.", least=1).check("batch_size", int, 0)
@@ -44,6 +46,7 @@ class Option:
     below: float | None = None
     unset: str = "off"
     place: str | None = None
+    encoding: bool = False
 
     def check(self, name: str, kind: type, value: object) -> None:
         """Raises a `ValueError` unless `value`, of the field `name` of type `kind`, is allowed."""
@@ -51,6 +54,8 @@ class Option:
             raise ValueError(f"`{name}` must be {self._allowed(kind)}. Received: {value!r}")
 
     def _fits(self, kind, value):
+        if self.encoding:
+            return is_encoding(value)
         if kind not in (int, float):
             return isinstance(value, kind) and (not self.choices or value in self.choices)
         number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
@@ -65,6 +70,8 @@ class Option:
         )
 
     def _allowed(self, kind):
+        if self.encoding:
+            return ENCODINGS
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         words = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}[kind]
@@ -143,6 +150,40 @@ def manual_dir() -> typing.Any:
     """
     text = "Folder with the original files of --dataset, needed where there is no network."
     return option(None, text, place="folder", unset="")
+
+
+def encoding() -> typing.Any:
+    """Returns the field for the encoding of tables and texts.
+
+    Example:
+        >>> encoding().default
+        'utf-8'
+    """
+    return option("utf-8", "Encoding of text and tables, as cp1252 for old files of Windows.", encoding=True)
+
+
+def min_count() -> typing.Any:
+    """Returns the field for the examples that a class must have.
+
+    Example:
+        >>> min_count().default
+        1
+    """
+    return option(1, "Leave out classes of fewer examples.", least=1)
+
+
+def is_encoding(name: object) -> bool:
+    """Whether Python knows an encoding of text by this name.
+
+    Example:
+        >>> is_encoding("cp1252"), is_encoding("windows"), is_encoding("base64")
+        (True, False, False)
+    """
+    try:
+        "".encode(str(name))
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def fields(config: typing.Any) -> list[tuple[dataclasses.Field, type, bool, Option]]:

@@ -179,7 +179,7 @@ ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
         (ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx"), "`pip install 'kerasmlsp[onnx]'`"),
         (ImportError("needs `pip install zstandard`", name="zstandard"), "needs `pip install zstandard`"),
         (json.JSONDecodeError("Expecting value", "x", 0), "A JSON file is damaged"),
-        (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "The text is not UTF-8"),
+        (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "--encoding cp1252"),
         (ResourceExhaustedError(), "No space left on the device of /run/a.keras"),
         (KeyError("weights"), "KeyError: 'weights'. This looks like a fault of kerasmlsp: run again with --debug"),
     ],

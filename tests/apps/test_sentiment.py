@@ -84,6 +84,40 @@ def test_predict_writes_a_table(workshop):
         assert [row["text"] for row in csv.DictReader(file)] == [row["text"] for row in rows]
 
 
+def test_rows_without_text_stay_blank_and_are_counted(workshop):
+    Path("gaps.csv").write_bytes("id;text\n1;a superb film\n2;\n3;  \n4;a dull caf\u00e9\n".encode("cp1252"))
+    words = ("sentiment", "predict", "--file", "gaps.csv", "--output", "gaps-out.csv")
+    assert "--encoding cp1252" in command(*words, code=1).stderr and not Path("gaps-out.csv").exists()
+    result = json.loads(command(*words, "--encoding", "cp1252", "--json").stdout)
+    assert (result["rows"], result["without text"], sum(result["labels"].values())) == (4, 2, 2)
+    with open("gaps-out.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["predicted"] for row in rows] == ["pos", "", "", "neg"] and rows[2]["p_pos"] == ""
+    assert rows[3]["text"] == "a dull caf\u00e9"
+    assert "such as utf-8, cp1252" in command(*words, "--encoding", "windows", code=2).stderr
+
+
+def test_a_start_that_fails_frees_the_name_and_loses_no_run(workshop):
+    before = {path: path.read_bytes() for path in Path("runs/sentiment/whole").rglob("*") if path.is_file()}
+    fails = ("sentiment", "train", "--data", "train.csv", "--architecture", "ngrams", "--monitor", "nonsense")
+    assert "nonsense" in command(*fails, "--run", "new", code=1).stderr and not Path("runs/sentiment/new").exists()
+    assert "nonsense" in command(*fails, "--run", "whole", "--overwrite", code=1).stderr
+    assert before == {path: path.read_bytes() for path in Path("runs/sentiment/whole").rglob("*") if path.is_file()}
+    command("sentiment", "train", "--run", "whole", "--resume", "--overwrite", code=2)
+
+
+def test_a_class_of_one_row_is_left_out_on_demand(workshop):
+    with open("train.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    with open("rare.csv", "w", newline="") as file:
+        csv.writer(file).writerows([*rows[:41], ["the actor was there", "odd"]])
+    words = ("sentiment", "train", "--data", "rare.csv", "--architecture", "ngrams", "--run", "rare", "--epochs", 1)
+    told = command(*words, code=1).stderr
+    assert "--min-count 2" in told and "odd" in told
+    assert "odd (1)" in command(*words, "--min-count", 2).stderr
+    assert "Left out 1 of 41" in command("sentiment", "evaluate", "--run", "rare", "--data", "rare.csv").stderr
+
+
 def test_the_columns_that_were_trained_on_need_not_be_repeated(workshop):
     shutil.copytree("runs/sentiment/whole", "runs/sentiment/named")
     path = Path("runs/sentiment/named/config.json")

@@ -143,9 +143,9 @@ def test_pictures_to_show_are_shrunk_in_proportion():
     ("data", "told"),
     [
         (b"", "which is empty"),
-        (b"not a picture at all", "must be a JPEG, PNG, GIF, BMP, WebP or HEIC"),
+        (b"not a picture at all", "must be a JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, PPM or HEIC"),
         (b"%PDF-1.4", "must be a JPEG"),
-        (encoded(two_halves(), "TIFF"), "must be a JPEG"),
+        (encoded(two_halves(), "TGA"), "must be a JPEG"),
         (encoded(two_halves(size=(200, 200)), "JPEG")[:700], "must be a whole picture"),
         (encoded(two_halves(size=(200, 200)), "PNG")[:90], "must be a whole picture"),
         (bomb(30, 30), "must be a whole picture"),
@@ -241,7 +241,8 @@ def test_tables_name_paths_and_labels(folder, caplog):
     (folder / "list.csv").write_text("\n".join([*rows, "red/1.png,,5"]) + "\n")
     with caplog.at_level(logging.WARNING, "kerasmlsp"):
         found = images.read_labelled_images(folder / "list.csv", 4, path_column="file", label_column="kind")
-    assert found.labels == ["warm", "cold", "warm"] and [name for name, _ in found.unreadable] == ["blue/gone.png"]
+    assert found.labels == ["warm", "cold", "warm"] and found.unreadable[0][0] == "blue/gone.png"
+    assert images.reasons(reason for _, reason in found.unreadable) == {"not there": 1, "rows without path or label": 1}
     assert "1 of 5 rows" in caplog.text and "gone.png" in caplog.text
     with pytest.raises(ValueError, match=r"`path_column` \(--path-column\) must be a column of .*: file, kind, n"):
         images.read_labelled_images(folder / "list.csv", 4)
@@ -293,3 +294,36 @@ def test_a_graph_knows_the_size_of_a_picture_before_it_decodes_it():
     assert graph(tf.constant(files)).shape == (5, 16, 16, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 64 million pixels"):
         graph(tf.constant([files[0], bomb(9_000, 9_000)]))
+
+
+@pytest.mark.parametrize("format", ["TIFF", "AVIF", "WEBP", "BMP", "PPM", "GIF"])
+def test_formats_beside_the_usual_are_read(format):
+    assert close(images.read_image(encoded(Image.new("RGB", (16, 16), RED), format))[8, 8], RED)
+
+
+@pytest.mark.parametrize(("ending", "told"), [("svg", "of another format"), ("tiff", "damaged"), ("png", "empty")])
+def test_pictures_that_are_left_out_are_counted_with_the_reason(folder, caplog, ending, told):
+    content = {"svg": b"<svg/>", "png": b"", "tiff": encoded(Image.new("RGB", (90, 90)), "TIFF")[:200]}[ending]
+    for number in range(2):
+        (folder / "red" / f"more-{number}.{ending}").write_bytes(content)
+    found = images.read_labelled_images(folder, 8)
+    assert images.reasons(reason for _, reason in found.unreadable) == {told: 2} and f": 2 {told}." in caplog.text
+
+
+def test_heic_without_its_extra_is_left_out_and_named(folder, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (folder / "red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    images.read_labelled_images(folder, 8)
+    assert "1 HEIC, which needs `pip install 'kerasmlsp[heic]'`" in caplog.text
+
+
+def test_a_class_without_a_picture_tells_why(folder):
+    (folder / "green").mkdir()
+    (folder / "green/1.svg").write_text("<svg/>")
+    with pytest.raises(ValueError, match=r"none for 'green' \(1 of another format\)"):
+        images.read_labelled_images(folder, 8)
+
+
+def test_numbers_with_a_fraction_are_no_picture():
+    with pytest.raises(ValueError, match="whole numbers"):
+        images.read_image(encoded(Image.new("F", (8, 8), 0.5), "TIFF"))

@@ -152,3 +152,23 @@ def test_fingerprints_tell_contents_apart(tmp_path):
     assert labelled.fingerprint(["a", "b"]) == labelled.fingerprint(np.array(["a", "b"], dtype=object))
     with pytest.raises(FileNotFoundError):
         labelled.fingerprint(tmp_path / "no")
+
+
+def test_classes_of_few_examples_are_left_out(caplog):
+    kept, rare = labelled.frequent(["a", "b", "c", "b", "a"], least=2)
+    assert kept.tolist() == [0, 1, 3, 4] and rare == ["c"] and "c (1)" in caplog.text
+    with pytest.raises(ValueError, match=r"--min-count\) must leave two classes.*Received: 3"):
+        labelled.frequent(["a", "b", "b", "b"], least=3)
+
+
+def test_only_classes_that_training_left_out_may_be_unknown(caplog):
+    assert labelled.of_known(["a", "c", "b"], ["a", "b"], ["c"]).tolist() == [0, 2] and "Left out 1 of 3" in caplog.text
+    with pytest.raises(ValueError, match=r"knows the labels a, b\. Received: d"):
+        labelled.of_known(["a", "d"], ["a", "b"], ["c"])
+
+
+def test_class_weights_are_hinted_at_from_a_hundred_to_one(caplog):
+    labelled.tell_imbalance(["a"] * 99 + ["b"])
+    assert not caplog.text
+    labelled.tell_imbalance(["a"] * 200 + ["b"] * 2)
+    assert "a has 200 examples, and b has 2: `--class-weights`" in caplog.text

@@ -121,7 +121,7 @@ def test_chunks_join_to_the_whole(tmp_path, ending, chunk_size):
         ("a.csv", "text;label\na;b\nc\n", "line 3 has 1"),
         ("a.csv", 'text,label\n"a,b\n', "line 2 stays open"),
         ("a.csv", "text,label\nok,1\ncaf\xe9,2\n".encode("latin1"), "line 3 has the byte 0xe9 at position 4"),
-        ("a.csv", "text,label\na,b\n".encode("utf-16"), "iconv -f utf-16"),
+        ("a.csv", "text,label\na,b\n".encode("utf-16"), "--encoding utf-16"),
         ("a.csv", bytes(range(256)), "binary data"),
         ("a.csv", b"SQLite format 3" + bytes(99), "binary data"),
         ("a.csv.gz", "text,label\na,b\n", "whole file of the kind its ending says"),
@@ -248,3 +248,25 @@ def test_a_truncated_zst_is_not_taken_for_a_whole_one(tmp_path):
     write(path, path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="whole file"):
         tables.read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("separator", "told"),
+    [(",", ""), (";", "Took semicolons"), ("\t", "Took tabs"), ("|", "Took bars"), ("| ", "Took bars and")],
+)
+def test_separators_are_told_though_texts_hold_others(tmp_path, caplog, separator, told):
+    quote = '"' if separator == "," else ""
+    rows = [
+        f"{quote}Good, good; {word}{quote}{separator}pos" if separator != ";" else f"Good, good {word};pos"
+        for word in "abc"
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([f"text{separator}label", *rows]))
+    with caplog.at_level("INFO", "kerasmlsp"):
+        table = tables.read_table(tmp_path / "a.csv")
+    assert table.columns.tolist() == ["text", "label"] and set(table.label) == {"pos"} and told in caplog.text
+
+
+def test_the_header_tells_the_separator_where_few_rows_fit(tmp_path):
+    (tmp_path / "a.csv").write_text("text;label\na; b;pos\nc; d;neg\ne; f;neg\n")
+    with pytest.raises(ValueError, match=r"2 cells .* line 2 has 3: quote cells"):
+        tables.read_table(tmp_path / "a.csv")
