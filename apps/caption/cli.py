@@ -30,6 +30,7 @@ def train(**values):
 
     \b
     kerasmlsp caption train --data captions.csv --images photos/
+    kerasmlsp caption train --data flickr8k/ --run flickr
     kerasmlsp caption train --data captions.csv --architecture lstm --encoder MobileNetV2 --run quick
     kerasmlsp caption train --dataset coco_captions --run coco
     kerasmlsp caption train --run coco --resume
@@ -50,9 +51,10 @@ def _check(config):
 @caption.command()
 @click.option("--start", required=True, metavar="NAME", help="Run to go on from, whose encoder was kept as it is.")
 @options.run_option
+@options.overwrite_option
 @options.settings(Config, "seed", *REFINED, **REFINED)
 @options.json_option
-def refine(start, run, as_json, **values):
+def refine(start, run, overwrite, as_json, **values):
     """Let a trained net learn from captions that it draws, rewarded by their CIDEr-D (self-critical training).
 
     The run is a new one, which keeps all other options of the one it goes on from.
@@ -65,16 +67,16 @@ def refine(start, run, as_json, **values):
         from kerasmlsp.training import Run
     started, _ = Run(RUNS / start).configuration(Config)
     config = refined(started, RUNS / start, **values)
-    options.start(config, run, resume=False, as_json=as_json, then=THEN)
+    options.start(config, run, resume=False, overwrite=overwrite, as_json=as_json, then=THEN)
 
 
 @caption.command()
 @options.run_option
-@options.settings(Config, "data", "images", "dataset")
+@options.settings(Config, "data", "images", "dataset", "encoding", encoding=None)
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 @click.option("--beams", type=click.IntRange(min=1), help="Captions followed at once; default the run's own.")
 @options.json_option
-def evaluate(run, data, images, dataset, split, beams, as_json):
+def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
     """Measure a run on the test pictures of its own data, or on another table: its split test, or all of it.
 
     \b
@@ -84,10 +86,10 @@ def evaluate(run, data, images, dataset, split, beams, as_json):
     if data and dataset:
         raise click.UsageError("Give either `--data` or `--dataset`, or neither for the run's own data.")
     if not data:
-        options.refuse("The folder of pictures is that of `--data`", "images")
+        options.refuse("They are those of `--data`", "images", "encoding")
     with options.quiet_imports():
         from kerasmlsp.apps.caption import evaluate as app
-    result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, split=split, beams=beams)
+    result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, encoding=encoding, split=split, beams=beams)
     options.print_results(result if as_json else _report(result), as_json)
 
 
@@ -130,9 +132,8 @@ def predict(sources, figure, output, models, version, as_json):
             raise click.UsageError("`--figure` draws one picture: give just one.")
         model = loading.load(loading.find("caption", version, models))
     rows, problems = app.predict(model, pictures)
-    for problem in problems:
-        click.echo(f"Left out: {problem['problem']}", err=True)
     if not rows:
+        options.tell_left_out(problems, len(problems))
         raise click.ClickException("No picture could be read.")
     if figure:
         app.draw(rows[0], pictures[0], figure)
@@ -140,8 +141,11 @@ def predict(sources, figure, output, models, version, as_json):
         app.write_table(rows, problems, output)
     if as_json:
         options.print_results([*rows, *problems], as_json)
+        options.tell_left_out(problems, len(rows) + len(problems))
     else:
-        options.print_results([{name: row[name] for name in ("caption", "score", "file")} for row in rows])
+        shown = [{name: row[name] for name in ("caption", "score", "file")} for row in rows]
+        options.print_answers(shown, problems, output=output)
+    options.exit_for(problems, sources)
 
 
 def _report(result):

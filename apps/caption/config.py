@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
+from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, option, same, share
 
 ARCHITECTURES = ("transformer", "attention", "lstm")
 EFFICIENTNET, SCRATCH = "efficientnet-lite0", "cnn"
@@ -27,15 +27,21 @@ class Config(Settings):
 
     app: str = "caption"
     start: str | None = None
-    data: str | None = option(None, "Table of image and caption (and split).", place="any", unset="")
+    data: str | None = option(
+        None,
+        "Table of image and caption (and split), Kaggle's captions.txt, Flickr8k.token.txt, or a folder with one.",
+        place="any",
+        unset="",
+    )
     images: str | None = option(
-        None, "Folder of the pictures.", place="any", unset="`images` beside --data, or its own folder"
+        None, "Folder of the pictures.", place="any", unset="a folder beside --data that holds them"
     )
     dataset: str | None = dataset()
     manual_dir: str | None = manual_dir()
     image_column: str = option("image", "Column that names the picture.")
     caption_column: str = option("caption", "Column that holds the caption.")
     split_column: str = option("split", "Column that holds train, val or test; drawn by lot where there is none.")
+    encoding: str = encoding()
     architecture: str = option("transformer", "Net that writes the captions.", choices=ARCHITECTURES)
     encoder: str = option(
         EFFICIENTNET, f"{EFFICIENTNET}, a net of keras.applications, or {SCRATCH} to train one from scratch."

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasmlsp import files
-from kerasmlsp.data import batching, images, labelled, splits, tables, text, tfds
+from kerasmlsp.apps.caption import sources
+from kerasmlsp.data import batching, images, labelled, splits, text, tfds
 
 log = logging.getLogger("kerasmlsp")
 
@@ -81,51 +81,37 @@ def read(config, only=None):
 
 
 def _from_files(config, only):
-    path = files.existing(config.data, "data")
-    folder = _image_folder(path, config.images)
+    path = sources.table_of(config.data)
     problems, rows = collections.Counter(), []
-    for name, caption, split in _table_rows(path, config):
+    for name, caption, split in sources.rows(path, config):
         if not _worded(caption):
             problems["captions without words"] += 1
         elif not name:
             problems["rows without picture"] += 1
         else:
             rows.append((name, caption.strip(), split))
-    digests = _digests(folder, dict.fromkeys(name for name, *_ in rows))
-    problems["missing image files"] = sum(digest is None for digest in digests.values())
+    names = dict.fromkeys(name for name, *_ in rows)
+    folder = sources.image_folder(names, path, config.data, config.images)
+    digests = _digests(folder, names)
+    if missing := [name for name, digest in digests.items() if digest is None]:
+        problems["missing image files"] = len(missing)
+        if len(missing) == len(digests):
+            raise ValueError(
+                f"`images` (--images) must be the folder of the pictures that {path} names. "
+                f"Received: {folder}, which holds none of them, such as {missing[0]}"
+            )
+        log.warning(
+            "Left out %d of %d pictures: they are not in %s, as %s.", len(missing), len(names), folder, missing[0]
+        )
     rows = [row for row in rows if digests[row[0]] is not None]
     table = _grouped(rows, digests, config, problems, only)
     return dataclasses.replace(
-        table, read=lambda size, rows: _read_files([folder / table.names[i] for i in rows], size)
+        table, read=lambda size, rows: images.read_each([folder / table.names[i] for i in rows], size)
     )
 
 
 def _worded(caption):
     return any(character.isalnum() for character in caption)
-
-
-def _image_folder(path, folder):
-    if folder is not None:
-        folder = files.existing(folder, "images")
-        if not folder.is_dir():
-            raise ValueError(f"`images` must be a folder of pictures. Received: {folder}")
-        return folder
-    beside = path.parent / "images"
-    return beside if beside.is_dir() else path.parent
-
-
-def _table_rows(path, config):
-    """Name, caption and split of each row; the split is None where there is no such column."""
-    columns = {"image_column": config.image_column, "caption_column": config.caption_column}
-    for chunk in tables.read_table(path, chunk_size=50_000):
-        for argument, column in columns.items():
-            if column not in chunk.columns:
-                option, there = "--" + argument.replace("_", "-"), ", ".join(map(str, chunk.columns))
-                raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
-        wanted = [*columns.values(), *([config.split_column] if config.split_column in chunk.columns else [])]
-        cells = chunk[wanted].astype(object).where(chunk[wanted].notna(), "")
-        for name, caption, *split in cells.itertuples(index=False, name=None):
-            yield str(name).strip(), str(caption), str(split[0]).strip().lower() if split else None
 
 
 def _digests(folder, names):
@@ -140,19 +126,6 @@ def _digests(folder, names):
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return dict(zip(names, pool.map(digest, names), strict=True))
-
-
-def _read_files(paths, size):
-    def read(path):
-        try:
-            return images.read_image(path, size=size)
-        except (OSError, ValueError) as error:
-            return error
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        # In pieces, so that what was read does not pile up.
-        for begin in range(0, len(paths), 256):
-            yield from pool.map(read, paths[begin : begin + 256])
 
 
 def _from_tfds(config, only):

@@ -59,7 +59,9 @@ def load(run: Path):
     return Run(*model.for_inference(trained, config, kept, len(words) + 2), words, config, stored, kept)
 
 
-def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", beams=None, with_baselines=True):
+def evaluate(
+    run: Path, path=None, *, images=None, dataset=None, encoding=None, split="test", beams=None, with_baselines=True
+):
     """Measures a run on a split of its own data, or on what another table holds of that split.
 
     Figures, captions and measures go to its folder `evaluation`, those of the split validation to another.
@@ -71,6 +73,7 @@ def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", b
         path: Table of captions; None, as `dataset`, for the run's own data.
         images: Folder of the pictures of `path`.
         dataset: Name in TensorFlow Datasets.
+        encoding: Encoding of `path`; None for that of the table that was trained on.
         split: "test" or "validation".
         beams: Captions followed at once; None for the run's own number.
         with_baselines: Whether to measure the fixed sentence and the consensus of neighbours, too, which needs the
@@ -90,6 +93,7 @@ def evaluate(run: Path, path=None, *, images=None, dataset=None, split="test", b
     config = dataclasses.replace(net.config, beams=beams or net.config.beams)
     if not own:
         place = {"data": path and str(path), "images": images and str(images), "dataset": dataset}
+        place["encoding"] = encoding or config.encoding
         config = dataclasses.replace(config, **place)
     only = None if own else split
     table, values, rows = training_app.seen(data.read(config, only), net.frozen, config, only)

@@ -10,13 +10,14 @@ import numpy as np
 from kerasmlsp import training
 from kerasmlsp.apps.caption import data, features, model, reinforce
 from kerasmlsp.apps.caption.config import Config
+from kerasmlsp.data import images
 
 log = logging.getLogger("kerasmlsp")
 
 VOCABULARY, ENCODER = "vocabulary.json", "encoder.keras"
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains the configured net on captioned pictures.
 
     The run folder gets `config.json`, `vocabulary.json`, `encoder.keras` where the encoder is kept as it is, and what
@@ -26,6 +27,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, the numbers of pictures, captions and words, what was left out, and the best epoch's values.
@@ -34,13 +36,13 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
     table = data.read(config)
-    encoder = _encoder(config, run)
+    encoder = _encoder(config, run, resume)
     mirrored = _mirrored(table, encoder, config)
     table, values, rows = seen(table, encoder, config)
     captions = [line for i in table.rows("train") for line in table.captions[i]]
@@ -53,7 +55,7 @@ def _train(config, run, resume):
     run.start(config, facts, resume=resume)
     _log(facts)
     run.write(VOCABULARY, words)
-    if encoder is not None and not (run / ENCODER).exists():
+    if encoder is not None and not (resume and (run / ENCODER).exists()):
         run.save(encoder, ENCODER)
     precision = training.precision_for(config.precision, products=config.architecture == "transformer")
     settings = dataclasses.replace(config, precision=precision)
@@ -72,14 +74,14 @@ def _train(config, run, resume):
     }
 
 
-def _encoder(config, run):
+def _encoder(config, run, resume):
     """The encoder that is kept as it is: that of the run where it was begun, since weights may be random."""
     if not model.frozen(config):
         if config.start:
             raise ValueError(f"`start` must be a run whose encoder is kept as it is. Received: {config.start}")
         return None
     before = training.Run(config.start or run)
-    if config.start or (before / ENCODER).exists():
+    if config.start or (resume and (before / ENCODER).exists()):
         return before.model(ENCODER)
     keras.utils.set_random_seed(config.seed)
     return model.build_encoder(config)
@@ -126,7 +128,8 @@ def seen(table, encoder, config, only=None):
     found = features.cached(table, whole, model.image_size(config), config.cache)
     rows = np.setdiff1d(np.arange(len(table.names)), list(found.unreadable))
     if found.unreadable:
-        problems = {**table.problems, "unreadable image files": len(found.unreadable)}
+        counts = images.reasons(found.unreadable.values())
+        problems = {**table.problems, **{f"image files left out, {why}": count for why, count in counts.items()}}
         log.warning("For example: %s", next(iter(found.unreadable.values())))
         table = data.without(dataclasses.replace(table, problems=problems), list(found.unreadable))
         data.checked(table, config, only)

@@ -328,6 +328,63 @@ def test_pictures_are_drawn_by_lot_where_no_split_is_named(tmp_path):
     assert tables[0].splits == tables[1].splits != tables[2].splits
 
 
+def flickr(folder, style):
+    """Writes pictures, and captions with commas and quotes as Kaggle or Flickr8k has them; returns the captions."""
+    names = [name for name, *_ in scenes()][:9]
+    lines = {name: [f'A "{name[:3]}" , and 2 more', f"{name[:3]}; one | two"] for name in names}
+    pictures = folder / ("Images" if style == "kaggle" else "Flicker8k_Dataset/Flicker8k_Dataset")
+    pictures.mkdir(parents=True)
+    for number, name in enumerate(names):
+        Image.fromarray(np.full((8, 8, 3), 20 * number, np.uint8)).save(pictures / name)
+    if style == "kaggle":
+        rows = [f"{name},{first}\n{name},{second}" for name, (first, second) in lines.items()]
+        quoted = '"' + lines[names[0]][0].replace('"', '""') + '"'
+        rows[0] = f"{names[0]},{quoted}\n{names[0]},{lines[names[0]][1]}"
+        (folder / "captions.txt").write_text("\n".join(["image,caption", *rows]))
+        return lines
+    (folder / "Flickr8k_text").mkdir()
+    rows = [f"{name}#{place}\t{line}" for name, both in lines.items() for place, line in enumerate(both)]
+    for kind in ("", "lemma."):
+        (folder / f"Flickr8k_text/Flickr8k.{kind}token.txt").write_text("\n".join([*rows, "gone.jpg.1#0\tA dog"]))
+    for place, name in enumerate(("train", "dev", "test")):
+        listed = [name for number, name in enumerate(names[:8]) if number % 4 == place]
+        (folder / f"Flickr8k_text/Flickr_8k.{name}Images.txt").write_text("\n".join(listed))
+    return lines
+
+
+@pytest.mark.parametrize("place", ["", "captions.txt"])
+def test_captions_of_kaggle_are_read(tmp_path, place):
+    lines = flickr(tmp_path, "kaggle")
+    table = data.read(Config(data=str(tmp_path / place)))
+    assert dict(zip(table.names, table.captions, strict=True)) == lines
+    assert {split: len(table.rows(split)) for split in set(table.splits)} == {"train": 7, "validation": 1, "test": 1}
+    assert len(list(table.read(8, range(9)))) == 9
+
+
+@pytest.mark.parametrize("place", ["", "Flickr8k_text", "Flickr8k_text/Flickr8k.token.txt"])
+def test_the_files_of_flickr8k_are_read(tmp_path, place, caplog):
+    lines = flickr(tmp_path, "original")
+    table = data.read(Config(data=str(tmp_path / place)))
+    assert dict(zip(table.names, table.captions, strict=True)) == {
+        name: lines[name] for number, name in enumerate(lines) if number % 4 < 3 and number < 8
+    }
+    assert table.splits == ["train", "validation", "test"] * 2
+    assert table.problems == {"missing image files": 1, "captions of other splits": 6}
+    assert f"not in {tmp_path / 'Flicker8k_Dataset/Flicker8k_Dataset'}, as gone.jpg.1" in caplog.text
+
+
+def test_the_folder_that_was_searched_is_named(tmp_path):
+    flickr(tmp_path, "kaggle")
+    (tmp_path / "Images").rename(tmp_path.with_name("elsewhere"))
+    with pytest.raises(
+        ValueError, match=rf"--images\) must be the folder.*Received: {tmp_path}, .*none of them, such as"
+    ):
+        data.read(Config(data=str(tmp_path)))
+    (tmp_path / "captions.txt").unlink()
+    with pytest.raises(ValueError, match=r"captions\.csv, captions\.txt"):
+        data.read(Config(data=str(tmp_path)))
+
+
 def test_a_data_set_of_tfds_is_read_by_its_features(monkeypatch):
     import tensorflow as tf
 
