@@ -99,7 +99,7 @@ def evaluate(run, data, as_json, **settings):
 
 def _report(result):
     rows = [{"measure": name, **values} for name, values in result["metrics"].items()]
-    report = {"pieces": result["pieces"], "measures, with 95 % intervals": rows}
+    report = {"pieces": result["pieces"], "left out": result["left out"], "measures, with 95 % intervals": rows}
     if "harmony" in result:
         sides = result["harmony"]
         report["harmony, breaches per bar and divergences in bits"] = [

@@ -1,17 +1,32 @@
 """Chorales: which are held out, and windows of them as tokens."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
-from kerasmlsp import music
+from kerasmlsp import files, music
 from kerasmlsp.apps.music.keys import key_of
+from kerasmlsp.music import scores
 from kerasmlsp.targets.chorale_tokens import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, REST, START, STOP
 
 _HIGHEST = LOWEST + PITCHES - 1
 _ORDER = [0, 3, 2, 1]  # of the tokens: soprano, bass, tenor, alto
 _MOTIF = 8  # intervals
 _SAME = 0.5  # share of motifs
+_REASONS = {
+    "at most four notes at once": "of more than four notes at once",
+    "Notes must be between": "out of the voices' reach",
+    "at least four sixteenths": "too short",
+    "must hold notes": "without notes",
+    "whole file of the kind": "damaged",
+    "in ABC notation": "damaged",
+    "JSON like": "damaged",
+    "is damaged: ": "damaged",
+    "quarters. Received": "too long",
+}
+
+log = logging.getLogger("kerasmlsp")
 
 
 def read(path=None, *, json_steps_per_quarter=4):
@@ -22,20 +37,35 @@ def read(path=None, *, json_steps_per_quarter=4):
         json_steps_per_quarter: Steps in a quarter note of JSON.
 
     Returns:
-        List of `music.Chorale`s with at least four steps; the key is estimated where the file does not tell it.
+        List of `music.Chorale`s with at least four steps, whose key is estimated where the file does not tell it; and
+        how many pieces were left out, by reason.
 
     Raises:
-        ValueError: The data cannot be used, or a note is out of the four voices' reach.
+        ValueError: The data cannot be used, or every piece is too short or has notes out of the four voices' reach.
     """
-    pieces = music.read_chorales(path, json_steps_per_quarter=json_steps_per_quarter)
-    pieces = [completed(piece) for piece in pieces if len(piece.pitches) >= 4]
+    with scores.left_out() as problems:
+        pieces = []
+        for piece in music.read_chorales(path, json_steps_per_quarter=json_steps_per_quarter):
+            try:
+                pieces.append(completed(piece))
+            except ValueError as error:
+                scores.warned(error)
+    counts = files.reasons(problems, _REASONS)
     if not pieces:
-        raise ValueError(f"`--data` must hold pieces of at least four sixteenths. Received: {path}")
-    return pieces
+        raise ValueError(problems[0])
+    if problems:
+        log.warning("Left out %d of %d pieces: %s.", len(problems), len(problems) + len(pieces), files.listed(counts))
+    return pieces, counts
 
 
 def completed(piece):
-    """Returns a chorale with a key, a bar of known length and a pickup."""
+    """Returns a chorale with a key, a bar of known length and a pickup.
+
+    Raises:
+        ValueError: It is shorter than four steps, or has notes out of the four voices' reach.
+    """
+    if len(piece.pitches) < 4:
+        raise ValueError(f"`--data` must hold pieces of at least four sixteenths. Received: {piece.name}")
     sung = piece.pitches[piece.pitches != 0]
     if sung.size and not LOWEST <= sung.min() <= sung.max() <= _HIGHEST:
         raise ValueError(

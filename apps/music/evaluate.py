@@ -54,13 +54,14 @@ def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p
     """
     run = training.Run(run)
     net, config, stored = load(run)
-    pieces = data.read(path or config.data, json_steps_per_quarter=config.json_steps_per_quarter)
+    pieces, left_out = data.read(path or config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     if not path:
         if train.fingerprint(pieces) != stored["fingerprint"]:
             raise ValueError(f"The data {config.data or 'in music21'} have changed since the run was trained on them.")
         pieces = data.split(pieces, config)["test"]
     result = {
         "pieces": len(pieces),
+        "left out": left_out,
         "fingerprint": train.fingerprint(pieces),
         "metrics": _foretold(net, pieces, config.window),
     }

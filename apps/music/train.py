@@ -12,7 +12,7 @@ from kerasmlsp.data import labelled
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains a net to predict the next token of chorales.
 
     The run folder gets `config.json` and what `kerasmlsp.training.fit` writes.
@@ -21,6 +21,7 @@ def train(config: Config, run: Path, *, resume: bool = False):
         config: The configuration.
         run: The run folder.
         resume: Whether to go on with what is in the folder.
+        overwrite: Whether to start anew in the place of a run that is in the folder.
 
     Returns:
         Dict of `run`, the numbers of pieces, and the best epoch's values.
@@ -29,12 +30,12 @@ def train(config: Config, run: Path, *, resume: bool = False):
         ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
-    with run.claimed(resume=resume):
+    with run.claimed(resume=resume, overwrite=overwrite):
         return _train(config.complete(), run, resume)
 
 
 def _train(config, run, resume):
-    pieces = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
+    pieces, left_out = data.read(config.data, json_steps_per_quarter=config.json_steps_per_quarter)
     parts = data.split(pieces, config)
     counts = {f"{name}_pieces": len(part) for name, part in parts.items()}
     facts = {**counts, "fingerprint": fingerprint(pieces)}
@@ -55,6 +56,7 @@ def _train(config, run, resume):
         "run": str(run),
         "parameters": trained.count_params(),
         "pieces": {name: len(part) for name, part in parts.items()},
+        "left out": left_out,
         "best epoch": run.best_row(),
     }
 

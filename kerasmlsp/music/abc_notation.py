@@ -41,6 +41,7 @@ class Voice:
         notes: Lists of start and end in quarters, exact, and MIDI pitch as it sounds.
         bars: Lengths in quarters of the bars that hold notes; None for a tune in no metre.
         pickup: Length in quarters of what is before the first bar line.
+        metres: Beats and their unit of each metre that there is a note in.
 
     Example:
         >>> [voice] = read_tune("X:1\nM:3/4\nL:1/4\nK:F\nC|FGA|")
@@ -50,6 +51,7 @@ class Voice:
 
     def __init__(self):
         self.name, self.notes, self.bars, self.pickup = "", [], set(), Fraction(0)
+        self.metres, self._beats = set(), None
         self._time = self._bar = self._layers = Fraction(0)  # now, where the bar began, and where its layers ended
         self._metre, self._compound, self._unit = None, False, Fraction(0)
         self._key, self._signature, self._altered, self._semitones = None, {}, {}, 0
@@ -102,6 +104,7 @@ class Voice:
         found = re.search(r"([\d+()\s]+)/\s*(\d+)", value)
         beats = sum(map(int, re.findall(r"\d+", found[1]))) if found else 4
         self._metre = Fraction(4 * beats, int(found[2])) if found else Fraction(4) if "C" in value else None
+        self._beats = (beats, int(found[2])) if found else (2, 2) if "C|" in value else (4, 4) if "C" in value else None
         self._compound = bool(found) and beats in (6, 9, 12)
 
     def token(self, found: re.Match) -> None:
@@ -158,6 +161,7 @@ class Voice:
             raise ValueError(f"{text} is MIDI pitch {pitch}")
         self.notes.append([self._time, end, pitch])
         self.bars.add(self._metre)
+        self.metres |= {self._beats} - {None}
         return place, len(self.notes) - 1
 
     def _end_bar(self):

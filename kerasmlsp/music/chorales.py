@@ -4,7 +4,9 @@ import importlib.metadata
 import itertools
 import logging
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from kerasmlsp.files import write_atomically
 from kerasmlsp.music.grid import length, moves, roll_of, skyline
 from kerasmlsp.music.pieces import LOWEST, REST, STEPS_PER_QUARTER, VOICES, Chorale, begins
 from kerasmlsp.music.reading import from_each_file, read_steps, tell_moved
-from kerasmlsp.music.scores import Score, read_scores
+from kerasmlsp.music.scores import Score, read_scores, tell_metres, warned
 
 _FORMAT = 1  # of the cache: raise it where the meaning of a field changes
 _CENTRES = np.array([70, 65, 60, 52])  # about the middle of each voice, where nothing is known yet
@@ -54,8 +56,8 @@ def read_chorales(
     Raises:
         FileNotFoundError: There is no such file or folder.
         ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
-        ValueError: The file has an unknown ending, is damaged, holds no notes, or more than four voices. In a folder
-            such a file is left out with a warning in the log, and it is an error that none is left.
+        ValueError: The file has an unknown ending, is damaged, holds no notes, or more than four voices. Such a file in
+            a folder, or piece among others, is left out with a warning in the log; it is an error that none is left.
 
     Example:
         >>> import tempfile
@@ -70,21 +72,42 @@ def read_chorales(
     if path is None:
         return _cached_corpus(cache)
     moved: list[np.ndarray] = []
-    chorales = from_each_file(path, lambda file: _chorales(file, STEPS_PER_QUARTER // json_steps_per_quarter, moved))
+    scores: list[Score] = []
+    repeats = STEPS_PER_QUARTER // json_steps_per_quarter
+    chorales = from_each_file(path, lambda file: _chorales(file, repeats, moved, scores))
     tell_moved(path, moved, STEPS_PER_QUARTER)
+    tell_metres(path, scores)
     return chorales
 
 
-def _chorales(path: Path, repeats: int, moved: list[np.ndarray]) -> list[Chorale]:
-    if path.suffix.lower() != ".json":
-        scores = read_scores(path)
-        moved += [moves(score.parts, STEPS_PER_QUARTER) for score in scores]
-        return [_from_score(score, path) for score in scores]
-    chorales = []
-    for name, split, piece in read_steps(path):
-        pitches = np.repeat(_voices(piece, f"{path}, {name}"), repeats, axis=0)
-        chorales.append(Chorale(name, pitches, begins(pitches), split=split))
+def _chorales(path: Path, repeats: int, moved: list[np.ndarray], scores: list[Score]) -> list[Chorale]:
+    if path.suffix.lower() == ".json":
+        return _each(read_steps(path), lambda piece: _from_steps(piece, path, repeats))
+    found = read_scores(path)
+    scores += found
+    moved += [moves(score.parts, STEPS_PER_QUARTER) for score in found]
+    return _each(found, lambda score: _from_score(score, path))
+
+
+def _each(pieces: Sequence, read: Callable[[Any], Chorale]) -> list[Chorale]:
+    """What `read` makes of the pieces of a file; those that it refuses are left out where it takes others."""
+    chorales, failures = [], []
+    for piece in pieces:
+        try:
+            chorales.append(read(piece))
+        except ValueError as error:
+            failures.append(error)
+    for failure in failures:
+        if not chorales:
+            raise failure
+        warned(failure)
     return chorales
+
+
+def _from_steps(piece: tuple[str, str | None, list], path: Path, repeats: int) -> Chorale:
+    name, split, steps = piece
+    pitches = np.repeat(_voices(steps, f"{path}, {name}"), repeats, axis=0)
+    return Chorale(name, pitches, begins(pitches), split=split)
 
 
 def _from_score(score: Score, path) -> Chorale:

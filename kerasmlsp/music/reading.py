@@ -9,7 +9,7 @@ import numpy as np
 from kerasmlsp.files import existing, read_json, visible_files
 from kerasmlsp.music.grid import length, moves, roll_of, skyline
 from kerasmlsp.music.pieces import KEYS, LOWEST, STEPS_PER_QUARTER, Melody, Tune
-from kerasmlsp.music.scores import ABC, MIDI, MUSICXML, read_scores, warned
+from kerasmlsp.music.scores import ABC, MIDI, MUSICXML, read_scores, tell_metres, warned
 
 _KINDS = (*MIDI, *ABC, *MUSICXML, ".json")
 
@@ -90,6 +90,7 @@ def read_melody(path: str | Path) -> Melody:
     if not onsets.any():
         raise ValueError(f"`path` must hold notes on the grid of sixteenths. Received: {path}, which holds none")
     tell_moved(path, [moves([highest], STEPS_PER_QUARTER)], STEPS_PER_QUARTER)
+    tell_metres(path, [score])
     return Melody(score.name, pitches, onsets, score.key, score.bar, score.pickup)
 
 
@@ -130,7 +131,7 @@ def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
         below 1 and NaN, which stand for silence in some versions, are 0.
 
     Raises:
-        ValueError: The file is damaged or of another form.
+        ValueError: The file is damaged or of another form. A single piece of another form is left out with a warning.
 
     Example:
         >>> import tempfile
@@ -141,15 +142,22 @@ def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
     """
     content = read_json(path)
     splits = content if isinstance(content, dict) else {None: content}
-    pieces = []
+    form = '{"train": [[[60, 64], [60]]]}: splits of pieces of steps of MIDI pitches'
+    pieces, failures = [], []
     try:
-        for split, group in splits.items():
-            for number, piece in enumerate(group):
-                name = "-".join(str(part) for part in (path.stem, split, number) if part is not None)
-                pieces.append((name, split, [[_pitch(pitch) for pitch in step] for step in piece]))
-    except (TypeError, ValueError) as error:
-        form = '{"train": [[[60, 64], [60]]]}: splits of pieces of steps of MIDI pitches'
+        numbered = [(split, number, piece) for split, group in splits.items() for number, piece in enumerate(group)]
+    except TypeError as error:
         raise ValueError(f"`path` must hold JSON like {form}. Received: {path} ({error})") from error
+    for split, number, piece in numbered:
+        name = "-".join(str(part) for part in (path.stem, split, number) if part is not None)
+        try:
+            pieces.append((name, split, [[_pitch(pitch) for pitch in step] for step in piece]))
+        except (TypeError, ValueError) as error:
+            failures.append(ValueError(f"`path` must hold JSON like {form}. Received: {path}, piece {name} ({error})"))
+    for failure in failures:
+        if not pieces:
+            raise failure
+        warned(failure)
     if not any(step for _, _, piece in pieces for step in piece):
         raise ValueError(f"`path` must hold notes. Received: {path}, which holds none")
     return pieces

@@ -3,11 +3,14 @@
 Both are extras, and imported where they are used, so that importing this module costs nothing.
 """
 
+import collections
 import contextlib
+import contextvars
 import io
 import logging
 import re
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +29,13 @@ MUSICXML = (".musicxml", ".mxl", ".xml")
 _LONGEST = 50_000  # quarters, half a day: a damaged file may claim years, and fill the memory
 
 _log = logging.getLogger("kerasmlsp")
+_left_out: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("left_out", default=None)
 
 
 class Score(NamedTuple):
     """What a file holds: its parts that have notes, and what it tells of key and metre, as in `Chorale`.
+
+    `metre` are beats and their unit, such as `(6, 8)`; None where the file does not tell it or it changes.
 
     Example:
         >>> score = Score("scale", [Part("piano", np.array([[0, 1, 60], [1, 2, 62]]))], (0, "major"), bar=16, pickup=0)
@@ -42,6 +48,7 @@ class Score(NamedTuple):
     key: tuple[int, str] | None
     bar: int | None
     pickup: int
+    metre: tuple[int, int] | None = None
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -111,7 +118,8 @@ def _midi(path: Path) -> Score:
         key = (number % 12, "major" if number < 12 else "minor")
     metres = {(change.numerator, change.denominator) for change in midi.time_signature_changes}
     bars = [4 * STEPS_PER_QUARTER * numerator / denominator for numerator, denominator in metres]
-    return Score(path.stem, [part for part in parts if len(part.notes)], key, _single(bars), 0)
+    notes = [part for part in parts if len(part.notes)]
+    return Score(path.stem, notes, key, _single(bars), 0, _same(metres))
 
 
 def _midi_part(midi, instrument) -> Part:
@@ -126,6 +134,11 @@ def _midi_part(midi, instrument) -> Part:
 def _single(bars) -> int | None:
     """The one length of all bars in steps, or None."""
     return int(bars[0]) if len(set(bars)) == 1 and bars[0] == int(bars[0]) and bars[0] >= 1 else None
+
+
+def _same(metres: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    different = set(metres)
+    return different.pop() if len(different) == 1 else None
 
 
 def _abc(path: Path) -> list[Score]:
@@ -158,11 +171,53 @@ def _abc_score(name: str, voices: list[Voice]) -> Score:
     first = voices[0]
     parts = [Part(voice.name, np.array(voice.notes, float)) for voice in voices]
     bar = None if None in first.bars else _single([STEPS_PER_QUARTER * quarters for quarters in first.bars])
-    return Score(name, parts, first.key, bar, _pickup(first.pickup, bar))
+    return Score(name, parts, first.key, bar, _pickup(first.pickup, bar), _same(first.metres))
+
+
+@contextlib.contextmanager
+def left_out() -> Iterator[list[str]]:
+    """Gathers why pieces are left out while a `with` block reads music.
+
+    Yields:
+        A list, which gets the message of each.
+
+    Example:
+        >>> with left_out() as problems:
+        ...     warned(ValueError("a.mid holds no notes"))
+        >>> problems
+        ['a.mid holds no notes']
+    """
+    problems: list[str] = []
+    token = _left_out.set(problems)
+    try:
+        yield problems
+    finally:
+        _left_out.reset(token)
+
+
+def tell_metres(path: str | Path | None, scores: Iterable[Score]) -> None:
+    """Logs which metres are taken for that of as many quarters, since only the length of a bar is kept.
+
+    Example:
+        >>> import unittest
+        >>> with unittest.TestCase().assertLogs("kerasmlsp") as log:
+        ...     tell_metres("jig.abc", [Score("jig", [], None, bar=12, pickup=0, metre=(6, 8))])
+        >>> log.records[0].getMessage()
+        'jig.abc: 6/8 (1 piece) is read and written as 3/4, whose bars are as long.'
+    """
+    told = collections.Counter(
+        (score.metre, score.bar // STEPS_PER_QUARTER)
+        for score in scores
+        if score.metre and score.bar and score.bar % STEPS_PER_QUARTER == 0
+    )
+    for ((beats, unit), quarters), count in told.items():
+        if (beats, unit) != (quarters, 4):
+            message = "%s: %d/%d (%d piece%s) is read and written as %d/4, whose bars are as long."
+            _log.info(message, path, beats, unit, count, "s" * (count > 1), quarters)
 
 
 def warned(error: Exception) -> None:
-    """Logs that a piece is left out.
+    """Logs that a piece is left out, and tells `left_out`.
 
     Example:
         >>> import unittest
@@ -172,6 +227,8 @@ def warned(error: Exception) -> None:
         ['WARNING:kerasmlsp:Left out: a.mid holds no notes']
     """
     _log.warning("Left out: %s", error)
+    if (problems := _left_out.get()) is not None:
+        problems.append(str(error))
 
 
 def _musicxml(path: Path) -> Score:
@@ -201,7 +258,8 @@ def _music21_score(name: str, score) -> Score:
     bar = _single([STEPS_PER_QUARTER * metre.barDuration.quarterLength for metre in metres])
     measures = first.getElementsByClass("Measure")
     pickup = _pickup(measures[0].duration.quarterLength, bar) if measures else 0
-    return Score(name, [part for part in parts if len(part.notes)], found, bar, pickup)
+    metre = _same((each.numerator, each.denominator) for each in metres)
+    return Score(name, [part for part in parts if len(part.notes)], found, bar, pickup, metre)
 
 
 def _pickup(quarters, bar: int | None) -> int:

@@ -66,6 +66,18 @@ def test_training_leaves_a_whole_run(workshop):
     assert losses[-1] < losses[0]
 
 
+def test_pieces_that_cannot_be_sung_are_left_out_and_counted(tmp_path):
+    chord = [72, 67, 64, 48]
+    pieces = [[chord] * 8, [chord], [[127, 67, 64, 48]] * 8, [[*chord, 40]] * 8, [[74, 67, 64, 48]] * 8]
+    (tmp_path / "a.json").write_text(json.dumps(pieces))
+    found, left_out = data.read(tmp_path / "a.json", json_steps_per_quarter=4)
+    assert [piece.name for piece in found] == ["a-0", "a-4"]
+    assert left_out == {"of more than four notes at once": 1, "too short": 1, "out of the voices' reach": 1}
+    (tmp_path / "a.json").write_text(json.dumps(pieces[2:3]))
+    with pytest.raises(ValueError, match="Notes must be between"):
+        data.read(tmp_path / "a.json")
+
+
 def test_evaluation_measures_and_draws(workshop):
     result = json.loads(Path("evaluation.json").read_text())
     assert result["pieces"] == json.loads(Path("runs/music/whole/config.json").read_text())["test_pieces"]

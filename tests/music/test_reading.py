@@ -443,3 +443,24 @@ def test_jsb_chorales(grid, steps):
     tunes = music.read_rolls(path)
     assert [sum(tune.split == split for tune in tunes) for split in ("train", "valid", "test")] == [229, 76, 77]
     assert sum(len(tune.roll) for tune in tunes) == steps
+
+
+def test_one_bad_piece_of_a_file_is_left_out_and_told(tmp_path):
+    from kerasmlsp.music import scores
+
+    good, five, odd = [[72, 67, 64, 48]], [[72, 67, 64, 48, 40]], [["C", 67, 64, 48]]
+    (tmp_path / "a.json").write_text(json.dumps({"train": [good, five, odd, good]}))
+    with scores.left_out() as problems:
+        assert [piece.name for piece in music.read_chorales(tmp_path / "a.json")] == ["a-train-0", "a-train-3"]
+    assert len(problems) == 2 and any("a-train-2" in each for each in problems)
+    (tmp_path / "a.json").write_text(json.dumps([five]))
+    with pytest.raises(ValueError, match="at most four notes at once"):
+        music.read_chorales(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(("metre", "told"), [("6/8", "6/8 (1 piece) is read and written as 3/4"), ("3/4", "")])
+def test_a_metre_that_is_written_as_another_is_told(tmp_path, caplog, metre, told):
+    (tmp_path / "a.abc").write_text(f"X:1\nM:{metre}\nL:1/8\nK:G\nGABcde|edcBAG|\n")
+    with caplog.at_level("INFO", "kerasmlsp"):
+        assert music.read_melody(tmp_path / "a.abc").bar == 12
+    assert told in caplog.text and bool(told) == ("written as" in caplog.text)
