@@ -345,7 +345,7 @@ def tell_left_out(problems: list[dict], total: int):
 
 def exit_for(problems: list[dict], sources):
     """Ends a command with 1 where a file that was named on the command line could not be read."""
-    if {problem["file"] for problem in problems} & set(map(str, sources)):
+    if {problem["file"] for problem in problems} & {str(Path(source)) for source in sources}:
         click.get_current_context().exit(1)
 
 

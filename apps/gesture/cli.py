@@ -108,10 +108,11 @@ def export(**values):
 @click.option("--explain", is_flag=True, help="Draw what in the picture decided (Grad-CAM).")
 @click.option("--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Where; default grad_cam.png.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write all probabilities there.")
+@options.settings(Config, "encoding")
 @options.models_option
 @options.version_option
 @options.json_option
-def predict(sources, explain, figure, output, models, version, as_json):
+def predict(sources, explain, figure, output, encoding, models, version, as_json):
     """Classify pictures, folders of pictures, or a picture on stdin; or the rows of a CSV of numbers.
 
     \b
@@ -125,7 +126,8 @@ def predict(sources, explain, figure, output, models, version, as_json):
         from kerasmlsp.exporting import loading
 
         model = loading.load(loading.find("gesture", version, models))
-    rows, problems = _answers(app, model, sources, (figure or Path("grad_cam.png")) if explain or figure else None)
+    drawn = (figure or Path("grad_cam.png")) if explain or figure else None
+    rows, problems = _answers(app, model, sources, drawn, encoding)
     if output:
         app.write_table(rows, problems, output)
     if not as_json:
@@ -137,12 +139,14 @@ def predict(sources, explain, figure, output, models, version, as_json):
     options.exit_for(problems, sources)
 
 
-def _answers(app, model, sources, figure):
+def _answers(app, model, sources, figure, encoding):
     if app.kind(model) != "images":
         if figure:
             raise ValueError("`--explain` is for pictures, and this saved model takes numbers.")
-        rows = [(f"{path}:{number}", row) for path in sources for number, row in enumerate(app.rows_of(model, path), 1)]
+        read = {path: app.rows_of(model, path, encoding) for path in sources}
+        rows = [(f"{path}:{number}", row) for path, each in read.items() for number, row in enumerate(each, 1)]
         return app.predict_numbers(model, [row for _, row in rows], [name for name, _ in rows]), []
+    options.refuse("Pictures are no text", "encoding")
     from kerasmlsp.data import images
 
     files = images.listed(sources)

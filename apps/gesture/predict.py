@@ -100,7 +100,7 @@ def _size(model):
     return size
 
 
-def rows_of(model, path):
+def rows_of(model, path, encoding="utf-8"):
     """Reads a CSV of numbers as a saved model takes them; a class in front of the numbers is left out.
 
     Raises:
@@ -111,4 +111,4 @@ def rows_of(model, path):
     if kind(model) == "images":
         raise ValueError(f"The saved model {model.path} takes pictures. Received: {Path(path)}")
     wanted = {"landmarks": "landmarks", "path": "history"}[kind(model)]
-    return data.read_numbers(path, wanted, labelled=False)[1]
+    return data.read_numbers(path, wanted, labelled=False, encoding=encoding)[1]

@@ -12,11 +12,12 @@ _MARKS = (
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive, as .docx, .odt and .xlsx are: save it as plain text or .csv"),
     (b"\xd0\xcf\x11\xe0", "an old Office file, as .doc and .xls are: save it as plain text or .csv"),
-    (b"%PDF", "a PDF: save it as plain text"),
+    (b"%PDF-", "a PDF: save it as plain text"),
     (b"{\\rtf", "rich text: save it as plain text"),
     (b"\xff\xd8\xff", "a picture, not text: give another file"),
     (b"\x89PNG", "a picture, not text: give another file"),
-    (b"GIF8", "a picture, not text: give another file"),
+    (b"GIF87a", "a picture, not text: give another file"),
+    (b"GIF89a", "a picture, not text: give another file"),
     (b"\x1f\x8b", "packed by gzip: unpack it, or let its name end in .gz"),
 )
 # Of the bytes of UTF-16 in letters of Europe, every second one is 0; in other scripts those of spaces are.
