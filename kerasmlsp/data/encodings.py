@@ -1,6 +1,7 @@
 """What a file of text is encoded in: read as told, or refused in one sentence that says what it seems to be."""
 
 import codecs
+from collections.abc import Iterable
 from pathlib import Path
 
 _MARKS = (
@@ -65,7 +66,7 @@ def reader(encoding: str) -> str:
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def wrong(path: str | Path, lines, encoding: str) -> ValueError:
+def wrong(path: str | Path, lines: Iterable[bytes], encoding: str) -> ValueError:
     """Returns the error for a file that is not in an encoding.
 
     Args:
