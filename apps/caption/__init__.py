@@ -10,5 +10,6 @@ MLSP 2025, "Encoder - Decoder Networks with Attention", "Transformer decoder".
 
 Data: a table (CSV, TSV, Excel, JSON Lines, Parquet) with the columns `image` (name of a file in a folder of pictures),
 `caption` and, if wanted, `split` (train, val, test), a row for each caption; Kaggle's `captions.txt` or
-`Flickr8k.token.txt`, or a folder with one of these; or a data set of TensorFlow Datasets such as coco_captions. What to expect is in the README.
+`Flickr8k.token.txt`, or a folder with one of these; or a data set of TensorFlow Datasets such as coco_captions. What to
+expect is in the README.
 """
