@@ -11,7 +11,7 @@ import pytest
 from commands import command, stop_and_resume, within
 
 from kerasmlsp import training
-from kerasmlsp.apps.sentiment import data, evaluate, export, predict
+from kerasmlsp.apps.sentiment import data, evaluate, export, predict, train
 from kerasmlsp.apps.sentiment.config import ARCHITECTURES, Config
 from kerasmlsp.exporting import loading, model_cards
 
@@ -111,10 +111,13 @@ def test_a_class_of_one_row_is_left_out_on_demand(workshop):
         rows = list(csv.reader(file))
     with open("rare.csv", "w", newline="") as file:
         csv.writer(file).writerows([*rows[:41], ["the actor was there", "odd"]])
-    words = ("sentiment", "train", "--data", "rare.csv", "--architecture", "ngrams", "--run", "rare", "--epochs", 1)
-    told = command(*words, code=1).stderr
-    assert "--min-count 2" in told and "odd" in told
-    assert "odd (1)" in command(*words, "--min-count", 2).stderr
+    told = command("sentiment", "train", "--data", "rare.csv", "--run", "rare", code=1).stderr
+    assert "--min-count 2" in told and "odd" in told and not Path("runs/sentiment/rare").exists()
+    texts, _, rare = train._read(Config(data="rare.csv", min_count=2))
+    assert len(texts) == 40 and rare == ["odd"]
+    shutil.copytree("runs/sentiment/whole", "runs/sentiment/rare")
+    path = Path("runs/sentiment/rare/config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rare": rare}))
     assert "Left out 1 of 41" in command("sentiment", "evaluate", "--run", "rare", "--data", "rare.csv").stderr
 
 
