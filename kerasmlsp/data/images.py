@@ -40,7 +40,7 @@ _REASONS = {
     "which is empty": "empty",
     "million pixels": "too large",
     "must hold whole numbers": "of numbers with a fraction",
-    "is no picture of a format that is read": "of another format",
+    "is no picture of a format that is read": "of no format that is read",
     "kerasmlsp[heic]": "HEIC, which needs `pip install 'kerasmlsp[heic]'`",
     "must be there already": "not there",
     "Permission denied": "without permission",

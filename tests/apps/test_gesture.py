@@ -84,7 +84,7 @@ def test_training_leaves_a_whole_run(workshop):
     assert {"config.json", "model.keras", "net"} <= {each.name for each in run.iterdir()}
     config = json.loads((run / "config.json").read_text())
     assert config["classes"] == list(CLASSES) and config["kind"] == "images" and config["trained"] == "resnet"
-    assert (config["examples"], config["left_out"], config["groups"]) == (72, {"damaged": 1}, 24)
+    assert (config["examples"], config["left_out"], config["groups"]) == (72, {"of no format that is read": 1}, 24)
     assert config["backgrounds"] == 40 and Path(config["background"]) == workshop / "walls"
     # Whole persons are held out.
     assert config["held_out"] in (6, 9)
@@ -212,10 +212,10 @@ def test_predict_leaves_out_what_it_cannot_read(workshop):
     assert len(rows) == 25 and set(rows[0]) == {"file", "label", "known", "p_disc", "p_ring", "p_square", "problem"}
     assert {row["known"] for row in rows} <= {"yes", "no", ""}
     assert [row["file"] for row in rows if row["problem"]] == ["photos/ring/IMG_999.png"]
-    assert "Left out 1 of 25: 1 damaged." in result.stderr
+    assert "Left out 1 of 25: 1 of no format that is read." in result.stderr
     # A file that was named and cannot be read is a failure, after the others were answered.
     named = command("gesture", "predict", "photos/ring/IMG_999.png", "test/disc/IMG_100.png", code=1)
-    assert "IMG_100.png" in named.stdout and "Left out 1 of 2: 1 damaged." in named.stderr
+    assert "IMG_100.png" in named.stdout and "Left out 1 of 2: 1 of no format that is read." in named.stderr
     assert "IMG_999.png" in command("gesture", "predict", "photos/ring/IMG_999.png", code=1).stderr
 
 
@@ -264,7 +264,7 @@ def test_a_table_of_paths_is_as_good_as_a_folder(workshop):
     config = Config(image_size=32, path_column="file", label_column="sign", group_pattern=r"IMG_(\d)")
     table, folder = data.read(config, "list.csv"), data.read(Config(image_size=32, rounds=True), "photos")
     assert table.fingerprint() == folder.fingerprint() and len(np.unique(folder.groups)) == 24
-    assert table.left_out == {"damaged": 1} and len(np.unique(table.groups)) == 1
+    assert table.left_out == {"of no format that is read": 1} and len(np.unique(table.groups)) == 1
 
 
 def test_copies_of_pictures_are_left_out(tmp_path, caplog):

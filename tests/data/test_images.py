@@ -301,7 +301,9 @@ def test_formats_beside_the_usual_are_read(format):
     assert close(images.read_image(encoded(Image.new("RGB", (16, 16), RED), format))[8, 8], RED)
 
 
-@pytest.mark.parametrize(("ending", "told"), [("svg", "of another format"), ("tiff", "damaged"), ("png", "empty")])
+@pytest.mark.parametrize(
+    ("ending", "told"), [("svg", "of no format that is read"), ("tiff", "damaged"), ("png", "empty")]
+)
 def test_pictures_that_are_left_out_are_counted_with_the_reason(folder, caplog, ending, told):
     content = {"svg": b"<svg/>", "png": b"", "tiff": encoded(Image.new("RGB", (90, 90)), "TIFF")[:200]}[ending]
     for number in range(2):
@@ -320,7 +322,7 @@ def test_heic_without_its_extra_is_left_out_and_named(folder, monkeypatch, caplo
 def test_a_class_without_a_picture_tells_why(folder):
     (folder / "green").mkdir()
     (folder / "green/1.svg").write_text("<svg/>")
-    with pytest.raises(ValueError, match=r"none for 'green' \(1 of another format\)"):
+    with pytest.raises(ValueError, match=r"none for 'green' \(1 of no format that is read\)"):
         images.read_labelled_images(folder, 8)
 
 
