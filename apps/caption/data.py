@@ -118,10 +118,7 @@ def _table_rows(path, config):
     """Name, caption and split of each row; the split is None where there is no such column."""
     columns = {"image_column": config.image_column, "caption_column": config.caption_column}
     for chunk in tables.read_table(path, chunk_size=50_000):
-        for argument, column in columns.items():
-            if column not in chunk.columns:
-                option, there = "--" + argument.replace("_", "-"), ", ".join(map(str, chunk.columns))
-                raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+        tables.check_columns(path, chunk.columns, **columns)
         wanted = [*columns.values(), *([config.split_column] if config.split_column in chunk.columns else [])]
         cells = chunk[wanted].astype(object).where(chunk[wanted].notna(), "")
         for name, caption, *split in cells.itertuples(index=False, name=None):

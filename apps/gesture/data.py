@@ -66,9 +66,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         path = existing(path)
         found = _numbers(path, config, kind) if _holds_numbers(path, kind) else _pictures(path, config)
     if kind not in (None, found.kind):
-        raise ValueError(
-            f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
-        )
+        raise ValueError(f"`input` must be what the data are. Received: {kind}, while the data are {found.kind}")
     labelled.check_classes(path or dataset, found.labels)
     return found
 
@@ -94,10 +92,7 @@ def _first_of_kind(pixels, source):
 
 
 def _groups(names, pattern):
-    try:
-        matches = [re.search(pattern, name) for name in names]
-    except re.error as error:
-        raise ValueError(f"`--group-pattern` must be a regular expression ({error}). Received: {pattern!r}") from error
+    matches = [re.search(pattern, name) for name in names]
     without = next((name for name, match in zip(names, matches, strict=True) if not (match and match.groups())), None)
     if without is not None:
         raise ValueError(

@@ -243,7 +243,7 @@ def test_tables_name_paths_and_labels(folder, caplog):
         found = images.read_labelled_images(folder / "list.csv", 4, path_column="file", label_column="kind")
     assert found.labels == ["warm", "cold", "warm"] and [name for name, _ in found.unreadable] == ["blue/gone.png"]
     assert "1 of 5 rows" in caplog.text and "gone.png" in caplog.text
-    with pytest.raises(ValueError, match=r"`path_column` \(--path-column\) must be a column of .*: file, kind, n"):
+    with pytest.raises(ValueError, match=r"`path_column` must be a column of .*: file, kind, n"):
         images.read_labelled_images(folder / "list.csv", 4)
 
 
