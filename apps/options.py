@@ -155,14 +155,6 @@ def model_name(folder: Path) -> str:
     return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
 
 
-def print_answers(answers: dict | list, model, as_json: bool = False):
-    """Prints answers of a saved model as `print_results` does; in JSON, each says by `model` which one it was."""
-    if as_json:
-        named = {"model": model_name(model.path)}
-        answers = [{**row, **named} for row in answers] if isinstance(answers, list) else {**answers, **named}
-    print_results(answers, as_json)
-
-
 def print_problems(problems: list[dict]):
     """Says on stderr what was left out, and why."""
     for each in problems:
@@ -455,11 +447,15 @@ def seeds(first: int, count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def print_results(results: dict | list, as_json: bool = False):
+def print_results(results: dict | list, as_json: bool = False, model=None):
     """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
 
-    NumPy values are taken as their Python counterparts; NaN and infinity, which JSON lacks, become null there.
+    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as their
+    Python counterparts; NaN and infinity, which JSON lacks, become null there.
     """
+    if as_json and model is not None:
+        named = {"model": model_name(model.path)}
+        results = [{**row, **named} for row in results] if isinstance(results, list) else {**results, **named}
     if as_json:
         click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
     else:

@@ -144,7 +144,7 @@ def predict(sources, figure, output, as_json, **wanted):
     if output:
         app.write_table(rows, problems, output)
     if as_json:
-        options.print_answers([*rows, *problems], model, as_json)
+        options.print_results([*rows, *problems], as_json, model)
     else:
         options.print_results([{name: row[name] for name in ("caption", "score", "file")} for row in rows])
 

@@ -79,7 +79,7 @@ def evaluate(run, data, weights, as_json, **wanted):
         from kerasmlsp.apps.chargen import evaluate as app
     if saved:
         model = options.load_model(folder)
-        options.print_answers(_report(app.evaluate_saved(model, data), as_json), model, as_json)
+        options.print_results(_report(app.evaluate_saved(model, data), as_json), as_json, model)
     else:
         options.print_results(_report(app.evaluate(RUNS / run, data, weights), as_json), as_json)
 
@@ -159,6 +159,6 @@ def generate(prompts, greedy, seed, num_samples, models, shipped, version, as_js
     texts = app.generate(model, [prompt for prompt, _ in rows], seeds=[row[1] for row in rows], **settings)
     results = [{"prompt": row[0], "seed": row[1], "text": text} for row, text in zip(rows, texts, strict=True)]
     if as_json:
-        options.print_answers(results, model, as_json)
+        options.print_results(results, as_json, model)
     else:
         click.echo("\n\n".join(f"[seed {each['seed']}]\n{each['prompt']}{each['text']}" for each in results))

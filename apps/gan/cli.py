@@ -142,7 +142,7 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
         result["grid"] = str(grid)
     if output is not None:
         result["files"] = [str(path) for path in app.save_each(images, seeds, labels, output)]
-    options.print_answers(result, model, as_json)
+    options.print_results(result, as_json, model)
 
 
 @gan.command()
@@ -170,4 +170,4 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     model = options.load_model(folder)
     images = app.interpolate(model, seeds, steps, label)
     app.save_path(images, grid, columns=steps, scale=scale)
-    options.print_answers({"images": len(images), "grid": str(grid)}, model, as_json)
+    options.print_results({"images": len(images), "grid": str(grid)}, as_json, model)

@@ -148,7 +148,7 @@ def predict(sources, explain, figure, output, as_json, **wanted):
         options.print_results(shown)
     else:
         told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
-        options.print_answers([*told, *problems], model, as_json)
+        options.print_results([*told, *problems], as_json, model)
     options.print_problems(problems)
 
 

@@ -197,4 +197,4 @@ def generate(
         piece = app.new(bars or 8, metre or "4/4", key or (7, "major"), pickup or 0)
     model = options.load_model(folder)
     rows = app.generate(model, piece, output, seeds=seeds, **settings)
-    options.print_answers(rows if as_json or num_samples > 1 else rows[0], model, as_json)
+    options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json, model)

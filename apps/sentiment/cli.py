@@ -135,7 +135,7 @@ def predict(texts, file, text_column, output, explain, figure, as_json, **wanted
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
         _check_files(file, output, text_column or app.trained_column(loading.read_card(folder)))
         model = options.load_model(folder, whole_calls=True)
-        options.print_answers(app.predict_file(model, file, output, text_column=text_column), model, as_json)
+        options.print_results(app.predict_file(model, file, output, text_column=text_column), as_json, model)
         return
     model = options.load_model(folder)
     rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
@@ -143,7 +143,7 @@ def predict(texts, file, text_column, output, explain, figure, as_json, **wanted
         _draw(rows[0], figure)
     if not as_json:
         rows = [_shown(row) for row in rows]
-    options.print_answers(rows, model, as_json)
+    options.print_results(rows, as_json, model)
 
 
 def _check_files(file, output, text_column):

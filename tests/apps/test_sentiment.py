@@ -126,13 +126,13 @@ def test_a_test_of_one_class_is_measured_without_auc_and_fits_a_card(workshop, m
     shutil.copytree("runs/sentiment/whole", "runs/sentiment/single")
     texts, labels = ["a superb film", "superb"], ["pos", "pos"]
     monkeypatch.setattr(evaluate.data, "read", lambda *_, **__: (texts, labels))
-    result = json.loads(command("sentiment", "evaluate", "--run", "single", "--json").stdout)
+    result = json.loads(command("sentiment", "evaluate", "--run", "single", "--data", "test.csv", "--json").stdout)
     assert "auc" not in result["metrics"] and "not defined for 2 examples of 1 class" in result["not measured"]["auc"]
     # Two of two right is no proof that all are.
     accuracy = result["metrics"]["accuracy"]
     assert accuracy["value"] == 1 == accuracy["high"] and accuracy["low"] == pytest.approx(0.34237, abs=1e-4)
     assert result["metrics"]["macro_f1"]["low"] is None
-    assert "not measured" in command("sentiment", "evaluate", "--run", "single").stdout
+    assert "not measured" in command("sentiment", "evaluate", "--run", "single", "--data", "test.csv").stdout
     text = Path("runs/sentiment/single/evaluation/metrics.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     run = Path("runs/sentiment/single")
