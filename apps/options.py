@@ -450,8 +450,8 @@ def seeds(first: int, count: int) -> list[int]:
 def print_results(results: dict | list, as_json: bool = False, model=None):
     """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
 
-    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as their
-    Python counterparts; NaN and infinity, which JSON lacks, become null there.
+    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as
+    their Python counterparts; NaN and infinity, which JSON lacks, become null there.
     """
     if as_json and model is not None:
         named = {"model": model_name(model.path)}
