@@ -9,7 +9,7 @@ from kerasmlsp.apps import options
 _SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
-@click.group()
+@click.group(cls=options.Group)
 def augment():
     """Look at what augmentation makes of a picture, and make backgrounds.
 

@@ -52,7 +52,7 @@ _EXAMPLE_MODELS = {
 _EXAMPLE_OPTIONS = {"conditional_wavenet": {"num_features": 80}}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=options.Group, invoke_without_command=True)
 @options.json_option
 @click.pass_context
 def models(context, as_json):
@@ -92,13 +92,14 @@ def show(name, sizes, figure, as_json):
     kerasmlsp models show lstm_classifier --size vocabulary_size=20000 --size num_classes=2
     kerasmlsp models show text_cnn --figure text_cnn.png
     """
+    values = dict(map(_size, sizes))
+    if name not in _docstrings():
+        raise click.UsageError(f"NAME must be a builder that `kerasmlsp models` lists. Received: {name!r}")
     with options.quiet_imports():
         from kerasmlsp import models as builders
         from kerasmlsp import plotting
 
-    if name not in builders.__all__:
-        raise ValueError(f"`NAME` must be a builder that `kerasmlsp models` lists. Received: {name!r}")
-    builder, values = getattr(builders, name), dict(map(_size, sizes))
+    builder = getattr(builders, name)
     model, arguments = _build(builder, values)
     facts = {
         "builder": name,
@@ -138,12 +139,21 @@ def _build(builder, values):
     unknown = sorted(values.keys() - parameters.keys())
     if unknown:
         known = ", ".join(parameters)
-        raise ValueError(f"`--size` must name arguments of {builder.__name__}: {known}. Received: {', '.join(unknown)}")
+        raise click.UsageError(
+            f"`--size` must name arguments of {builder.__name__}: {known}. Received: {', '.join(unknown)}"
+        )
     asked = [name for name, each in parameters.items() if each.default is each.empty]
     with keras.StatelessScope(initialize_variables=False):
         arguments = {name: values[name] if name in values else _example(name) for name in asked}
         arguments |= _EXAMPLE_OPTIONS.get(builder.__name__, {}) | values
-        model = builder(**arguments)
+        try:
+            model = builder(**arguments)
+        except Exception as error:  # a value of another type may fail anywhere
+            if not values:
+                raise
+            sizes = " ".join(f"--size {name}={value!r}" for name, value in values.items())
+            reason = " ".join(str(error).split())[:300]
+            raise click.UsageError(f"{builder.__name__} cannot be built with `{sizes}`: {reason}") from error
     return model, {name: _shown(value) for name, value in arguments.items()}
 
 
@@ -163,9 +173,13 @@ def _shown(value):
 def _size(text):
     name, equals, value = text.partition("=")
     try:
-        return name.strip().replace("-", "_"), ast.literal_eval(value.strip()) if equals else None
+        if not equals:
+            raise ValueError
+        return name.strip().replace("-", "_"), ast.literal_eval(value.strip())
     except (SyntaxError, ValueError):
-        raise click.BadParameter(f"must be ARGUMENT=VALUE with a number or a tuple. Received: {text!r}") from None
+        raise click.BadParameter(
+            f"must be ARGUMENT=VALUE with a number or a tuple. Received: {text!r}", param_hint="'--size'"
+        ) from None
 
 
 def _reference(docstring):

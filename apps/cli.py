@@ -9,6 +9,7 @@ Nothing heavy is imported here: commands import what they need when they run.
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -35,6 +36,10 @@ _OPTIONAL = (
     ("music21", "pip install 'kerasmlsp[music]'"),
     ("pretty_midi", "pip install 'kerasmlsp[music]'"),
 )
+
+
+_TRIED, _LEAST_FREE = 1 << 20, 1.0
+"""Bytes that are written to try a folder, and gigabytes that should be free there."""
 
 
 class _Root(options.OneSentenceErrors):
@@ -68,7 +73,7 @@ def doctor(as_json):
         "devices": _devices(),
         "optional": [_optional(name, advice) for name, advice in _OPTIONAL],
         "saved models": _shipped_models(),
-        "folder": _folder(Path.cwd()),
+        "folders": _folders(),
     }
     report["problems"] = _problems(report)
     options.print_results(report, as_json)
@@ -140,8 +145,22 @@ def _shipped_models() -> list[str]:
     return sorted(found)
 
 
-def _folder(path: Path) -> dict:
-    return {"path": str(path), "writable": os.access(path, os.W_OK), "free GB": shutil.disk_usage(path).free / 1e9}
+def _folders() -> list[dict]:
+    return [_folder(Path.cwd(), "runs and saved models"), _folder(Path(tempfile.gettempdir()), "temporary files")]
+
+
+def _folder(path: Path, purpose: str) -> dict:
+    """Writes to a folder and tells what stands against it: permissions do not tell of full disks and quotas."""
+    free, problem = None, None
+    try:
+        free = shutil.disk_usage(path).free / 1e9
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(_TRIED))
+    except OSError as error:
+        problem = options.sentence(OSError(error.errno, error.strerror, str(path)))
+    if problem is None and free < _LEAST_FREE:
+        problem = f"{path} has {free:.2g} GB free, which a training may fill: free some space, or work elsewhere."
+    return {"folder": str(path), "for": purpose, "free GB": free, "problem": problem}
 
 
 def _problems(report: dict) -> list[str]:
@@ -152,7 +171,7 @@ def _problems(report: dict) -> list[str]:
             problems.append(f"{requirement.name} is {version or 'not there'}: `pip install '{requirement}'`")
     if "error" in report["devices"]:
         problems.append(report["devices"]["error"])
-    return problems
+    return problems + [each["problem"] for each in report["folders"] if each["problem"]]
 
 
 for _, commands in _GROUPS:

@@ -14,10 +14,12 @@ import math
 import os
 import re
 import traceback
+import unicodedata
 from pathlib import Path
 
 import click
 
+from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
 # Of TensorFlow's types of numbers; 4 of those that are not named.
@@ -41,10 +43,23 @@ LARGEST_SEED = 2**31 - 1  # saved models take int32
 MOST_ROWS = 50  # of a table on the screen
 
 
+LONGEST_NAME = 200
+"""Bytes of the name of a folder: 255 at most, and locks and temporary files beside it have longer names."""
+_JOINERS = "\u200c\u200d"  # within words of Persian, Hindi and others
+
+
 def _plain_name(context, parameter, value: str) -> str:
-    if not re.fullmatch(r"[\w][\w.-]*", value):
-        raise click.BadParameter(f"must be letters, digits, '-', '_' and '.', without a folder. Received: {value!r}")
-    return value
+    """A name of letters of any script, with their marks, in the one form that all systems read alike."""
+    name = unicodedata.normalize("NFC", value)
+    fits = [unicodedata.category(each)[0] in "LMN" or each in f"_.-{_JOINERS}" for each in name]
+    if not (all(fits) and re.match(r"\w", name)):
+        raise click.BadParameter(
+            f"must be letters, digits, '-', '_' and '.', the first a letter, a digit or '_', without a folder. "
+            f"Received: {value!r}"
+        )
+    if len(name.encode()) > LONGEST_NAME:
+        raise click.BadParameter(f"must have at most {LONGEST_NAME} bytes in UTF-8. Received: {len(name.encode())}")
+    return name
 
 
 run_option = click.option(
@@ -54,14 +69,6 @@ run_option = click.option(
     metavar="NAME",
     callback=_plain_name,
     help="Name of the run, which lies in runs/<app>/NAME.",
-)
-models_option = click.option(
-    "--models",
-    type=_FOLDER,
-    default=Path("saved_models"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder of your saved models, looked up before the shipped ones.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -78,24 +85,107 @@ data_note_option = click.option(
 licence_option = click.option(
     "--licence", default="not stated", metavar="TEXT", help="Licence of the model, for the model card."
 )
-version_option = click.option(
-    "--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest."
+target_option = click.option(
+    "--models",
+    type=_FOLDER,
+    default=Path("saved_models"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of your saved models, which gets the new one.",
+)
+_MODEL_OPTIONS = (
+    click.option(
+        "--models",
+        type=_FOLDER,
+        metavar="DIR",
+        help="Folder of saved models to answer from; default ./saved_models, and the shipped ones for what it lacks.",
+    ),
+    click.option("--shipped", is_flag=True, help="Answer from the shipped saved models."),
+    click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest."),
 )
 
 
-def export_options(function):
-    """The options of the command `export`, as `export` takes them."""
-    for option in (json_option, licence_option, data_note_option, models_option, run_option):
+def model_options(function):
+    """The options that choose the saved model of a command, as `find_model` takes them."""
+    for option in reversed(_MODEL_OPTIONS):
         function = option(function)
     return function
 
 
-def export(app: str, run: str, models: Path, data_note: str, licence: str, as_json: bool, **settings):
-    """Makes a saved model of a run of the application `app` with its own `settings`, and prints where it is."""
+def find_model(app: str, *, models: Path | None, shipped: bool, version: int | None) -> Path:
+    """Returns the folder of the saved model that `model_options` choose, before anything heavy is imported.
+
+    Raises:
+        click.UsageError: Two places are named.
+        FileNotFoundError: There is no such saved model; a folder that was given is the only one looked in.
+    """
+    if shipped and models is not None:
+        raise click.UsageError("Give either `--models` or `--shipped`.")
+    from kerasmlsp.exporting import loading
+
+    return loading.find(app, version, loading.shipped() if shipped else models)
+
+
+def load_model(folder: Path, *, whole_calls: bool = False):
+    """Loads the saved model in the folder that `find_model` returned, and says on stderr which one answers.
+
+    Args:
+        folder: The folder.
+        whole_calls: As `loading.prefer_whole_calls`.
+
+    Raises:
+        ValueError: It is damaged, or of another application than the folder says.
+    """
     with quiet_imports():
-        module = importlib.import_module(f"kerasmlsp.apps.{app}.export")
-    path = module.export(Path("runs") / app / run, models, licence=licence, data=data_note, **settings)
+        from kerasmlsp.exporting import loading
+
+        if whole_calls:
+            loading.prefer_whole_calls()
+        model = loading.load(folder)
+    app = folder.parent.name
+    if model.card.get("app") != app:
+        raise ValueError(
+            f"{folder} must be a saved model of {app}, as its card.json would tell: export one, or name another folder "
+            f"with `--models`. Received: one of {model.card.get('app') or 'no application'}"
+        )
+    click.echo(f"Model: {model_name(folder)}", err=True)
+    return model
+
+
+def model_name(folder: Path) -> str:
+    """What is said of a saved model to tell it from others: its folder, or as "shipped sentiment/1"."""
+    from kerasmlsp.exporting import loading
+
+    home = loading.shipped()
+    return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
+
+
+def export_options(function):
+    """The options of the command `export`, as `export` takes them."""
+    for option in (json_option, licence_option, data_note_option, target_option, run_option):
+        function = option(function)
+    return function
+
+
+def export(config, run: str, models: Path, data_note: str, licence: str, as_json: bool, **settings):
+    """Makes a saved model of a run of an application with its own `settings`, and prints where it is."""
+    started(config, run)
+    with quiet_imports():
+        module = importlib.import_module(f"kerasmlsp.apps.{config.app}.export")
+    path = module.export(Path("runs") / config.app / run, models, licence=licence, data=data_note, **settings)
     print_results({"exported": str(path)}, as_json)
+
+
+def started(config, run: str):
+    """Returns the configuration of a run, before anything heavy is imported.
+
+    Raises:
+        FileNotFoundError: There is no such run.
+        ValueError: It is damaged, or of another application.
+    """
+    from kerasmlsp.training import Run
+
+    return Run(Path("runs") / config.app / run).configuration(config)[0]
 
 
 class FiniteRange(click.FloatRange):
@@ -159,7 +249,7 @@ def _click_type(kind: type, known):
     if known.choices:
         return click.Choice(known.choices)
     if known.place:
-        return click.Path(path_type=Path, file_okay=known.place != "folder", dir_okay=known.place != "file")
+        return click.Path(path_type=Path, file_okay=known.place in ("file", "any"), dir_okay=known.place != "file")
     if known.encoding:
         return Encoding()
     if kind is str:
@@ -203,6 +293,10 @@ def train(config, values: dict, *, then: str, shown=lambda result: result, check
         refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
     if check:
         check(chosen)
+    for field, _, _, known in fields(config):
+        place = getattr(chosen, field.name)
+        if known.place not in (None, "new") and place is not None:
+            existing(place, field.name)
     start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
 
 
@@ -236,9 +330,8 @@ def configuration(config, run: Path | None, values: dict):
         try:
             return config(**values)
         except ValueError as error:
-            raise click.UsageError(_by_options(str(error), values)) from error
-    with quiet_imports():
-        from kerasmlsp.training import Run
+            raise click.UsageError(_by_options(str(error))) from error
+    from kerasmlsp.training import Run
 
     started, _ = Run(run).configuration(config)
     for name, value in values.items():
@@ -250,11 +343,40 @@ def configuration(config, run: Path | None, values: dict):
     return started
 
 
-def _by_options(text: str, names) -> str:
-    """Names the fields of a configuration in a message by their options."""
-    for name in names:
-        text = text.replace(f"`{name}`", f"`--{name.replace('_', '-')}`")
-    return text
+def _by_options(text: str, context: click.Context | None = None) -> str:
+    """Names in a message the options of a command, where the library names its arguments.
+
+    An argument is the option of its name. The argument `path` is the option whose value the message names, else "the
+    path"; what stands behind an argument in brackets, as (--folds), is the option itself.
+
+    Args:
+        text: The message.
+        context: That of the command; by default of the one that runs.
+    """
+    context = context or click.get_current_context(silent=True)
+    if context is None or isinstance(context.command, click.Group):
+        return text
+    parameters = context.command.params
+    options = {each.name: each.opts[0] for each in parameters if isinstance(each, click.Option)}
+    options |= {flag.strip("-").replace("-", "_"): flag for flag in options.values()}
+    text = re.sub(r"`\w+` \((--[\w-]+)(?:, --[\w-]+)*\)", r"`\1`", text)
+    text = re.sub(r"`(\w+)`", lambda found: f"`{options[found[1]]}`" if found[1] in options else found[0], text)
+    if "`path`" in text:
+        arguments = {each.name: each.human_readable_name for each in parameters if isinstance(each, click.Argument)}
+        given = _option_of_path(text, context.params, {**arguments, **options})
+        text = text.replace("`path`", f"`{given}`") if given else re.sub("^`path`", "The path", text)
+    return text.replace("`path`", "the path")
+
+
+def _option_of_path(text: str, values: dict, shown: dict) -> str | None:
+    """What is shown of the parameter with the longest path that stands in a message; None where there is none."""
+    found = {}
+    for name, value in values.items():
+        if name in shown and isinstance(value, Path):
+            for path in map(str, (value, value.absolute())):
+                if re.search(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", text):
+                    found[len(path)] = shown[name]
+    return found[max(found)] if found else None
 
 
 def refuse(reason: str, *names: str):
@@ -276,20 +398,63 @@ def given(name: str) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def refuse_unread(data, dataset: str | None, *columns: str):
-    """Ends a command as wrong usage where options say how to read what is not read.
+def check_data(
+    data, dataset: str | None = None, *, optional: bool = False, encoding: str = "utf-8", **columns: str | None
+):
+    """Refuses data that cannot be read, and options for reading others, before anything heavy is imported.
 
     Args:
         data: The file or folder that is read, or None.
         dataset: The data set of TensorFlow Datasets that is read, or None.
-        *columns: Parameters that name columns of tables.
+        optional: Whether the command can do without data.
+        encoding: That of a table of text.
+        **columns: By parameter, the columns that a table must have; None where the parameter has no value.
+
+    Raises:
+        click.UsageError: There are neither or both, or options that do not apply.
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A column is not there.
     """
     if dataset is None:
         refuse("The original files are those of `--dataset`", "manual_dir")
     else:
         refuse("A data set of TensorFlow Datasets has its own encoding", "encoding")
-    if data is not None and Path(data).is_dir():
-        refuse(f"{data} is a folder, which has no columns", *columns)
+    if (data and dataset) or not (data or dataset or optional):
+        raise click.UsageError("Give the data with either `--data PATH` or `--dataset NAME`.")
+    if not data:
+        return
+    check_table("data", data, encoding, **columns)
+
+
+def check_table(name: str, place, encoding: str = "utf-8", **columns: str | None):
+    """Refuses a file or folder that is not there, and of a table columns that are not.
+
+    Args:
+        name: The parameter.
+        place: Its value.
+        encoding: That of a table of text.
+        **columns: As of `check_data`.
+    """
+    path = existing(place, name)
+    if path.is_dir():
+        refuse(f"{place} is a folder, which has no columns", *columns)
+    elif columns and path.suffix.lower() not in (".txt", ".token"):  # lists of other forms, without a header
+        from kerasmlsp.data import tables
+
+        tables.check_columns(path, encoding=encoding, **columns)
+
+
+def check_sources(sources):
+    """Refuses files and folders none of which is there; "-" stands for stdin."""
+    if not any(str(each) == "-" or Path(each).exists() for each in sources):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(sources[0]))
+
+
+def check_targets(*paths: Path | None):
+    """Refuses files to be written, None for none, whose folder is not there."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
 def seeds(first: int, count: int) -> list[int]:
@@ -301,11 +466,15 @@ def seeds(first: int, count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def print_results(results: dict | list, as_json: bool = False):
+def print_results(results: dict | list, as_json: bool = False, model=None):
     """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
 
-    NumPy values are taken as their Python counterparts; NaN and infinity, which JSON lacks, become null there.
+    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as
+    their Python counterparts; NaN and infinity, which JSON lacks, become null there.
     """
+    if as_json and model is not None:
+        named = {"model": model_name(model.path)}
+        results = [{**row, **named} for row in results] if isinstance(results, list) else {**results, **named}
     if as_json:
         click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
     else:
@@ -338,7 +507,7 @@ def tell_left_out(problems: list[dict], total: int):
     from kerasmlsp.data import images
 
     for problem in problems[:MOST_ROWS]:
-        click.echo(f"Left out: {problem['problem']}", err=True)
+        click.echo(f"Left out: {_by_options(problem['problem'])}", err=True)
     counts = files.listed(images.reasons(problem["problem"] for problem in problems))
     click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
 
@@ -403,7 +572,7 @@ class _EchoHandler(logging.Handler):
     """Writes records as plain lines to the stderr of the moment, which tests and notebooks replace."""
 
     def emit(self, record):
-        click.echo(self.format(record), err=True)
+        click.echo(_by_options(self.format(record)), err=True)
 
 
 def set_up_logs(context: click.Context, debug: bool):
@@ -442,6 +611,20 @@ def quiet_imports():
         os.close(kept)
 
 
+class Command(click.Command):
+    """A command that its root knows when it has failed, so that messages can name its options."""
+
+    def invoke(self, ctx):
+        ctx.meta[__name__] = ctx
+        return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """A group of an application, whose commands are `Command`s."""
+
+    command_class = Command
+
+
 class OneSentenceErrors(click.Group):
     """A group whose commands end in one sentence on stderr, whatever goes wrong in them.
 
@@ -457,7 +640,7 @@ class OneSentenceErrors(click.Group):
         except KeyboardInterrupt as error:
             raise _failure(ctx, f"Stopped. {error}".strip(), code=130) from error
         except Exception as error:
-            raise _failure(ctx, sentence(error)) from error
+            raise _failure(ctx, _by_options(sentence(error), ctx.meta.get(__name__))) from error
 
 
 def _failure(context: click.Context, message: str, code: int = 1) -> click.ClickException:

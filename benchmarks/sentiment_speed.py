@@ -286,7 +286,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=[*PARTS, "policy"], help="only this part")
     parser.add_argument("--data-dir", default="~/.cache/kerasmlsp/data/imdb", help="folder of train.csv and test.csv")
-    parser.add_argument("--models", help="folder of saved models, looked up before the shipped ones")
+    parser.add_argument("--models", help="folder of saved models; default ./saved_models, then the shipped ones")
     parser.add_argument("--run", default="runs/sentiment/default", help="run whose net is the peer of the part file")
     parser.add_argument("--texts", type=int, default=2000, help="reviews in the file (default: %(default)s)")
     parser.add_argument("--examples", type=int, default=1280, help="reviews to train on (default: %(default)s)")

@@ -11,7 +11,7 @@ RUNS = Path("runs/caption")
 THEN = "evaluate --run {run}"
 
 
-@click.group()
+@click.group(cls=options.Group)
 def caption():
     """Say in a sentence what a picture shows.
 
@@ -39,13 +39,18 @@ def train(**values):
 
 
 def _check(config):
-    options.refuse_unread(config.data, config.dataset)
     if config.dataset:
         columns = ("image_column", "caption_column", "split_column")
         options.refuse("A data set of TensorFlow Datasets has pictures and columns of its own", "images", *columns)
     if config.encoder == SCRATCH:
         options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights")
     options.refuse("They are drawn by the command `refine`", "samples")
+    options.check_data(config.data, config.dataset, encoding=config.encoding, **_columns(config))
+
+
+def _columns(config):
+    """The columns that the table must have."""
+    return {"image_column": config.image_column, "caption_column": config.caption_column}
 
 
 @caption.command()
@@ -63,10 +68,7 @@ def refine(start, run, overwrite, as_json, **values):
     kerasmlsp caption refine --start mine --run refined
     kerasmlsp caption train --run refined --resume
     """
-    with options.quiet_imports():
-        from kerasmlsp.training import Run
-    started, _ = Run(RUNS / start).configuration(Config)
-    config = refined(started, RUNS / start, **values)
+    config = refined(options.started(Config, start), RUNS / start, **values)
     options.start(config, run, resume=False, overwrite=overwrite, as_json=as_json, then=THEN)
 
 
@@ -83,10 +85,14 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
     kerasmlsp caption evaluate --run mine
     kerasmlsp caption evaluate --run mine --data other.csv --images photos/
     """
-    if data and dataset:
-        raise click.UsageError("Give either `--data` or `--dataset`, or neither for the run's own data.")
     if not data:
         options.refuse("They are those of `--data`", "images", "encoding")
+    options.check_data(data, dataset, optional=True)
+    started = options.started(Config, run)
+    if data:
+        options.check_table("data", data, encoding or started.encoding, **_columns(started))
+    if images:
+        options.check_table("images", images)
     with options.quiet_imports():
         from kerasmlsp.apps.caption import evaluate as app
     result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, encoding=encoding, split=split, beams=beams)
@@ -101,7 +107,7 @@ def export(**values):
     \b
     kerasmlsp caption export --run mine
     """
-    options.export("caption", **values)
+    options.export(Config, **values)
 
 
 @caption.command()
@@ -110,10 +116,9 @@ def export(**values):
     "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw where it looked for each word."
 )
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write the captions as a table.")
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def predict(sources, figure, output, models, version, as_json):
+def predict(sources, figure, output, as_json, **wanted):
     """Caption pictures, folders of pictures, or a picture on stdin.
 
     \b
@@ -122,15 +127,16 @@ def predict(sources, figure, output, models, version, as_json):
     kerasmlsp caption predict - < dog.jpg
     kerasmlsp caption predict dog.jpg --figure attention.png
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.caption import predict as app
-        from kerasmlsp.data import images
-        from kerasmlsp.exporting import loading
+    folder = options.find_model("caption", **wanted)
+    options.check_sources(sources)
+    options.check_targets(figure, output)
+    from kerasmlsp.apps.caption import predict as app
+    from kerasmlsp.data import images
 
-        pictures = images.listed(sources)
-        if figure and len(pictures) != 1:
-            raise click.UsageError("`--figure` draws one picture: give just one.")
-        model = loading.load(loading.find("caption", version, models))
+    pictures = images.listed(sources)
+    if figure and len(pictures) != 1:
+        raise click.UsageError("`--figure` draws one picture: give just one.")
+    model = options.load_model(folder)
     rows, problems = app.predict(model, pictures)
     if not rows:
         options.tell_left_out(problems, len(problems))
@@ -140,7 +146,7 @@ def predict(sources, figure, output, models, version, as_json):
     if output:
         app.write_table(rows, problems, output)
     if as_json:
-        options.print_results([*rows, *problems], as_json)
+        options.print_results([*rows, *problems], as_json, model)
         options.tell_left_out(problems, len(rows) + len(problems))
     else:
         shown = [{name: row[name] for name in ("caption", "score", "file")} for row in rows]

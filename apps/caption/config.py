@@ -69,9 +69,7 @@ class Config(Settings):
     mirror: bool = option(
         True, "Train on half of the pictures as in a mirror; not where captions tell left from right."
     )
-    cache: str | None = option(
-        None, "Folder of computed features.", place="folder", unset="~/.cache/kerasmlsp/features"
-    )
+    cache: str | None = option(None, "Folder of computed features.", place="new", unset="~/.cache/kerasmlsp/features")
     batch_size: int = same("batch_size", 64)
     weight_decay: float = same("weight_decay", 0.05)
     ema: float | None = same("ema", None, unset="over about a sixth of all steps")

@@ -69,18 +69,11 @@ def rows(path, config):
 def _of_table(path, config):
     columns = {"image_column": config.image_column, "caption_column": config.caption_column}
     for chunk in tables.read_table(path, chunk_size=50_000, encoding=config.encoding):
-        _check(path, columns, chunk.columns)
+        tables.check_columns(path, chunk.columns, **columns)
         wanted = [*columns.values(), *([config.split_column] if config.split_column in chunk.columns else [])]
         cells = chunk[wanted].astype(object).where(chunk[wanted].notna(), "")
         for name, caption, *split in cells.itertuples(index=False, name=None):
             yield str(name).strip(), str(caption), str(split[0]).strip().lower() if split else None
-
-
-def _check(path, columns, there):
-    for argument, column in columns.items():
-        if column not in there:
-            option, known = "--" + argument.replace("_", "-"), ", ".join(map(str, there))
-            raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {known}. Received: {column!r}")
 
 
 def _of_tokens(path, lines, config):
@@ -106,7 +99,7 @@ def _of_lines(path, lines, config):
     heads = {separator: [head.strip(' "') for head in lines[0].split(separator)] for separator in ",\t;|"}
     separator = max(heads, key=lambda each: (set(columns.values()) <= set(heads[each]), len(heads[each])))
     head = heads[separator]
-    _check(path, columns, head)
+    tables.check_columns(path, head, **columns)
     image, caption = (head.index(column) for column in columns.values())
     split = head.index(config.split_column) if config.split_column in head else None
     for number, line in enumerate(lines[1:], 2):

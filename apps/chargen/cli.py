@@ -19,7 +19,7 @@ _weights_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=options.Group)
 def chargen():
     """Write on in the manner of a text, character by character.
 
@@ -46,17 +46,16 @@ def train(**values):
 
 
 def _check(config):
-    options.refuse_unread(config.data, config.dataset)
+    options.check_data(config.data, config.dataset)
 
 
 @chargen.command()
 @options.run_option
 @options.settings(Config, "data", "encoding", encoding=None)
 @_weights_option
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def evaluate(run, data, encoding, weights, models, version, as_json):
+def evaluate(run, data, encoding, weights, as_json, **wanted):
     """Measure a run on the held-out end of its text, or on another text; or a saved model on a text.
 
     \b
@@ -65,7 +64,7 @@ def evaluate(run, data, encoding, weights, models, version, as_json):
     kerasmlsp chargen evaluate --run plays --weights int8
     kerasmlsp chargen evaluate --version 1 --data sonnets.txt
     """
-    saved = options.given("models") or options.given("version") or not (options.given("run") or (RUNS / run).exists())
+    saved = any(map(options.given, wanted)) or not (options.given("run") or (RUNS / run).exists())
     if saved:
         options.refuse("A saved model is measured as it is", "run", "weights")
     if saved and not data:
@@ -74,15 +73,24 @@ def evaluate(run, data, encoding, weights, models, version, as_json):
         )
     if not data:
         options.refuse("The run's own text is read as it was trained on", "encoding")
+    options.check_data(data, optional=True)
+    folder = options.find_model("chargen", **wanted) if saved else None
+    if not saved:
+        options.started(Config, run)
     with options.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
     if saved:
-        result = app.evaluate_saved(version, models, data, encoding or "utf-8")
+        model = options.load_model(folder)
+        result = app.evaluate_saved(model, data, encoding or "utf-8")
+        options.print_results(_report(result, as_json), as_json, model)
     else:
-        result = app.evaluate(RUNS / run, data, weights, encoding)
-    if not as_json:
-        result["metrics"] = [{"measure": name, **values} for name, values in result["metrics"].items()]
-    options.print_results(result, as_json)
+        options.print_results(_report(app.evaluate(RUNS / run, data, weights, encoding), as_json), as_json)
+
+
+def _report(result, as_json):
+    if as_json:
+        return result
+    return {**result, "metrics": [{"measure": name, **values} for name, values in result["metrics"].items()]}
 
 
 @chargen.command()
@@ -95,7 +103,7 @@ def export(**values):
     kerasmlsp chargen export --run plays
     kerasmlsp chargen export --run plays --weights int8
     """
-    options.export("chargen", **values)
+    options.export(Config, **values)
 
 
 @chargen.command()
@@ -123,10 +131,9 @@ def export(**values):
 @click.option(
     "--num-samples", type=click.IntRange(min=1), default=1, show_default=True, help="Texts for each prompt, by seed."
 )
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def generate(prompts, greedy, seed, num_samples, models, version, as_json, **settings):
+def generate(prompts, greedy, seed, num_samples, models, shipped, version, as_json, **settings):
     """Write on after a prompt.
 
     \b
@@ -139,23 +146,22 @@ def generate(prompts, greedy, seed, num_samples, models, version, as_json, **set
         settings["temperature"] = 0.0
     seeds, prompts = options.seeds(seed, num_samples), prompts or ("",)
     single = len(prompts) * num_samples == 1
-    with options.quiet_imports():
-        from kerasmlsp.apps.chargen import generate as app
-        from kerasmlsp.exporting import loading
+    folder = options.find_model("chargen", models=models, shipped=shipped, version=version)
+    from kerasmlsp.apps.chargen import generate as app
 
-        if single:
-            loading.prefer_whole_calls()
-        model = loading.load(loading.find("chargen", version, models))
+    model = options.load_model(folder, whole_calls=single)
     if single and not as_json:
-        click.echo(prompts[0], nl=False)
+        # The prompt is shown with the first piece, before which it may be refused.
+        before = prompts[0]
         for piece in app.stream(model, prompts[0], seed=seed, **settings):
-            click.echo(piece, nl=False)
+            click.echo(before + piece, nl=False)
+            before = ""
         click.echo()
         return
     rows = [(prompt, each) for prompt in prompts for each in seeds]
     texts = app.generate(model, [prompt for prompt, _ in rows], seeds=[row[1] for row in rows], **settings)
     results = [{"prompt": row[0], "seed": row[1], "text": text} for row, text in zip(rows, texts, strict=True)]
     if as_json:
-        options.print_results(results, True)
+        options.print_results(results, as_json, model)
     else:
         click.echo("\n\n".join(f"[seed {each['seed']}]\n{each['prompt']}{each['text']}" for each in results))

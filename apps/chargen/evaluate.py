@@ -7,7 +7,6 @@ from kerasmlsp import metrics, training
 from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import labelled, normalization
-from kerasmlsp.exporting import loading
 from kerasmlsp.files import write_json
 from kerasmlsp.training.runs import EVALUATION
 
@@ -82,33 +81,31 @@ def evaluate(run: Path, path=None, weights="float32", encoding=None):
     return {**result, "files": [str(file)]}
 
 
-def evaluate_saved(version, models, path, encoding="utf-8"):
+def evaluate_saved(saved, path, encoding="utf-8"):
     """Measures a saved model on a text, with nothing but the saved model.
 
     Args:
-        version: Version of the saved model; None for the newest.
-        models: Folder of the user's own saved models.
+        saved: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         path: Text file or folder.
         encoding: Its encoding.
 
     Returns:
-        Dict of `metrics` as of `evaluate`, those with the state carried through the whole text, and of the saved model.
+        Dict of `metrics` as of `evaluate`, those with the state carried through the whole text.
 
     Raises:
-        FileNotFoundError: There is no such saved model or file.
+        FileNotFoundError: There is no such file.
         ValueError: The saved model is an older one without `score`, or the text has none of its characters.
     """
-    folder = loading.find("chargen", version, models)
     text = data.read(path, encoding=encoding)
-    saved = loading.load(folder)
     if "score" not in saved.endpoints:
-        raise ValueError(f"The saved model {folder} has no endpoint `score`, being an older one: export its run again.")
+        raise ValueError(
+            f"The saved model {saved.path} has no endpoint `score`, being an older one: export its run again."
+        )
     respelled = normalization.respell(text, saved.card["characters"])
     nats = saved.call("score", text=[respelled])["nats"][0]
     if len(nats) < 2:
         raise ValueError(f"`data` must hold at least two characters that the model knows. Received: {len(nats)}")
     return {
-        "saved model": str(folder),
         "characters": len(nats),
         "left out": max(0, len(respelled) - len(nats)),
         "fingerprint": labelled.fingerprint([text], [""]),

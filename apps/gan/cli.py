@@ -36,7 +36,7 @@ def _seeds(context, parameter, text):
     return [int(part) for part in parts]
 
 
-@click.group()
+@click.group(cls=options.Group)
 def gan():
     """Draw images like those of a folder from noise.
 
@@ -64,9 +64,9 @@ def train(**values):
 
 
 def _check(config):
-    options.refuse_unread(config.data, config.dataset)
     if config.architecture == "wgan-gp":
         options.refuse("The architecture wgan-gp has a penalty of its own", "r1")
+    options.check_data(config.data, config.dataset)
 
 
 @gan.command()
@@ -80,6 +80,7 @@ def evaluate(run, seed, samples, as_json):
     \b
     kerasmlsp gan evaluate --run fashion
     """
+    options.started(Config, run)
     with options.quiet_imports():
         from kerasmlsp.apps.gan import evaluate as app
     result = app.evaluate(RUNS / run, samples=samples, seed=seed)
@@ -96,7 +97,7 @@ def export(**values):
     \b
     kerasmlsp gan export --run fashion
     """
-    options.export("gan", **values)
+    options.export(Config, **values)
 
 
 @gan.command()
@@ -115,10 +116,9 @@ def export(**values):
 )
 @_columns_option
 @_scale_option
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def generate(label, num, seed, grid, output, columns, scale, models, version, as_json):
+def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
     """Draw images; the same seed draws the same image.
 
     \b
@@ -130,10 +130,11 @@ def generate(label, num, seed, grid, output, columns, scale, models, version, as
     if grid is None:
         options.refuse("Single files are drawn as they are, in no grid", "columns", "scale")
     seeds = options.seeds(seed, num)
-    with options.quiet_imports():
-        from kerasmlsp.apps.gan import generate as app
+    folder = options.find_model("gan", **wanted)
+    options.check_targets(grid)
+    from kerasmlsp.apps.gan import generate as app
 
-        model = _loaded(version, models)
+    model = options.load_model(folder)
     images, labels = app.generate(model, seeds, None if label is None else [label] * num)
     result = {"images": num}
     if grid is not None:
@@ -142,7 +143,7 @@ def generate(label, num, seed, grid, output, columns, scale, models, version, as
     if output is not None:
         files = [str(path) for path in app.save_each(images, seeds, labels, output)]
         result["files"] = files if as_json or len(files) <= options.MOST_ROWS else f"{len(files)} in {output}"
-    options.print_results(result, as_json)
+    options.print_results(result, as_json, model)
 
 
 @gan.command()
@@ -155,25 +156,19 @@ def generate(label, num, seed, grid, output, columns, scale, models, version, as
     "--grid", type=_file, required=True, callback=_picture(".png", ".gif"), metavar="FILE", help="File, .gif or .png."
 )
 @_scale_option
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def interpolate(label, seeds, steps, grid, scale, models, version, as_json):
+def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     """Draw the way from image to image through the noise, as an animation or a grid with a row for each part.
 
     \b
     kerasmlsp gan interpolate --seeds 3,14,15 --steps 12 --scale 4 --grid path.gif
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.gan import generate as app
+    folder = options.find_model("gan", **wanted)
+    options.check_targets(grid)
+    from kerasmlsp.apps.gan import generate as app
 
-        model = _loaded(version, models)
+    model = options.load_model(folder)
     images = app.interpolate(model, seeds, steps, label)
     app.save_path(images, grid, columns=steps, scale=scale)
-    options.print_results({"images": len(images), "grid": str(grid)}, as_json)
-
-
-def _loaded(version, models):
-    from kerasmlsp.exporting import loading
-
-    return loading.load(loading.find("gan", version, models))
+    options.print_results({"images": len(images), "grid": str(grid)}, as_json, model)

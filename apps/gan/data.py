@@ -219,8 +219,7 @@ def training_batches(part, config):
 
     if len(part) < config.batch_size:
         raise ValueError(
-            f"`batch_size` (--batch-size) must be at most the {len(part)} images to train on. "
-            f"Received: {config.batch_size}"
+            f"`batch_size` must be at most the {len(part)} images to train on. Received: {config.batch_size}"
         )
     pixels, labels = tf.constant(part.pixels), tf.constant(part.labels)
 

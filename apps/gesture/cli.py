@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import options
-from kerasmlsp.apps.gesture.config import Config
+from kerasmlsp.apps.gesture.config import INPUTS, Config
 
 RUNS = Path("runs/gesture")
 _SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
-@click.group()
+@click.group(cls=options.Group)
 def gesture():
     """Tell which sign a picture, landmarks of a hand or a movement show.
 
@@ -39,12 +39,28 @@ def train(**values):
 
 
 def _check(config):
-    options.refuse_unread(config.data, config.dataset, "path_column", "label_column")
     if config.dataset:
         of_files = ("path_column", "class_names", "rounds", "group_pattern")
         options.refuse("A data set of TensorFlow Datasets has no files of its own", *of_files)
     if config.background is None:
         options.refuse("It is a share of the pictures of `--background`", "background_share")
+    options.check_data(config.data, config.dataset, encoding=config.encoding, **_columns(config))
+
+
+def _columns(config):
+    """The columns that a table of paths must have; none of a CSV of numbers, which may lack a header."""
+    from kerasmlsp.data import tables
+
+    path = Path(config.data or "")
+    table = path.suffix.lower() == ".csv" and path.is_file()
+    if config.input in INPUTS[1:] or (table and _wide(tables.columns(path, encoding=config.encoding))):
+        return {}
+    return {"path_column": config.path_column, "label_column": config.label_column}
+
+
+def _wide(row):
+    """Whether a row has as many cells as one of numbers at least."""
+    return len(row) > 20
 
 
 @gesture.command()
@@ -68,9 +84,10 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
     kerasmlsp gesture evaluate --run mine --data test
     kerasmlsp gesture evaluate --run mine --folds 5
     """
-    options.refuse_unread(data, dataset)
     if folds:
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
+    options.check_data(data, dataset, optional=True)
+    options.started(Config, run)
     with options.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:
@@ -98,7 +115,7 @@ def export(**values):
     \b
     kerasmlsp gesture export --run mine
     """
-    options.export("gesture", **values)
+    options.export(Config, **values)
 
 
 @gesture.command()
@@ -109,10 +126,9 @@ def export(**values):
 @click.option("--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Where; default grad_cam.png.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write all probabilities there.")
 @options.settings(Config, "encoding")
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def predict(sources, explain, figure, output, encoding, models, version, as_json):
+def predict(sources, explain, figure, output, encoding, as_json, **wanted):
     """Classify pictures, folders of pictures, or a picture on stdin; or the rows of a CSV of numbers.
 
     \b
@@ -121,11 +137,12 @@ def predict(sources, explain, figure, output, encoding, models, version, as_json
     kerasmlsp gesture predict - < hand.jpg
     kerasmlsp gesture predict hand.jpg --explain --figure why.png
     """
-    with options.quiet_imports():
-        from kerasmlsp.apps.gesture import predict as app
-        from kerasmlsp.exporting import loading
+    folder = options.find_model("gesture", **wanted)
+    options.check_sources(sources)
+    options.check_targets(figure, output)
+    from kerasmlsp.apps.gesture import predict as app
 
-        model = loading.load(loading.find("gesture", version, models))
+    model = options.load_model(folder)
     drawn = (figure or Path("grad_cam.png")) if explain or figure else None
     rows, problems = _answers(app, model, sources, drawn, encoding)
     if output:
@@ -134,7 +151,8 @@ def predict(sources, explain, figure, output, encoding, models, version, as_json
         shown = [{k: row[k] for k in ("label", "confidence", "known", "file") if k in row} for row in rows]
         options.print_answers(shown, problems, output=output)
     else:
-        options.print_results([*({k: v for k, v in row.items() if k != "heat"} for row in rows), *problems], as_json)
+        told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
+        options.print_results([*told, *problems], as_json, model)
         options.tell_left_out(problems, len(rows) + len(problems))
     options.exit_for(problems, sources)
 

@@ -1,6 +1,7 @@
 """What a gesture run is made with."""
 
 import dataclasses
+import re
 
 from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, min_count, option, same, share
 
@@ -97,6 +98,12 @@ class Config(Settings):
             raise ValueError(f"`image_size` must be at least 32 for efficientnet. Received: {self.image_size}")
         if self.rounds and self.group_pattern:
             raise ValueError("Give either `--rounds` or `--group-pattern`: both tell the persons apart.")
+        try:
+            re.compile(self.group_pattern or "")
+        except re.error as error:
+            raise ValueError(
+                f"`group_pattern` must be a regular expression ({error}). Received: {self.group_pattern!r}"
+            ) from error
 
     def refuse_for(self, kind):
         """Raises a ValueError where settings of pictures were changed and the data are of another kind."""

@@ -67,9 +67,7 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         path = existing(path)
         found = _numbers(path, config, kind) if _holds_numbers(path, kind, config.encoding) else _pictures(path, config)
     if kind not in (None, found.kind):
-        raise ValueError(
-            f"`input` (--input) must be what the data are. Received: {kind}, while the data are {found.kind}"
-        )
+        raise ValueError(f"`input` must be what the data are. Received: {kind}, while the data are {found.kind}")
     labelled.check_classes(path or dataset, found.labels)
     return found
 
@@ -120,10 +118,7 @@ def _copies(pixels, kept):
 
 
 def _groups(names, pattern):
-    try:
-        matches = [re.search(pattern, name) for name in names]
-    except re.error as error:
-        raise ValueError(f"`--group-pattern` must be a regular expression ({error}). Received: {pattern!r}") from error
+    matches = [re.search(pattern, name) for name in names]
     without = next((name for name, match in zip(names, matches, strict=True) if not (match and match.groups())), None)
     if without is not None:
         raise ValueError(

@@ -40,7 +40,16 @@ def _folder_or_file(context, parameter, path):
     return path
 
 
-@click.group()
+def _key(context, parameter, text):
+    from kerasmlsp.apps.music.keys import parse_key
+
+    try:
+        return None if text is None else parse_key(text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=options.Group)
 def music():
     """Write, continue or harmonise chorales in four voices.
 
@@ -69,6 +78,7 @@ def train(**values):
 def _check(config):
     if config.data is None:
         options.refuse("The chorales of music21 have their own steps", "json_steps_per_quarter")
+    options.check_data(config.data, optional=True)
 
 
 @music.command()
@@ -91,6 +101,8 @@ def evaluate(run, data, as_json, **settings):
     """
     if not settings["samples"]:
         options.refuse("With `--samples 0` nothing is written", "bars", "temperature", "top_p", "seed")
+    options.started(Config, run)
+    options.check_data(data, optional=True)
     with options.quiet_imports():
         from kerasmlsp.apps.music import evaluate as app
     result = app.evaluate(RUNS / run, data, **settings)
@@ -117,7 +129,7 @@ def export(**values):
     \b
     kerasmlsp music export --run bach
     """
-    options.export("music", **values)
+    options.export(Config, **values)
 
 
 @music.command()
@@ -126,7 +138,12 @@ def export(**values):
 @click.option(
     "--bars", type=click.IntRange(1, 64), help="Bars to write; default 8. A melody is harmonised as long as it is."
 )
-@click.option("--key", metavar="KEY", help="Such as C, 'Bb major' or 'F# minor'; default G major, or the file's own.")
+@click.option(
+    "--key",
+    metavar="KEY",
+    callback=_key,
+    help="Such as C, 'Bb major' or 'F# minor'; default G major, or the file's own.",
+)
 @click.option("--metre", type=click.Choice(["4/4", "3/4"]), help="Default 4/4, or the file's own.")
 @click.option("--pickup", type=click.IntRange(0, 3), help="Quarters before the first bar; default the file's own.")
 @click.option("--tempo", type=options.FiniteRange(20, 300), default=80, show_default=True, help="Quarters per minute.")
@@ -150,11 +167,10 @@ def export(**values):
     callback=_folder_or_file,
     help=f"Folder to write to, or a file ({', '.join(ENDINGS)}), which the other kinds get beside it.",
 )
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
 def generate(
-    primer, melody, bars, key, metre, pickup, tempo, seed, num_samples, output, models, version, as_json, **settings
+    primer, melody, bars, key, metre, pickup, seed, num_samples, output, models, shipped, version, as_json, **settings
 ):
     """Write music: MIDI, WAV, MusicXML and a picture of each piece.
 
@@ -170,20 +186,15 @@ def generate(
     if metre and (primer or melody):
         raise click.UsageError("The file tells the metre: leave `--metre` out.")
     seeds = options.seeds(seed, num_samples)
-    with options.quiet_imports():
-        from kerasmlsp.apps.music import generate as app
-        from kerasmlsp.apps.music.keys import parse_key
+    folder = options.find_model("music", models=models, shipped=shipped, version=version)
+    from kerasmlsp.apps.music import generate as app
 
-    key = parse_key(key) if key else None
     if melody:
         piece = app.harmonised(melody, key=key, pickup=pickup)
     elif primer:
         piece = app.continued(primer, bars or 8, key=key, pickup=pickup)
     else:
         piece = app.new(bars or 8, metre or "4/4", key or (7, "major"), pickup or 0)
-    with options.quiet_imports():
-        from kerasmlsp.exporting import loading
-
-        model = loading.load(loading.find("music", version, models))
-    rows = app.generate(model, piece, output, seeds=seeds, tempo=tempo, **settings)
-    options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json)
+    model = options.load_model(folder)
+    rows = app.generate(model, piece, output, seeds=seeds, **settings)
+    options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json, model)

@@ -10,7 +10,7 @@ from kerasmlsp.apps.sentiment.config import Config
 RUNS = Path("runs/sentiment")
 
 
-@click.group()
+@click.group(cls=options.Group)
 def sentiment():
     """Tell the class of a text: whether a review is good or bad.
 
@@ -37,7 +37,10 @@ def train(**values):
 
 
 def _check(config):
-    options.refuse_unread(config.data, config.dataset, "text_column", "label_column")
+    columns = {"text_column": config.text_column, "label_column": config.label_column}
+    options.check_data(config.data, config.dataset, encoding=config.encoding, **columns)
+    if config.exclude:
+        options.check_table("exclude", config.exclude, config.encoding, **columns)
 
 
 @sentiment.command()
@@ -55,10 +58,14 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding
     \b
     kerasmlsp sentiment evaluate --run mine --data test.csv
     """
-    options.refuse_unread(data, dataset, "text_column", "label_column")
+    options.check_data(data, dataset)
+    started = options.started(Config, run)
+    columns = {"text_column": text_column or started.text_column, "label_column": label_column or started.label_column}
+    if data:
+        options.check_table("data", data, encoding or started.encoding, **columns)
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import evaluate as app
-    columns = {"text_column": text_column, "label_column": label_column, "encoding": encoding}
+    columns["encoding"] = encoding
     source = {"dataset": dataset, "manual_dir": manual_dir}
     result = app.evaluate(RUNS / run, data, **source, **columns, worst=worst)
     options.print_results(result if as_json else _report(result), as_json)
@@ -66,7 +73,7 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding
 
 @sentiment.command()
 @options.run_option
-@options.models_option
+@options.target_option
 @click.option("--format", type=click.Choice(["savedmodel", "onnx", "litert"]), default="savedmodel", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File for onnx and litert.")
 @options.data_note_option
@@ -85,6 +92,8 @@ def export(run, models, format, output, data_note, licence, as_json):
         options.refuse(
             f"A file of the format {format} is one file, without a model card", "models", "data_note", "licence"
         )
+    options.started(Config, run)
+    options.check_targets(output)
     with options.quiet_imports():
         from kerasmlsp.apps.sentiment import export as app
     if format == "savedmodel":
@@ -103,10 +112,9 @@ def export(run, models, format, output, data_note, licence, as_json):
 @click.option(
     "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw what --explain shows of one text."
 )
-@options.models_option
-@options.version_option
+@options.model_options
 @options.json_option
-def predict(texts, file, text_column, encoding, output, explain, figure, models, version, as_json):
+def predict(texts, file, text_column, encoding, output, explain, figure, as_json, **wanted):
     """Classify texts, or a column of a file of any size.
 
     \b
@@ -121,25 +129,34 @@ def predict(texts, file, text_column, encoding, output, explain, figure, models,
         options.refuse("Texts of the command line are answered on the screen", "text_column", "encoding", "output")
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
-    with options.quiet_imports():
-        from kerasmlsp.apps.sentiment import predict as app
-        from kerasmlsp.exporting import loading
+    folder = options.find_model("sentiment", **wanted)
+    options.check_targets(output, figure)
+    from kerasmlsp.apps.sentiment import predict as app
+    from kerasmlsp.exporting import loading
 
-        if file:
-            loading.prefer_whole_calls()
-        model = loading.load(loading.find("sentiment", version, models))
     if file:
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
-        options.print_results(
-            app.predict_file(model, file, output, text_column=text_column, encoding=encoding), as_json
-        )
+        _check_files(file, output, encoding, text_column or app.trained_column(loading.read_card(folder)))
+        model = options.load_model(folder, whole_calls=True)
+        result = app.predict_file(model, file, output, text_column=text_column, encoding=encoding)
+        options.print_results(result, as_json, model)
         return
+    model = options.load_model(folder)
     rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
     if figure:
         _draw(rows[0], figure)
     if not as_json:
         rows = [_shown(row) for row in rows]
-    options.print_results(rows, as_json)
+    options.print_results(rows, as_json, model)
+
+
+def _check_files(file, output, encoding, text_column):
+    """Refuses a table without the column, and one that would be overwritten, before TensorFlow is imported."""
+    from kerasmlsp.data import tables
+
+    if file.exists() and output.exists() and file.samefile(output):
+        raise click.UsageError(f"`--output` must be another file than `--file`. Received: {output} for both")
+    tables.check_columns(file, encoding=encoding, text_column=text_column)
 
 
 def _by_net(result):

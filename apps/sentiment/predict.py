@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kerasmlsp import classification
+from kerasmlsp.data import tables
 from kerasmlsp.files import write_atomically
 
 # Rows read at a time; of these, `BATCH` of about the same length are answered in one call.
@@ -68,7 +69,7 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
         model: A loaded saved model.
         path: CSV, TSV, JSON Lines, Parquet or Excel.
         output: CSV file to write: the columns of `path`, then `predicted` and `p_<class>`.
-        text_column: Column to read; None for the one that was trained on, as the model card has it.
+        text_column: Column to read; None for the one that was trained on.
         encoding: That of `path`; `output` is UTF-8.
 
     Returns:
@@ -76,15 +77,9 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
         each label.
 
     Raises:
-        ValueError: The column is not there, or `output` is `path`.
+        ValueError: The column is not there.
     """
-    from kerasmlsp.data import tables
-
-    if Path(output).exists() and Path(path).exists() and os.path.samefile(path, output):
-        raise ValueError(f"`--output` must be another file than `--file`. Received: {output} for both")
-
-    trained = model.card.get("training")
-    text_column = text_column or (trained.get("text_column") if isinstance(trained, dict) else None) or "text"
+    text_column = text_column or trained_column(model.card)
     counts = dict.fromkeys(classification.classes_of(model), 0)
 
     def write(place):
@@ -112,11 +107,15 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
     return {"rows": rows, "without text": blank, "output": str(Path(output)), "labels": counts}
 
 
+def trained_column(card):
+    """Returns the column of texts that a saved model was trained on, as its card has it."""
+    trained = card.get("training")
+    return (trained.get("text_column") if isinstance(trained, dict) else None) or "text"
+
+
 def _texts(table, column, path):
     """The texts of a column; "" where there is none, as in rows that training leaves out."""
-    if column not in table.columns:
-        there = ", ".join(map(str, table.columns))
-        raise ValueError(f"`--text-column` must be a column of {path}: {there}. Received: {column!r}")
+    tables.check_columns(path, table.columns, text_column=column)
     cells = zip(table[column].astype(object), table[column].isna(), strict=True)
     texts = ["" if missing else str(cell) for cell, missing in cells]
     return [text if text.strip() else "" for text in texts]

@@ -516,11 +516,7 @@ def _folder_rows(folder):
 
 def _table_rows(path, path_column, label_column, encoding):
     table = tables.read_table(path, encoding=encoding)
-    for argument, column in (("path_column", path_column), ("label_column", label_column)):
-        if column not in table.columns:
-            option = "--" + argument.replace("_", "-")
-            there = ", ".join(map(str, table.columns))
-            raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+    tables.check_columns(path, table.columns, path_column=path_column, label_column=label_column)
     if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
         _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
     rows = table[~gaps]

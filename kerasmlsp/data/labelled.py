@@ -110,7 +110,7 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
     ):
         return
     raise ValueError(
-        f"`label_column` (--label-column) must hold classes. Received: {source}, whose labels are {len(classes)} "
+        f"`label_column` must hold classes. Received: {source}, whose labels are {len(classes)} "
         f"different numbers from {min(numbers):g} to {max(numbers):g}, which looks like a quantity to estimate "
         "(regression): name another column, or put the numbers into a few ranges first"
     )
@@ -196,11 +196,7 @@ def _number(label: str) -> float | None:
 
 def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
     for chunk in tables.read_table(path, chunk_size=50_000, encoding=encoding):
-        for argument, column in (("text_column", text_column), ("label_column", label_column)):
-            if column not in chunk.columns:
-                option = "--" + argument.replace("_", "-")
-                there = ", ".join(map(str, chunk.columns))
-                raise ValueError(f"`{argument}` ({option}) must be a column of {path}: {there}. Received: {column!r}")
+        tables.check_columns(path, chunk.columns, text_column=text_column, label_column=label_column)
         yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
 
 

@@ -16,7 +16,7 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,62 @@ def read_table(path: str | Path, *, chunk_size: int | None = None, encoding: str
         return chunks
     [table] = chunks
     return table
+
+
+def check_columns(
+    path: str | Path, there: Iterable | None = None, /, *, encoding: str = "utf-8", **wanted: str | None
+) -> None:
+    """Refuses columns that a table lacks.
+
+    Args:
+        path: The table.
+        there: Names of its columns; None to read its beginning, for CSV and TSV without pandas.
+        encoding: As in `read_table`.
+        **wanted: Column by the argument that names it; None for any.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A column is not there, or the table cannot be read.
+
+    Example:
+        >>> check_columns("reviews.csv", ["text", "label"], text_column="review")
+        Traceback (most recent call last):
+        ValueError: `text_column` must be a column of reviews.csv: text, label. Received: 'review'
+    """
+    there = columns(path, encoding=encoding) if there is None else list(there)
+    for argument, column in wanted.items():
+        if column is not None and column not in there:
+            known = ", ".join(map(str, there))
+            raise ValueError(f"`{argument}` must be a column of {path}: {known}. Received: {column!r}")
+
+
+def columns(path: str | Path, *, encoding: str = "utf-8") -> list[str]:
+    """Returns the names of the columns of a table, from its beginning.
+
+    Args:
+        path: The table.
+        encoding: As in `read_table`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no table, or a damaged one.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "reviews.csv")
+        >>> _ = path.write_text("text;label\\ngood film;pos\\n")
+        >>> columns(path)
+        ['text', 'label']
+    """
+    path = existing(path)
+    if path.is_dir() or _endings(path)[0] not in (".csv", ".tsv"):
+        return list(next(read_table(path, chunk_size=50_000, encoding=encoding)).columns)
+    with _explained(path, encoding), _open_text(path, encoding) as text:
+        # Whoever reads the rows tells of the separator.
+        head = next(_separated(path, text, told=False)[1], None)
+        if head is None:
+            raise _empty(path)
+        return _names(head[1])
 
 
 def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[str]], str]:
@@ -261,7 +317,7 @@ def _tables(names, rows, chunk_size: int | None):
         yield pd.DataFrame(part, columns=names, dtype=object)
 
 
-def _separated(path: Path, text) -> tuple[str, Iterator]:
+def _separated(path: Path, text, *, told: bool = True) -> tuple[str, Iterator]:
     """Returns the separator of delimited text, and an iterator of the line and the cells of every row."""
     # Reviews may be longer than what Python takes for a cell at most.
     csv.field_size_limit(2**31 - 1)
@@ -273,7 +329,7 @@ def _separated(path: Path, text) -> tuple[str, Iterator]:
             break
     own = "\t" if _endings(path)[0] == ".tsv" else ","
     separator, spaced = _separator(sample, own, whole=length <= _SAMPLE)
-    if separator != own or spaced:
+    if told and (separator != own or spaced):
         _log.info("Took %s%s for the separator of %s.", _SEPARATORS[separator], " and a space" * spaced, path)
     return separator, _rows(path, itertools.chain(sample, text), separator, spaced)
 

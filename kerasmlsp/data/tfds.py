@@ -141,7 +141,7 @@ def _prepare(builder, manual_dir: Path | None):
 
 def _by_hand(builder, manual_dir: Path | None) -> str:
     instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-    return f"`manual_dir` (--manual-dir) must hold the files of {builder.name}: {instructions} Received: {manual_dir}"
+    return f"`manual_dir` must hold the files of {builder.name}: {instructions} Received: {manual_dir}"
 
 
 def _no_network(name: str, hosts) -> str:

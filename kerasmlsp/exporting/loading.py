@@ -30,35 +30,62 @@ def find(app: str, version: int | str | None = None, models: str | os.PathLike |
     Args:
         app: Name of the application.
         version: Version to take; by default the highest in the first place that has the application.
-        models: Folder of the user's own saved models, `./saved_models` by default. It is looked up before the models
-            that come with kerasmlsp.
+        models: The one folder to look in, as `shipped()`; by default `./saved_models`, and then `shipped()`.
 
     Raises:
-        FileNotFoundError: If there is no such application or version.
+        FileNotFoundError: If there is no such folder, application or version.
         ValueError: If the folder is there, but holds no saved model.
 
     Example:
         >>> find("lenet_features", version=1).parts[-2:]
         ('lenet_features', '1')
     """
-    own = pathlib.Path("saved_models" if models is None else models)
-    shipped = pathlib.Path(str(importlib.resources.files("kerasmlsp.saved_models")))
-    places = [place / app for place in (own, shipped) if versions(place / app)]
-    if not places:
-        known = sorted({folder.name for place in (own, shipped) for folder in _folders(place) if versions(folder)})
-        raise FileNotFoundError(
-            f"There is no saved model of {app!r} in {own} or among those that come with kerasmlsp "
-            f"({', '.join(known) or 'none'}). Train and export it, or name the folder that holds it."
-        )
-    wanted = max(versions(places[0])) if version is None else version
-    for place in places:
+    places = [pathlib.Path("saved_models"), shipped()] if models is None else [pathlib.Path(models)]
+    found = [place / app for place in places if versions(place / app)]
+    if not found:
+        raise FileNotFoundError(_lacking(app, places[0]) if models is not None else _unknown(app, places))
+    wanted = max(versions(found[0])) if version is None else version
+    for place in found:
         for folder in _folders(place):
             if folder.name.isdecimal() and str(int(folder.name)) == str(wanted):
                 return _with_graph(folder)
-    there = sorted({number for place in places for number in versions(place)})
+    there = sorted({number for place in found for number in versions(place)})
     raise FileNotFoundError(
-        f"There is no version {version} of the saved model of {app!r}. Take one of: {', '.join(map(str, there))}."
+        f"There is no version {version} of the saved model of {app!r} in {' or '.join(str(each) for each in found)}. "
+        f"Take one of: {', '.join(map(str, there))}."
     )
+
+
+def shipped() -> pathlib.Path:
+    """Returns the folder of the saved models that come with kerasmlsp.
+
+    Example:
+        >>> sorted(folder.name for folder in shipped().iterdir() if versions(folder))[:3]
+        ['caption', 'chargen', 'gan']
+    """
+    return pathlib.Path(str(importlib.resources.files("kerasmlsp.saved_models")))
+
+
+def _lacking(app, place):
+    """What to say of a folder that was given and does not hold an application."""
+    wanted = f"`models` must be a folder that holds a saved model of {app}, as {app}/1/saved_model.pb"
+    if not place.is_dir():
+        return f"{wanted}. Received: {place}, which is {'no folder' if place.exists() else 'not there'}"
+    inside = [folder.name for folder in _folders(place) if versions(folder)] or [each.name for each in place.iterdir()]
+    return f"{wanted}. Received: {place}, which holds {_first(inside) or 'nothing'}"
+
+
+def _unknown(app, places):
+    known = {folder.name for place in places for folder in _folders(place) if versions(folder)}
+    return (
+        f"There is no saved model of {app!r} in {places[0]} or among those that come with kerasmlsp "
+        f"({_first(known) or 'none'}). Train and export it, or name the folder that holds it."
+    )
+
+
+def _first(names, most=10):
+    names = sorted(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def versions(folder: pathlib.Path) -> list[int]:
@@ -91,6 +118,25 @@ def load(path: str | os.PathLike) -> "SavedModel":
         {'features': [None, 84], 'probabilities': [None, 10]}
     """
     return SavedModel(path)
+
+
+def read_card(path: str | os.PathLike) -> dict:
+    """Returns the card of the saved model in a folder, without loading it; an empty dict where it has none.
+
+    Raises:
+        ValueError: The card is damaged.
+
+    Example:
+        >>> read_card(find("sentiment", models=shipped()))["classes"]
+        ['neg', 'pos']
+    """
+    place = pathlib.Path(path) / "card.json"
+    with contextlib.suppress(FileNotFoundError):
+        card = read_json(place)
+        if not isinstance(card, dict):
+            raise ValueError(f"{place} is damaged: it is no JSON object. Export the model again.")
+        return card
+    return {}
 
 
 def prefer_whole_calls() -> None:
@@ -135,12 +181,7 @@ class SavedModel:
     @functools.cached_property
     def card(self) -> dict:
         """The model card; empty for a saved model that has none. A `ValueError` says that it is damaged."""
-        with contextlib.suppress(FileNotFoundError):
-            card = read_json(self.path / "card.json")
-            if not isinstance(card, dict):
-                raise ValueError(f"{self.path / 'card.json'} is damaged: it is no JSON object. Export the model again.")
-            return card
-        return {}
+        return read_card(self.path)
 
     def __call__(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls the endpoint `serving_default`."""

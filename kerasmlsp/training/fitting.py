@@ -1,5 +1,6 @@
 """Training that can be killed at any moment and ends the same."""
 
+import contextlib
 import dataclasses
 import logging
 import sys
@@ -13,7 +14,7 @@ import keras
 from kerasmlsp.data import batching
 from kerasmlsp.files import locked, remove_leftovers
 from kerasmlsp.layers.recurrent import unfuse
-from kerasmlsp.training import selection
+from kerasmlsp.training import memory, selection
 from kerasmlsp.training.checkpoint import CHECKPOINT, CURVES, HISTORY, Keeper, optimizers_of, to_numbers
 from kerasmlsp.training.runs import MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings
@@ -81,9 +82,9 @@ def fit(
         The model, with the weights of the best epoch.
 
     Raises:
-        ValueError: A setting is not allowed, `monitor` is no column or has no known direction, `class_weight` lacks a
-            class, another process trains into the folder, the folder holds a run already and `resume` is False, or its
-            checkpoint is damaged or of another model.
+        ValueError: A setting is not allowed, the net is too large for the machine's memory, `monitor` is no column or
+            has no known direction, `class_weight` lacks a class, another process trains into the folder, the folder
+            holds a run already and `resume` is False, or its checkpoint is damaged or of another model.
 
     Example:
         >>> import tempfile
@@ -174,7 +175,9 @@ def built(build: Callable[[], keras.Model], settings: Settings) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model = build()
+        # A net on a GPU or TPU takes their memory, and they refuse at once what they cannot hold.
+        with contextlib.nullcontext() if accelerated else memory.checked(settings):
+            model = build()
     finally:
         keras.config.set_dtype_policy(policy)
     if settings.jit != "auto":

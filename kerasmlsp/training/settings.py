@@ -29,7 +29,7 @@ class Option:
         above: Bound that a number must be above.
         below: Bound that a number must be below.
         unset: What `--help` says of the default None; "" for nothing.
-        place: "file", "folder" or "any" for a path, None for what is no path.
+        place: "file", "folder" or "any" for a path that is read, "new" for a folder that is made, None for no path.
         encoding: Whether it is the name of an encoding of text.
 
     Example:

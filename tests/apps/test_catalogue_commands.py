@@ -56,11 +56,13 @@ def test_a_builder_is_shown_and_drawn(tmp_path):
     [
         (["nix"], "a builder that `kerasmlsp models` lists"),
         (["gpt", "--size", "colour=3"], "`--size` must name arguments of gpt: vocabulary_size"),
-        (["gpt", "--size", "features=7"], "`num_heads` must divide the 7 features"),
+        (["gpt", "--size", "features=7"], "with `--size features=7`: `num_heads` must divide the 7 features"),
+        (["lenet5", "--size", "num_classes='x'"], "lenet5 cannot be built with `--size num_classes='x'`"),
+        (["lenet5", "--size", "num_classes"], "Invalid value for '--size': must be ARGUMENT=VALUE"),
     ],
 )
 def test_what_cannot_be_shown_is_told(words, told):
-    assert told in command("models", "show", *words, code=1).stderr
+    assert told in command("models", "show", *words, code=2).stderr
 
 
 def test_a_size_is_a_name_and_a_value():

@@ -6,6 +6,9 @@ import logging
 import os
 import subprocess
 import sys
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -110,6 +113,85 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
     assert result.exit_code == 2 and told in result.stderr, result.output
     assert sum(line.startswith("Error: ") for line in result.stderr.splitlines()) == 1
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["here", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ("sentiment train --data no.csv", 1, "`--data` must be there already"),
+        ("sentiment train --data table.csv", 1, "`--text-column` must be a column of"),
+        ("sentiment train --data table.csv --dataset imdb_reviews", 2, "either `--data PATH` or `--dataset NAME`"),
+        ("sentiment train --data fit.csv --exclude no.csv", 1, "`--exclude` must be there already"),
+        ("sentiment train --data fit.csv --exclude table.csv", 1, "`--text-column` must be a column of"),
+        ("sentiment evaluate --run no --data fit.csv", 1, "There is no run in runs/sentiment/no"),
+        ("sentiment export --run no", 1, "There is no run in runs/sentiment/no"),
+        ("sentiment predict --file no.csv", 1, "`--file` must be there already"),
+        ("sentiment predict --file table.csv", 1, "`--text-column` must be a column of table.csv: file, mark"),
+        ("sentiment predict --file fit.csv --output no/out.csv", 1, "no is not there"),
+        ("sentiment predict good --figure no/out.png", 1, "no is not there"),
+        ("sentiment predict good --models no", 1, "`--models` must be a folder"),
+        ("chargen train --data no.txt", 1, "`--data` must be there already"),
+        ("chargen evaluate --run no", 1, "There is no run in runs/chargen/no"),
+        ("chargen evaluate --shipped --data no.txt", 1, "`--data` must be there already"),
+        ("chargen generate --models .", 1, "Received: ., which holds fit.csv, table.csv"),
+        ("music train --data no", 1, "`--data` must be there already"),
+        ("music evaluate --run no", 1, "There is no run in runs/music/no"),
+        ("music generate --melody no.mid", 1, "`--melody` must be there already"),
+        ("music generate --models no", 1, "`--models` must be a folder"),
+        ("caption train --data table.csv", 1, "`--image-column` must be a column of"),
+        ("caption train --data fit.csv --image-column text --caption-column label --images no", 1, "`--images` must"),
+        ("caption evaluate --run no", 1, "There is no run in runs/caption/no"),
+        ("caption refine --start no", 1, "There is no run in runs/caption/no"),
+        ("caption predict no.jpg", 1, "no.jpg is not there"),
+        ("caption predict no.jpg --models no", 1, "`--models` must be a folder"),
+        ("gan train --data no", 1, "`--data` must be there already"),
+        ("gan evaluate --run no", 1, "There is no run in runs/gan/no"),
+        ("gan generate --grid no/out.png", 1, "no is not there"),
+        ("gan interpolate --grid out.png --models no", 1, "`--models` must be a folder"),
+        ("gan interpolate --grid out.png --models no --shipped", 2, "either `--models` or `--shipped`"),
+        ("gesture train --data table.csv", 1, "`--path-column` must be a column of"),
+        ("gesture train --data fit.csv --path-column text --class-names no", 1, "`--class-names` must be there"),
+        ("gesture evaluate --run no", 1, "There is no run in runs/gesture/no"),
+        ("gesture predict no.jpg", 1, "no.jpg is not there"),
+        ("gesture predict no.jpg --models no", 1, "`--models` must be a folder"),
+        ("augment preview no.jpg --output out.png", 1, "`IMAGE` must be there already"),
+        ("models show nothing", 2, "a builder that `kerasmlsp models` lists"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_told_before_tensorflow_is_imported(words, code, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("file,mark\na.png,1\nb.png,2\n")
+    (tmp_path / "fit.csv").write_text("text,label\ngood,1\nbad,2\n")
+    for name in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = invoke(*words.split())
+    assert result.exit_code == code and told in " ".join(result.stderr.split()), result.output
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["fit.csv", "table.csv"]
+
+
+def test_messages_name_the_options_that_were_given(tmp_path, monkeypatch):
+    @click.command(cls=options.Command)
+    @click.argument("image", type=click.Path(path_type=Path))
+    @click.option("--data", type=click.Path(path_type=Path))
+    @click.option("--class", "label")
+    @click.option("--num-layers", type=int)
+    @click.option("--say")
+    def fail(say, **values):
+        logging.getLogger("kerasmlsp").warning(say)
+        raise ValueError(say)
+
+    monkeypatch.setitem(cli.root.commands, "fail", fail)
+    for say, told in (
+        ("`path` must be a table. Received: my/data/a.csv", "`--data` must be a table. Received: my/data/a.csv"),
+        (f"`path` must be whole: {tmp_path}/my/data.", f"`--data` must be whole: {tmp_path}/my/data."),
+        ("`path` must be a picture. Received: a.png", "`IMAGE` must be a picture. Received: a.png"),
+        ("`path` must be a file. Received: my/database", "The path must be a file. Received: my/database"),
+        ("`class` must be one where `path` is a file", "`--class` must be one where the path is a file"),
+        ("`num_layers` must be 1; `other` is free", "`--num-layers` must be 1; `other` is free"),
+        ("`count` (--folds) must be 2", "`--folds` must be 2"),
+    ):
+        monkeypatch.chdir(tmp_path)
+        assert invoke("fail", "a.png", "--data", "my/data", "--say", say).stderr == f"{told}\nError: {told}\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor", "--help"], ["sentiment", "--help"]])
@@ -271,6 +353,32 @@ def test_doctor_reports_and_exits_with_0():
     assert report["versions"]["tensorflow"] and report["devices"]["CPU cores"] >= 1
     assert {row["optional"] for row in report["optional"]} >= {"tensorflow-serving-api", "tf2onnx", "jax"}
     assert report["problems"] == []
+    assert [row["for"] for row in report["folders"]] == ["runs and saved models", "temporary files"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (errno.EROFS, "is on a read-only file system"),
+        (errno.EACCES, "may not be read or written"),
+        (errno.ENOSPC, "No space left on the device of"),
+        (None, "has 0.5 GB free"),
+    ],
+)
+def test_doctor_finds_folders_that_are_full_or_read_only(monkeypatch, tmp_path, error, told):
+    monkeypatch.chdir(tmp_path)
+    if error is None:
+        monkeypatch.setattr(cli.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e8))
+    else:
+
+        def refuse(dir):
+            raise OSError(error, os.strerror(error), f"{dir}/tmp123")
+
+        monkeypatch.setattr(cli.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(cli, "_devices", dict)
+    result = invoke("doctor", "--json")
+    first, _ = json.loads(result.stdout)["problems"]
+    assert result.exit_code == 1 and told in first and str(tmp_path) in first and "tmp123" not in first
 
 
 def test_doctor_names_what_is_missing_and_exits_with_1(monkeypatch):
@@ -322,14 +430,31 @@ def test_quiet_imports_turns_only_the_file_descriptor_away(capfd):
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
-    [(["--run", "good-1"], 0), (["--run", "../up"], 2), (["--run", ""], 2), (["--seed", "-1"], 2)],
+    [
+        (["--run", "good-1"], 0),
+        (["--run", "../up"], 2),
+        (["--run", ""], 2),
+        (["--run", "-x"], 2),
+        (["--run", ".x"], 2),
+        (["--run", "a b"], 2),
+        (["--run", "a\n"], 2),
+        (["--run", "x" * 201], 2),
+        (["--seed", "-1"], 2),
+    ],
 )
 def test_shared_options(arguments, exit_code):
     @click.command()
     @options.run_option
     @options.seed_option
-    @options.models_option
+    @options.model_options
     def command(**values):
         click.echo(values)
 
     assert CliRunner().invoke(command, arguments).exit_code == exit_code
+
+
+@pytest.mark.parametrize("name", ["हिन्दी", "మోడల్", "தமிழ்", "日本語-2", "می‌خواهم", "ไทยที่", "Ünï.1"])
+def test_names_of_runs_are_of_any_script_in_one_form(name, tmp_path):
+    for form in ("NFC", "NFD"):
+        assert options._plain_name(None, None, unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
+    (tmp_path / name).mkdir()

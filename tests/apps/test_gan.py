@@ -189,7 +189,7 @@ def test_a_run_without_classes_gives_a_model_without_labels(flat):
     ("words", "code", "told"),
     [
         (("train", "--data", "missing", "--run", "x"), 1, "missing"),
-        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "bare", "--run", "x"), 1, "must hold pictures"),
         (("train", "--data", "broken", "--run", "x"), 1, "none can"),
         (("train", "--data", "shapes", "--run", "x", "--size", "13"), 2, "`--size` must be a multiple of 4"),

@@ -73,6 +73,22 @@ def test_predict_answers_texts(workshop):
         assert row["confidence"] == max(row["probabilities"].values())
 
 
+def test_every_answer_names_the_model_that_gave_it(workshop):
+    words = ("sentiment", "predict", "a superb film", "--json")
+    own = command(*words)
+    assert own.stderr == "Model: saved_models/sentiment/1\n"
+    assert {row["model"] for row in json.loads(own.stdout)} == {"saved_models/sentiment/1"}
+    shipped = command(*words, "--shipped")
+    assert shipped.stderr == "Model: shipped sentiment/1\n"
+    assert json.loads(shipped.stdout)[0]["model"] == "shipped sentiment/1"
+    assert command(*words, "--models", "saved_models").stderr == own.stderr
+    table = command("sentiment", "predict", "--file", "test.csv", "--output", "own.csv", "--json")
+    assert json.loads(table.stdout)["model"] == "saved_models/sentiment/1"
+    shutil.copytree("saved_models/sentiment", "others/gan")
+    told = command("gan", "generate", "--models", "others", "--grid", "x.png", code=1).stderr
+    assert "others/gan/1 must be a saved model of gan" in told and "Received: one of sentiment" in told
+
+
 def test_predict_writes_a_table(workshop):
     result = json.loads(command("sentiment", "predict", "--file", "test.csv", "--output", "out.csv", "--json").stdout)
     with open("out.csv", newline="") as file:
@@ -132,7 +148,7 @@ def test_the_columns_that_were_trained_on_need_not_be_repeated(workshop):
     words = ("sentiment", "evaluate", "--run", "named", "--data")
     assert json.loads(command(*words, "review.csv", "--json").stdout)["texts"] == 60
     told = command(*words, "test.csv", code=1).stderr
-    assert "(--text-column) must be a column" in told and "Received: 'review'" in told
+    assert "`--text-column` must be a column" in told and "Received: 'review'" in told
     # What is given counts more.
     assert "Received: 'stars'" in command(*words, "test.csv", "--text-column", "text", code=1).stderr
     model = loading.load(loading.find("sentiment"))
@@ -147,13 +163,13 @@ def test_a_test_of_one_class_is_measured_without_auc_and_fits_a_card(workshop, m
     shutil.copytree("runs/sentiment/whole", "runs/sentiment/single")
     texts, labels = ["a superb film", "superb"], ["pos", "pos"]
     monkeypatch.setattr(evaluate.data, "read", lambda *_, **__: (texts, labels))
-    result = json.loads(command("sentiment", "evaluate", "--run", "single", "--json").stdout)
+    result = json.loads(command("sentiment", "evaluate", "--run", "single", "--data", "test.csv", "--json").stdout)
     assert "auc" not in result["metrics"] and "not defined for 2 examples of 1 class" in result["not measured"]["auc"]
     # Two of two right is no proof that all are.
     accuracy = result["metrics"]["accuracy"]
     assert accuracy["value"] == 1 == accuracy["high"] and accuracy["low"] == pytest.approx(0.34237, abs=1e-4)
     assert result["metrics"]["macro_f1"]["low"] is None
-    assert "not measured" in command("sentiment", "evaluate", "--run", "single").stdout
+    assert "not measured" in command("sentiment", "evaluate", "--run", "single", "--data", "test.csv").stdout
     text = Path("runs/sentiment/single/evaluation/metrics.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     run = Path("runs/sentiment/single")
@@ -180,7 +196,7 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
     ("words", "code", "told"),
     [
         (("train", "--data", "missing.csv", "--run", "x"), 1, "missing.csv"),
-        (("train", "--run", "x"), 1, "--data"),
+        (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "train.csv", "--text-column", "review", "--run", "x"), 1, "text, label"),
         (("train", "--data", "train.csv", "--architecture", "magic"), 2, "attention-lstm"),
         (("train", "--data", "train.csv", "--run", "whole"), 1, "--resume"),
@@ -197,7 +213,7 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("predict", "text", "--explain"), 1, "attention"),
         (("predict", "--file", "test.csv", "--text-column", "review"), 1, "text, label"),
         (("predict", "--file", "gaps.csv"), 1, "Row 2"),
-        (("predict", "--file", "test.csv", "--output", "./test.csv"), 1, "another file"),
+        (("predict", "--file", "test.csv", "--output", "./test.csv"), 2, "another file"),
         (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
         (("predict", "--file", "test.csv", "--output", "runs"), 1, "runs is a folder"),
     ],

@@ -244,7 +244,7 @@ def test_tables_name_paths_and_labels(folder, caplog):
     assert found.labels == ["warm", "cold", "warm"] and found.unreadable[0][0] == "blue/gone.png"
     assert images.reasons(reason for _, reason in found.unreadable) == {"not there": 1, "rows without path or label": 1}
     assert "1 of 5 rows" in caplog.text and "gone.png" in caplog.text
-    with pytest.raises(ValueError, match=r"`path_column` \(--path-column\) must be a column of .*: file, kind, n"):
+    with pytest.raises(ValueError, match=r"`path_column` must be a column of .*: file, kind, n"):
         images.read_labelled_images(folder / "list.csv", 4)
 
 

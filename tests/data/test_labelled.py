@@ -76,8 +76,8 @@ def test_integer_labels_of_parquet_become_text(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("review,label\na,b\n", "`text_column` (--text-column) must be a column"),
-        ("text,class\na,b\n", "`label_column` (--label-column) must be a column"),
+        ("review,label\na,b\n", "`text_column` must be a column"),
+        ("text,class\na,b\n", "`label_column` must be a column"),
         ("text,label\na,\n,b\n", "every row lacks one"),
         ("text,label\na,pos\nb,pos\n", "at least two classes"),
     ],

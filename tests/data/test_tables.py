@@ -270,3 +270,25 @@ def test_the_header_tells_the_separator_where_few_rows_fit(tmp_path):
     (tmp_path / "a.csv").write_text("text;label\na; b;pos\nc; d;neg\ne; f;neg\n")
     with pytest.raises(ValueError, match=r"2 cells .* line 2 has 3: quote cells"):
         tables.read_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz", "t.jsonl", "t.parquet"])
+def test_columns_are_told_from_the_beginning(tmp_path, name, caplog):
+    path, table = tmp_path / name, pd.DataFrame({"text": ["good", "bad"], "label": [1, 2]})
+    writers = {
+        ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        ".parquet": lambda: table.to_parquet(path),
+    }
+    writers.get(path.suffix, lambda: table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ";"))()
+    with caplog.at_level("INFO", "kerasmlsp"):
+        assert tables.columns(path) == ["text", "label"]
+    assert not caplog.records
+    tables.check_columns(path, text_column="text", label_column=None)
+    with pytest.raises(ValueError, match=r"`label_column` must be a column of .*: text, label\. Received: 'mark'"):
+        tables.check_columns(path, label_column="mark")
+
+
+def test_columns_of_an_empty_table_are_refused(tmp_path):
+    (tmp_path / "t.csv").touch()
+    with pytest.raises(ValueError, match="must hold a header"):
+        tables.columns(tmp_path / "t.csv")

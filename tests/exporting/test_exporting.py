@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -385,20 +386,29 @@ def test_find_prefers_the_users_models(models, tmp_path, monkeypatch):
         (path / "saved_model.pb").touch()
     (own / "d/1/saved_model.pb").unlink()
     monkeypatch.setattr(loading.importlib.resources, "files", lambda package: shipped)
-    assert exporting.find("a", models=own) == own / "a/2"
-    assert exporting.find("a", 1, own) == own / "a/1"
-    assert exporting.find("a", "3", own) == shipped / "a/3"
-    assert exporting.find("b", models=own) == shipped / "b/2"
-    with pytest.raises(FileNotFoundError, match=r"no version 7 .* Take one of: 1, 2, 3"):
-        exporting.find("a", 7, own)
-    with pytest.raises(FileNotFoundError, match=r"no saved model of 'c' .*\(a, b, d\). Train and export"):
-        exporting.find("c", models=own)
-    with pytest.raises(ValueError, match="is not a saved model or is damaged"):
-        exporting.find("d", models=own)
-    monkeypatch.chdir(models.parent)
-    os.symlink(models, tmp_path / "saved_models")
     monkeypatch.chdir(tmp_path)
-    assert exporting.find("tiny").samefile(models / "tiny" / "1")
+    os.symlink(own, "saved_models")
+    default = Path("saved_models")
+    assert exporting.find("a") == default / "a/2" and exporting.find("a", 1) == default / "a/1"
+    assert exporting.find("a", "3") == shipped / "a/3" and exporting.find("b") == shipped / "b/2"
+    with pytest.raises(FileNotFoundError, match=r"no version 7 .* Take one of: 1, 2, 3"):
+        exporting.find("a", 7)
+    with pytest.raises(FileNotFoundError, match=r"no saved model of 'c' .*\(a, b, d\). Train and export"):
+        exporting.find("c")
+    with pytest.raises(ValueError, match="is not a saved model or is damaged"):
+        exporting.find("d")
+    # A folder that is named is the only one looked in.
+    assert exporting.find("a", models=loading.shipped()) == shipped / "a/3"
+    assert exporting.find("tiny", models=models) == models / "tiny" / "1"
+    for app, version, place, told in (
+        ("a", 3, own, r"no version 3 .* Take one of: 1, 2\."),
+        ("b", None, own, "`models` must be a folder that holds a saved model of b, as b/1/.* holds a, d"),
+        ("b", None, own / "a", "holds 1, 2"),
+        ("b", None, tmp_path / "nowhere", "nowhere, which is not there"),
+        ("b", None, own / "a/1/saved_model.pb", "saved_model.pb, which is no folder"),
+    ):
+        with pytest.raises(FileNotFoundError, match=told):
+            exporting.find(app, version, place)
 
 
 def test_find_is_cheap():
