@@ -145,8 +145,8 @@ def load_model(folder: Path, *, whole_calls: bool = False):
     app = folder.parent.name
     if model.card.get("app") != app:
         raise ValueError(
-            f"{folder} must be a saved model of {app}, as its card.json would tell: export one, or name another folder "
-            f"with `--models`. Received: one of {model.card.get('app') or 'no application'}"
+            f"{folder / 'card.json'} must name the application {app}: export a run of it, or name another folder with "
+            f"`--models`. Received: {model.card.get('app') or 'none'}"
         )
     click.echo(f"Model: {model_name(folder)}", err=True)
     return model

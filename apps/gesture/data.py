@@ -68,7 +68,6 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         found = _numbers(path, config, kind) if _holds_numbers(path, kind, config.encoding) else _pictures(path, config)
     if kind not in (None, found.kind):
         raise ValueError(f"`input` must be what the data are. Received: {kind}, while the data are {found.kind}")
-    labelled.check_classes(path or dataset, found.labels)
     return found
 
 
@@ -83,6 +82,7 @@ def read_own(config):
         ValueError: The data cannot be used.
     """
     examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    labelled.check_classes(config.data or config.dataset, examples.labels)
     kept, rare = labelled.frequent(examples.labels, config.min_count)
     return examples.taken(kept) if rare else examples, rare
 
@@ -94,6 +94,7 @@ def _pictures(path, config):
         path_column=config.path_column,
         label_column=config.label_column,
         encoding=config.encoding,
+        least_classes=1,
     )
     left_out = images.reasons(reason for _, reason in found.unreadable)
     kept = _first_of_kind(found.pixels, path)

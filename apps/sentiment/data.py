@@ -54,7 +54,7 @@ def read(
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if path is not None:
         columns = {"text_column": text_column, "label_column": label_column}
-        return labelled.read_labelled_texts(path, **columns, encoding=encoding)
+        return labelled.read_labelled_texts(path, **columns, encoding=encoding, least_classes=1)
     columns = (text_column, label_column)
     examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
     rows = list(examples.as_numpy_iterator())

@@ -381,6 +381,7 @@ def read_labelled_images(
     path_column: str = "path",
     label_column: str = "label",
     encoding: str = "utf-8",
+    least_classes: int = 2,
     most_pixels: int = MOST_PIXELS,
 ) -> LabelledImages:
     """Reads pictures and their classes from a folder that has one subfolder per class, or from a table of paths.
@@ -394,6 +395,7 @@ def read_labelled_images(
         path_column: Column of a table that holds the paths.
         label_column: Column of a table that holds the classes.
         encoding: That of a table of text.
+        least_classes: Classes that there must be: two to train on, while a test set may be of one.
         most_pixels: As in `read_image`.
 
     Raises:
@@ -419,7 +421,8 @@ def read_labelled_images(
     bad = [name for (name, _), each in zip(rows, found, strict=True) if not isinstance(each, np.ndarray)]
     unreadable = [*zip(bad, problems, strict=True), *[("", "rows without path or label")] * gaps]
     labels = [rows[i][1] for i in good]
-    _check_pictures(path, {label for _, label in rows}, labels, problems)
+    labelled.check_classes(path, {label for _, label in rows}, least_classes)
+    _check_pictures({label for _, label in rows}, labels, problems)
     return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
 
 
@@ -524,8 +527,7 @@ def _table_rows(path, path_column, label_column, encoding):
     return found, int(gaps.sum())
 
 
-def _check_pictures(path, classes, labels, problems):
-    labelled.check_classes(path, classes)
+def _check_pictures(classes, labels, problems):
     if bare := sorted(classes - set(labels)):
         told = f" ({files.listed(reasons(problems))})" if problems else ""
         raise ValueError(

@@ -32,6 +32,7 @@ def read_labelled_texts(
     label_column: str = "label",
     split: str | None = None,
     encoding: str = "utf-8",
+    least_classes: int = 2,
 ) -> tuple[list[str], list[str]]:
     """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
 
@@ -45,6 +46,7 @@ def read_labelled_texts(
         label_column: Column of a table that holds the label.
         split: "train" or "test" where `path` is a folder that holds both; otherwise None.
         encoding: That of the files, as Python names it.
+        least_classes: Classes that there must be: two to train on, while a test set may be of one.
 
     Returns:
         Texts, and labels as text in the form they are written in: "001", "1" and "1.0" are three classes.
@@ -78,19 +80,20 @@ def read_labelled_texts(
         _log.warning("Left out %d of %d rows of %s: no text or no label.", left_out, left_out + len(texts), path)
     if not labels:
         raise ValueError(f"`path` must hold rows with both text and label. Received: {path}, where every row lacks one")
-    check_classes(path, labels)
+    check_classes(path, labels, least_classes)
     return texts, labels
 
 
-def check_classes(source: str | Path, labels: Iterable[str]) -> None:
+def check_classes(source: str | Path, labels: Iterable[str], least: int = 2) -> None:
     """Refuses labels that are no classes.
 
     Args:
         source: What the message calls the data.
         labels: Label of each example, or the different ones.
+        least: Classes that there must be, 1 or 2.
 
     Raises:
-        ValueError: There are fewer than two classes, or the labels are more than `MOST_FRACTIONS` different ones of
+        ValueError: There are fewer classes, or the labels are more than `MOST_FRACTIONS` different ones of
             which nearly all are numbers, not all of them whole: a quantity to estimate, not a class.
 
     Example:
@@ -99,7 +102,7 @@ def check_classes(source: str | Path, labels: Iterable[str]) -> None:
         ValueError: `path` must hold at least two classes. Received: reviews.csv, where every label is 'pos'
     """
     classes = sorted(set(labels))
-    if len(classes) < 2:
+    if len(classes) < least:
         there = f"where every label is {classes[0]!r}" if classes else "which has none"
         raise ValueError(f"`path` must hold at least two classes. Received: {source}, {there}")
     numbers = [number for number in map(_number, classes) if number is not None]

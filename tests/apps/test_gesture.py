@@ -100,6 +100,12 @@ def test_evaluation_on_other_pictures_measures_and_draws(workshop):
         assert Path(file).stat().st_size > 0
 
 
+def test_a_test_of_one_class_is_measured(workshop):
+    shutil.copytree("test/ring", "single/ring")
+    result = run_json("evaluate", "--run", "whole", "--data", "single")
+    assert result["metrics"]["accuracy"]["value"] > 0.6 and "1 class" in result["not measured"]["auc"]
+
+
 def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
     result = run_json("evaluate", "--run", "whole", "--data", "test", "--background", "walls")
     measured = result["metrics"]
