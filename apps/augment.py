@@ -6,6 +6,8 @@ import click
 
 from kerasmlsp.apps import options
 
+# Longest side of a picture, of which the sheet shows about 200 pixels.
+_SHOWN = 400
 _SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
@@ -25,7 +27,7 @@ def _share(name, default, text):
 
 @augment.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="SHEET.png", help="File to write.")
+@click.option("--output", type=options.Target(".png"), required=True, metavar="SHEET.png", help="File to write.")
 @click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True, help="Changed pictures to show.")
 @click.option("--rotation", type=options.FiniteRange(min=0), default=20.0, show_default=True, help="Degrees.")
 @_share("--zoom", 0.15, "Growing or shrinking.")
@@ -58,7 +60,7 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
     from kerasmlsp import files
     from kerasmlsp.data import images
 
-    picture = images.read_image(image, longest=images.SHOWN)
+    picture = images.read_image(image, longest=_SHOWN)
     with options.quiet_imports():
         import keras
         import numpy as np
@@ -68,10 +70,12 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
         layer = augment.RandAugment(magnitude=rand_augment, seed=seed)
     else:
         layer = augment.ImageAugmentation(flip=None if flip == "none" else flip, seed=seed, **strengths)
-    batch = np.repeat(picture[None], count, axis=0)
-    changed = np.clip(keras.ops.convert_to_numpy(layer(batch, training=True)).round(), 0, 255).astype(np.uint8)
+    # One by one: a hundred at once would take gigabytes.
+    changed = [keras.ops.convert_to_numpy(layer(picture[None], training=True)[0]) for _ in range(count)]
+    changed = [np.clip(each.round(), 0, 255).astype(np.uint8) for each in changed]
     files.write_atomically(output, lambda place: plotting.contact_sheet([picture, *changed], place))
     options.print_results({"output": str(output), "pictures": count + 1})
+    options.tell_figure(output)
 
 
 @augment.command()

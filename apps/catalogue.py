@@ -83,10 +83,12 @@ def models(context, as_json):
     metavar="ARGUMENT=VALUE",
     help="An argument of the builder, as num_classes=5; may be given again.",
 )
-@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="PNG of the graph of layers.")
+@click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Draw it there.")
 @options.json_option
 def show(name, sizes, figure, as_json):
-    """Print what the builder NAME makes, layer by layer, and draw it.
+    """Print what the builder NAME makes, block by block, and draw it.
+
+    With `--json`, all layers are listed. `n` stands for any length.
 
     \b
     kerasmlsp models show lstm_classifier --size vocabulary_size=20000 --size num_classes=2
@@ -96,8 +98,8 @@ def show(name, sizes, figure, as_json):
     if name not in _docstrings():
         raise click.UsageError(f"NAME must be a builder that `kerasmlsp models` lists. Received: {name!r}")
     with options.quiet_imports():
+        from kerasmlsp import files, plotting
         from kerasmlsp import models as builders
-        from kerasmlsp import plotting
 
     builder = getattr(builders, name)
     model, arguments = _build(builder, values)
@@ -112,11 +114,21 @@ def show(name, sizes, figure, as_json):
         layers = [{"layer": layer.name, "class": type(layer).__name__} for layer in model.layers]
         options.print_results({**facts, "layers": layers}, as_json)
     else:
-        options.print_results(facts)
-        model.summary(print_fn=click.echo)
+        options.print_results({**facts, "blocks": [_row(box) for box in plotting.blocks(model)]})
     if figure:
-        plotting.diagram(model, figure)
-        click.echo(f"The diagram is in {figure}.", err=True)
+        files.write_atomically(figure, lambda place: plotting.diagram(model, place))
+        options.tell_figure(figure)
+
+
+def _row(box):
+    """A block as a row of the table."""
+    return {
+        "name": box.name if box.times == 1 else f"{box.name} ({box.times} x)",
+        "what": box.what.replace("\n", "; "),
+        "output": box.output,
+        "parameters": f"{box.parameters:,}" if box.parameters else None,
+        "from": ", ".join(box.parents),
+    }
 
 
 def _docstrings():

@@ -188,6 +188,23 @@ def started(config, run: str):
     return Run(Path("runs") / config.app / run).configuration(config)[0]
 
 
+class Target(click.Path):
+    """A file to write, whose ending says of what kind it is; another ending is wrong usage.
+
+    Args:
+        *endings: Those that are allowed, as `.png`.
+    """
+
+    def __init__(self, *endings: str):
+        super().__init__(dir_okay=False, path_type=Path)
+        self.endings = endings
+
+    def convert(self, value, param, ctx):
+        path = super().convert(value, param, ctx)
+        refuse_ending(path, *self.endings, option=param.opts[0])
+        return path
+
+
 class FiniteRange(click.FloatRange):
     """Numbers in a range, without NaN and infinities."""
 
@@ -310,6 +327,8 @@ def start(config, run: str, *, resume: bool, overwrite: bool, as_json: bool, the
         again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
         raise KeyboardInterrupt(str(stopped) or again) from None
     print_results(result if as_json else shown(result), as_json)
+    if (curves := Path("runs") / config.app / run / "curves.png").exists():
+        tell_figure(curves)
     click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
@@ -392,6 +411,14 @@ def refuse(reason: str, *names: str):
         raise click.UsageError(f"{reason}: leave {' and '.join(shown)} out.")
 
 
+def refuse_ending(path: Path, *endings: str, option: str):
+    """Ends a command as wrong usage where a file to write has another ending than its kind."""
+    if path.suffix.lower() not in endings:
+        raise click.BadParameter(
+            f"must end in {' or '.join(endings)}. Received: {str(path)!r}", param_hint=f"'{option}'"
+        )
+
+
 def given(name: str) -> bool:
     """Tells whether a parameter of the command was given, rather than left at its default."""
     source = click.get_current_context().get_parameter_source(name)
@@ -464,6 +491,11 @@ def seeds(first: int, count: int) -> list[int]:
             f"`--seed` must leave room for {count} seeds up to {LARGEST_SEED}. Received: {first}; give a smaller one."
         )
     return list(range(first, first + count))
+
+
+def tell_figure(path: Path):
+    """Says on stderr where a figure was drawn; stdout is for results."""
+    click.echo(f"The figure is in {path}.", err=True)
 
 
 def print_results(results: dict | list, as_json: bool = False, model=None):

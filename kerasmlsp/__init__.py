@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 def load_model(path: "str | Path", *, compile: bool = False) -> "keras.Model":
     """Loads a `.keras` file, whatever layers, losses, optimizers and models of this package it names.
 
+    For `keras.saving.load_model` itself, `import kerasmlsp.registered` once.
+
     Args:
         path: The file, `str` or `Path`.
         compile: Whether to take the optimizer and the losses from the file, too, to go on with a training.
@@ -42,10 +44,8 @@ def load_model(path: "str | Path", *, compile: bool = False) -> "keras.Model":
     """
     import keras
 
-    # These register what the file may name.
-    from kerasmlsp import augment, layers, losses, models, optimizers  # noqa: F401
+    from kerasmlsp import registered  # noqa: F401
     from kerasmlsp.files import existing
-    from kerasmlsp.targets import boxes  # noqa: F401
 
     path = existing(path)
     try:

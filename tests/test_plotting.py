@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasmlsp import plotting
-from kerasmlsp.plotting import figures
+from kerasmlsp import models, plotting
+from kerasmlsp.apps import catalogue
+from kerasmlsp.plotting import diagrams
 from kerasmlsp.plotting.fonts import _installed, families
 
 ROWS = [
@@ -125,11 +126,19 @@ def test_the_package_of_a_font_is_named_and_nothing_is_warned_of(tmp_path, fonts
     assert f"`apt install {package}`" in record.getMessage()
 
 
-def test_prices_are_no_formulas_and_powers_are(tmp_path, monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were saved."""
     from matplotlib.figure import Figure
 
-    drawn, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **more: drawn.append(figure) or save(figure, *_, **more))
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *_, **more: figures.append(figure) or save(figure, *_, **more)
+    )
+    return figures
+
+
+def test_prices_are_no_formulas_and_powers_are(tmp_path, drawn):
     plotting.confusion_matrix([[1, 0], [0, 1]], ["$5_a", "from $6 to $7^"], tmp_path / "a.png")
     labels = drawn[0].axes[0].get_xticklabels()
     assert [label.get_text() for label in labels] == ["$5_a", "from $6 to $7^"]
@@ -142,6 +151,65 @@ def test_curves_have_a_panel_for_each_metric(tmp_path):
     plotting.curves(ROWS, tmp_path / "three.png")
     plotting.curves([{"epoch": 1, "loss": 0.3}], tmp_path / "one.png")
     assert size(tmp_path / "three.png")[0] == 3 * size(tmp_path / "one.png")[0]
+    many = {"epoch": 1, **{f"metric {number}": 0.1 for number in range(9)}}
+    plotting.curves([many], tmp_path / "nine.png")
+    assert size(tmp_path / "nine.png") == (4 * 408, 3 * 360)
+
+
+def test_epochs_are_whole_numbers(tmp_path, drawn):
+    for count in (1, 2, 3, 40):
+        plotting.curves([{"epoch": epoch + 1, "loss": 0.3} for epoch in range(count)], tmp_path / "curves.png")
+        (axes,) = drawn[-1].axes
+        assert all(tick == round(tick) for tick in axes.get_xticks()) and 1 <= len(axes.get_xticks()) <= 10
+
+
+def luminance(colour):
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour) @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def words(figure):
+    """Texts that have a patch behind them."""
+    return [text for text in figure.texts if text.get_bbox_patch()]
+
+
+def test_words_can_be_read_on_their_shades(tmp_path, drawn):
+    plotting.token_weights(["so", "very", "good"], [0.0, 0.05, 0.95], tmp_path / "a.png")
+    plotting.token_weights(["word"] * 40, [1 / 40 + 0.5 * (place == 3) for place in range(40)], tmp_path / "b.png")
+    shades = [(luminance(word.get_bbox_patch().get_facecolor()[:3]), word.get_color()) for word in words(drawn[1])]
+    assert min(shades)[1] == "white" and max(shades)[1] == "black" and min(shades)[0] < 0.3
+    for shade, colour in shades:
+        assert abs(luminance(colour) - shade) > 0.4
+
+
+def test_equal_weights_are_pale_whatever_their_number(tmp_path, drawn):
+    for count in (1, 5, 90):
+        plotting.token_weights(["word"] * count, np.full(count, 1 / count), tmp_path / "a.png")
+    shades = {word.get_bbox_patch().get_facecolor() for figure in drawn for word in words(figure)}
+    assert len(shades) == 1 and luminance(shades.pop()[:3]) > 0.8
+    assert drawn[0].axes[-1].get_xlabel() == "attention: 1x is an even share, 1/1"
+
+
+def test_long_words_do_not_overlap_and_are_within_the_figure(tmp_path, drawn):
+    tokens = ["antidisestablishmentarianism", "of", "internationalisation", "W" * 300, "pneumonoultramicroscopic"] * 4
+    plotting.token_weights(tokens, np.ones(20), tmp_path / "a.png")
+    (figure,) = drawn
+    figure.dpi = 120  # as it was drawn
+    boxes = [word.get_bbox_patch().get_window_extent() for word in words(figure)]
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert min(box.x0 for box in boxes) >= 0 and max(box.x1 for box in boxes) <= figure.bbox.width
+    assert min(box.y0 for box in boxes) > figure.axes[0].bbox.y1
+
+
+def test_maps_of_words_and_heat_have_a_scale(tmp_path, drawn):
+    image = np.zeros((9, 9, 3), np.uint8)
+    plotting.word_maps(image, ["even", "one"], [np.ones((3, 3)), np.eye(9)[:1].reshape(3, 3)], tmp_path / "a.png")
+    even, one = (axes.images[1].get_array() for axes in drawn[0].axes[1:3])
+    assert len(np.unique(even[..., 3])) == 1 and one[0, 0, 3] > 2 * even[0, 0, 3] > one[1, 1, 3]
+    assert drawn[0].subfigs[1].axes[0].get_xlabel() == "attention: 1x is an even share, 1/9"
+    plotting.heat_maps([image], [np.eye(3)], tmp_path / "b.png", titles=["rock"])
+    assert drawn[1].axes[2].get_xlabel() == "1: what spoke most in its picture, 0: nothing"
 
 
 def test_no_figure_is_left_open(tmp_path):
@@ -150,20 +218,81 @@ def test_no_figure_is_left_open(tmp_path):
     assert pyplot is None or not pyplot.get_fignums()
 
 
-def test_diagram_draws_layers_and_passes_through_what_lies_between(tmp_path):
+def small(name, *sizes, **options):
+    """A model without its weights."""
+    with keras.StatelessScope(initialize_variables=False):
+        return getattr(models, name)(*sizes, **options)
+
+
+def test_blocks_tell_activations_with_their_layers_and_pass_through_what_lies_between():
     inputs = keras.Input((4,), name="signal")
-    wide = keras.layers.Dense(3, name="wide")(inputs)
-    skipped = keras.ops.tanh(wide) + keras.layers.Dense(3, name="same")(wide)
-    model = keras.Model(inputs, keras.layers.Dense(2, name="answer")(skipped))
-    boxes, arrows = figures._graph(model)
-    assert {name: depth for name, (depth, _) in boxes.items()} == {"signal": 0, "wide": 1, "same": 2, "answer": 3}
-    assert set(arrows) == {("signal", "wide"), ("wide", "same"), ("wide", "answer"), ("same", "answer")}
-    assert boxes["wide"][1] == "wide\nDense  (None, 3)  15"
-    plotting.diagram(model, tmp_path / "model.png")
-    assert (tmp_path / "model.png").read_bytes().startswith(b"\x89PNG")
+    wide = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Dense(3, name="wide")(inputs)))
+    same = keras.layers.Dense(3, "tanh", name="same")(keras.ops.tanh(wide))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="answer")(keras.ops.cast(same > 0, "float32") * wide + same))
+    boxes = plotting.blocks(model)
+    assert [(box.name, box.what, box.output, box.parameters, box.parents) for box in boxes] == [
+        ("signal", "", "4", 0, []),
+        ("wide", "Dense, norm, relu", "3", 27, ["signal"]),
+        ("same", "Dense, tanh", "3", 12, ["wide"]),
+        ("answer", "Dense", "2", 8, ["same"]),
+    ]
+    assert [box.skipped for box in boxes] == [False, False, True, False]
 
 
-def test_diagram_of_a_model_that_is_no_graph_is_a_column(tmp_path):
+def test_blocks_that_are_alike_are_told_once(tmp_path):
+    found = {box.name: box for box in plotting.blocks(small("resnet50", 10))}
+    # 3, 4, 6 and 3 blocks, the first of each with a convolution on its way around.
+    counts = [box.times for name, box in found.items() if name.startswith("stage")]
+    assert counts == [1, 2, 1, 3, 1, 5, 1, 2] and len(found) == 13
+    first, others = found["stage_1_block_1"], found["stage_1_block_2-3"]
+    assert "skip: Conv2D 1x1" in first.what and "skip" not in others.what and first.skipped and others.skipped
+    assert sum(box.parameters for box in found.values()) == small("resnet50", 10).count_params()
+    plotting.diagram(small("resnet50", 10), tmp_path / "resnet50.png")
+    assert max(size(tmp_path / "resnet50.png")) < 2500
+
+
+def test_masks_are_no_arrows_and_stacks_of_both_sides_are_one_box():
+    found = {box.name: box for box in plotting.blocks(small("attention_lstm", 50, 2))}
+    assert found["backward"].parents == found["forward"].parents == ["embedding"]
+    found = {box.name: box for box in plotting.blocks(small("transformer_translator", 50, 60, num_layers=3))}
+    assert found["encoder_1-3"].times == found["decoder_1-3"].times == 3 and found["encoder_1-3"].skipped
+    assert found["decoder_1-3"].parents == ["position", "memory"] and found["memory"].what == "norm"
+    assert [box.times for box in plotting.blocks(small("gpt", 50))] == [1, 1, 4, 1]
+
+
+def test_a_gan_is_drawn_as_two_nets(tmp_path):
+    boxes = plotting.blocks(small("dcgan", 28, 28, 1))
+    assert [box.name for box in boxes if not box.parents] == ["image", "latent"]
+    plotting.diagram(small("dcgan", 28, 28, 1), tmp_path / "gan.png")
+    assert size(tmp_path / "gan.png")[0] > 600
+
+
+@pytest.mark.parametrize("name", models.__all__)
+def test_every_builder_can_be_drawn(name):
+    """Every box is named once and follows those that it takes its input from, and no weight is lost."""
+    model, _ = catalogue._build(getattr(models, name), {})
+    for net in diagrams._nets(model):
+        boxes, seen = diagrams._blocks(net), set()
+        for box in boxes:
+            assert set(box.parents) <= seen, box
+            seen.add(box.name)
+        assert len(seen) == len(boxes) <= 40
+        assert sum(box.parameters for box in boxes) <= net.count_params()
+        diagrams._placed(boxes)
+
+
+def test_arrows_have_heads_and_skips_a_lane_each(tmp_path, drawn):
+    from matplotlib.patches import FancyArrowPatch
+
+    plotting.diagram(small("segmentation_net", 3, input_shape=(32, 32, 3)), tmp_path / "net.png")
+    arrows = drawn[0].findobj(FancyArrowPatch)
+    boxes = plotting.blocks(small("segmentation_net", 3, input_shape=(32, 32, 3)))
+    assert len(arrows) == sum(len(box.parents) for box in boxes)
+    net = diagrams._placed(boxes)
+    assert sorted(lane for *_, lane in net.lanes) == [0, 1, 2]
+
+
+def test_a_model_that_is_no_graph_is_a_row_of_its_layers(tmp_path):
     class Pair(keras.Model):
         def __init__(self):
             super().__init__()
@@ -172,8 +301,7 @@ def test_diagram_of_a_model_that_is_no_graph_is_a_column(tmp_path):
         def call(self, inputs):
             return self.two(self.one(inputs))
 
-    boxes, arrows = figures._graph(Pair())
-    assert {name: depth for name, (depth, _) in boxes.items()} == {"one": 0, "two": 1} and not arrows
+    assert [box.name for box in plotting.blocks(Pair())] == ["one", "two"]
     plotting.diagram(Pair(), tmp_path / "pair.png")
     assert (tmp_path / "pair.png").stat().st_size > 1000
 

@@ -112,10 +112,8 @@ def export(**values):
 
 @caption.command()
 @click.argument("sources", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw where it looked for each word."
-)
-@click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write the captions as a table.")
+@click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Draw where it looked for each word.")
+@click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write the captions as a table.")
 @options.model_options
 @options.json_option
 def predict(sources, figure, output, as_json, **wanted):
@@ -143,6 +141,7 @@ def predict(sources, figure, output, as_json, **wanted):
         raise click.ClickException("No picture could be read.")
     if figure:
         app.draw(rows[0], pictures[0], figure)
+        options.tell_figure(figure)
     if output:
         app.write_table(rows, problems, output)
     if as_json:

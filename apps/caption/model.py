@@ -19,7 +19,7 @@ from kerasmlsp.models import efficientnet
 
 def _transformer(channels, vocabulary_size, units, num_layers, dropout):
     heads = next(heads for heads in (4, 2, 1) if units % heads == 0)
-    sizes = {"embedding_dim": units, "num_layers": num_layers, "num_heads": heads, "feed_forward_dim": 4 * units}
+    sizes = {"features": units, "num_layers": num_layers, "num_heads": heads, "feed_forward_dim": 4 * units}
     return models.transformer_captioner(channels, vocabulary_size, **sizes, dropout=dropout, name="decoder")
 
 

@@ -4,7 +4,7 @@ Lecture: Hota, BITS F464 (2024), "Generative Adversarial Network (GAN)".
 
     kerasmlsp gan generate --num 64 --grid samples.png
     kerasmlsp gan interpolate --grid path.gif
-    kerasmlsp gan train --data photos/ --size 32 --run photos
+    kerasmlsp gan train --data photos/ --architecture dcgan --size 32 --run photos
     kerasmlsp gan evaluate --run photos
     kerasmlsp gan export --run photos
 

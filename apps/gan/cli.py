@@ -10,23 +10,12 @@ from kerasmlsp.apps.gan.config import Config
 RUNS = Path("runs/gan")
 MOST = 100_000
 
-_file = click.Path(dir_okay=False, path_type=Path)
-_class_option = click.option("--class", "label", metavar="NAME", help="Class to draw; by default all in turn.")
 _columns_option = click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.")
 _scale_option = click.option(
-    "--scale", type=click.IntRange(1, 32), default=1, show_default=True, help="Times that every pixel is repeated."
+    "--scale",
+    type=click.IntRange(1, 32),
+    help="Times that every pixel is repeated; by default as many as make about 500 pixels.",
 )
-
-
-def _picture(*endings):
-    """Refuses the name of a picture file that has another ending."""
-
-    def check(context, parameter, path):
-        if path is not None and path.suffix.lower() not in endings:
-            raise click.BadParameter(f"must end in {' or '.join(endings)}. Received: {str(path)!r}")
-        return path
-
-    return check
 
 
 def _seeds(context, parameter, text):
@@ -43,7 +32,7 @@ def gan():
     \b
     kerasmlsp gan generate --num 64 --grid samples.png
     kerasmlsp gan interpolate --grid path.gif
-    kerasmlsp gan train --data photos/ --size 32 --run photos
+    kerasmlsp gan train --data photos/ --architecture dcgan --size 32 --run photos
     kerasmlsp gan evaluate --run photos
     kerasmlsp gan export --run photos
     """
@@ -85,7 +74,7 @@ def evaluate(run, seed, samples, as_json):
         from kerasmlsp.apps.gan import evaluate as app
     result = app.evaluate(RUNS / run, samples=samples, seed=seed)
     if not as_json:
-        del result["metrics"]
+        result = {name: value for name, value in result.items() if name != "metrics" and value != []}
     options.print_results(result, as_json)
 
 
@@ -101,7 +90,7 @@ def export(**values):
 
 
 @gan.command()
-@_class_option
+@click.option("--class", "label", metavar="NAME", help="Class to draw; by default all in turn.")
 @click.option("--num", type=click.IntRange(1, MOST), default=16, show_default=True, help="Images to draw.")
 @click.option(
     "--seed",
@@ -110,7 +99,7 @@ def export(**values):
     show_default=True,
     help="Of the first image; the next have the next.",
 )
-@click.option("--grid", type=_file, callback=_picture(".png"), metavar="FILE.png", help="File for all images together.")
+@click.option("--grid", type=options.Target(".png"), metavar="FILE.png", help="File for all images together.")
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for single files."
 )
@@ -140,6 +129,7 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
     if grid is not None:
         app.save(images, grid, columns=columns, scale=scale)
         result["grid"] = str(grid)
+        options.tell_figure(grid)
     if output is not None:
         files = [str(path) for path in app.save_each(images, seeds, labels, output)]
         result["files"] = files if as_json or len(files) <= options.MOST_ROWS else f"{len(files)} in {output}"
@@ -147,14 +137,12 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
 
 
 @gan.command()
-@_class_option
+@click.option("--class", "label", metavar="NAME", help="Class of all images; by default the first of the model.")
 @click.option(
     "--seeds", default="0,1,2,3", show_default=True, callback=_seeds, metavar="LIST", help="Images on the way."
 )
 @click.option("--steps", type=click.IntRange(1, 1000), default=8, show_default=True, help="Images from seed to seed.")
-@click.option(
-    "--grid", type=_file, required=True, callback=_picture(".png", ".gif"), metavar="FILE", help="File, .gif or .png."
-)
+@click.option("--grid", type=options.Target(".gif", ".png"), required=True, metavar="FILE", help="File, .gif or .png.")
 @_scale_option
 @options.model_options
 @options.json_option
@@ -162,7 +150,7 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     """Draw the way from image to image through the noise, as an animation or a grid with a row for each part.
 
     \b
-    kerasmlsp gan interpolate --seeds 3,14,15 --steps 12 --scale 4 --grid path.gif
+    kerasmlsp gan interpolate --class Bag --seeds 3,14,15 --steps 12 --grid path.gif
     """
     folder = options.find_model("gan", **wanted)
     options.check_targets(grid)
@@ -171,4 +159,6 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     model = options.load_model(folder)
     images = app.interpolate(model, seeds, steps, label)
     app.save_path(images, grid, columns=steps, scale=scale)
-    options.print_results({"images": len(images), "grid": str(grid)}, as_json, model)
+    classes = {"class": label or model.card["classes"][0]} if model.card["classes"] else {}
+    options.print_results({"images": len(images), **classes, "grid": str(grid)}, as_json, model)
+    options.tell_figure(grid)

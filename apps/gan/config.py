@@ -41,8 +41,9 @@ class Config(Settings):
     augment: bool = option(False, "Shift what the discriminator sees; helps where images are few.")
     features: str = option(
         "auto",
-        "LeNet that measures distances: the shipped one, or one trained on the images' classes.",
-        choices=("auto", "shipped", "own"),
+        "LeNet that measures distances: the shipped one, for Fashion-MNIST; one trained on the images' own classes; or "
+        "one with random weights, for images without classes.",
+        choices=("auto", "shipped", "own", "random"),
     )
     metric_samples: int = option(2000, "Images drawn after an epoch to measure distances.", least=2)
     batch_size: int = same("batch_size", 128, least=2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import metrics, plotting, training
-from kerasmlsp.apps.gan import data, features, model
+from kerasmlsp.apps.gan import data, features, generate, model
 from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.files import write_atomically, write_json
 from kerasmlsp.metrics import distances
@@ -74,6 +74,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
         "left out": found.left_out,
         "distances": [{"set": name, **_distances(each[0], test[0])} for name, each in sets.items()],
         "classes": class_balance(measured.classes, sets["drawn"][1], test[1]),
+        "not measured": [] if measured.classes else [features.NO_CLASSES],
         "memorising": memorising(drawn, found, neighbours),
     }
     if model.is_conditional(generator) and measured.classes == found.classes:
@@ -119,6 +120,8 @@ def class_balance(classes, drawn, real):
 
     The net's own mistakes are thus in both; a probability below 0.01 rejects that the shares are the same.
     """
+    if not classes:
+        return {"chi-square": None, "probability": None, "shares": []}
     counts = np.stack([np.bincount(each.argmax(1), minlength=len(classes)) for each in (drawn, real)])
     if (counts.sum(0) > 0).sum() < 2:
         return {"chi-square": None, "probability": None, "shares": []}
@@ -131,16 +134,28 @@ def class_balance(classes, drawn, real):
 def memorising(drawn, found, most):
     """Compares the distance to the nearest training image of drawn images with that of test images.
 
-    Test images are as near to the training images as new ones are. Copies have a distance of about 0: `copies` is the
-    share of images as near as the nearest hundredth of the test images.
+    Test images are as near to the training images as new ones are. Copies are near to one training image alone:
+    `copies` is the share of images that are as near as the nearest hundredth of the test images, and as much nearer to
+    the nearest training image than to the second. Without the second, pale images and noise would be copies, which are
+    about equally near to many.
     """
-    near, _ = distances.nearest(distances.spread(drawn, most), found.train.pixels)
-    test, _ = distances.nearest(distances.spread(found.test.pixels, most), found.train.pixels)
-    limit = np.percentile(test, 1)
+    sets = {"drawn": drawn, "test": found.test.pixels}
+    near = {name: _nearest_two(distances.spread(each, most), found.train.pixels) for name, each in sets.items()}
+    limits = np.percentile(near["test"], 1, axis=1, keepdims=True)
     return [
-        {"images": name, "median distance": float(np.median(each)), "copies": float(np.mean(each <= limit))}
-        for name, each in (("drawn", near), ("test", test))
+        {
+            "images": name,
+            "median distance": float(np.median(each[0])),
+            "copies": float(np.mean((each <= limits).all(axis=0))),
+        }
+        for name, each in near.items()
     ]
+
+
+def _nearest_two(images, train):
+    """The distance to the nearest training image, and the same as a share of that to the second: `(2, images)`."""
+    found, _ = distances.nearest(images, train, count=2)
+    return np.stack([found[:, 0], found[:, 0] / np.maximum(found[:, -1], 1e-9)])
 
 
 def _metrics(result):
@@ -164,12 +179,9 @@ def _write(folder, result, drawn, labels, found):
     drawn = drawn[:100][np.argsort(labels[:100], kind="stable")]
     shown = drawn[:: max(1, len(drawn) // 10)][:10]
     _, places = distances.nearest(shown, found.train.pixels)
-    pictures = {
-        "samples.png": plotting.image_grid(drawn, columns=10),
-        "nearest.png": plotting.image_grid(np.concatenate([shown, found.train.pixels[places]]), columns=len(shown)),
-    }
-    for name, pixels in pictures.items():
-        write_atomically(folder / name, lambda path, pixels=pixels: plotting.picture(pixels, path))
+    generate.save(drawn, folder / "samples.png", columns=10)
+    rows = {"drawn": shown, "the training image nearest to it": found.train.pixels[places]}
+    write_atomically(folder / "nearest.png", lambda path: plotting.image_rows(rows, path))
     target = folder / "metrics.json"
     write_json(target, result)
-    return [str(target), *(str(folder / name) for name in pictures)]
+    return [str(target), *(str(folder / name) for name in ("samples.png", "nearest.png"))]

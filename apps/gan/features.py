@@ -1,12 +1,15 @@
-"""The net on whose features distances between images are measured: a LeNet-5 that tells their classes.
+"""The net on whose features distances between images are measured: a LeNet-5.
 
-The shipped one was trained on the 60,000 training images of Fashion-MNIST by `python -m benchmarks.gan_features`. Its
-features are the 84 units before the classes, without their tanh, which would hide how far an image is out of the way.
-Distances on them are not those on Inception-v3 (FID), and can be compared with each other only.
+For Fashion-MNIST it is the shipped one, which was trained on the 60,000 training images by
+`python -m benchmarks.gan_features`. For other images with classes one is trained on those, and for images without
+classes its weights stay random, since a net that knows clothes tells nothing of photographs. Features are the 84 units
+before the classes, without their tanh, which would hide how far an image is out of the way. Distances on them are not
+those on Inception-v3 (FID), and can be compared with each other only.
 """
 
 import importlib.resources
 import logging
+import math
 from pathlib import Path
 
 import keras
@@ -21,6 +24,9 @@ from kerasmlsp.training.runs import MODEL
 log = logging.getLogger("kerasmlsp")
 
 SHIPPED, SIZE, EPOCHS, BATCH = "lenet_features", 28, 10, 128
+# Larger images are shrunk for random weights, of which a dense layer on large maps would have too many.
+LARGEST = 64
+NO_CLASSES = "Shares of the classes and lost classes: the net that measures does not know the images' classes."
 
 
 def lenet(size, channels, num_classes):
@@ -88,7 +94,7 @@ class Features:
 
     Attributes:
         name: What the net is, in words, for reports.
-        classes: Names of its classes.
+        classes: Names of its classes, where they are those of the images.
     """
 
     def __init__(self, function, size, channels, classes, name):
@@ -106,8 +112,8 @@ class Features:
         return self._function(data.coloured(pixels, self._channels))
 
 
-def shipped():
-    """Loads the net that comes with the package.
+def shipped(classes=data.FASHION):
+    """Loads the net that comes with the package, for images of these classes.
 
     Raises:
         FileNotFoundError: The package is not whole.
@@ -117,22 +123,37 @@ def shipped():
     folder = importlib.resources.files("kerasmlsp.saved_models") / SHIPPED / "1"
     model = loading.load(Path(str(folder)))
     name = "the shipped LeNet, trained on Fashion-MNIST (not Inception-v3: no FID)"
-    return Features(lambda pixels: model(image=pixels), SIZE, 1, model.card["classes"], name)
+    known = model.card["classes"] if tuple(classes) == data.FASHION else []
+    return Features(lambda pixels: model(image=pixels), SIZE, 1, known, name)
+
+
+def untrained(size, channels):
+    """Makes `Features` of a LeNet with random weights, the same every time."""
+    size, random = min(size, LARGEST), np.random.default_rng(0)
+    net = lenet(size, channels, 1)
+    for weight in net.weights:
+        if len(weight.shape) > 1:
+            weight.assign(random.normal(0, math.prod(weight.shape[:-1]) ** -0.5, weight.shape))
+    return _of(net, [], "a LeNet with random weights (no FID)")
 
 
 def own(classifier, classes):
     """Makes `Features` of a LeNet that `train` gave."""
+    return _of(classifier, classes, "a LeNet trained on the classes of the run (no FID)")
+
+
+def _of(classifier, classes, name):
     (_, size, _, channels), model = classifier.input_shape, with_features(classifier)
 
     def function(pixels):
         answer = model(pixels.astype("float32"), training=False)
         return {name: keras.ops.convert_to_numpy(value) for name, value in answer.items()}
 
-    return Features(function, size, channels, classes, "a LeNet trained on the classes of the run (no FID)")
+    return Features(function, size, channels, classes, name)
 
 
 def chosen(config, part, classes):
-    """Whether a run's features are "shipped" or "own".
+    """Whether a run's features are "shipped", "own" or "random".
 
     Raises:
         ValueError: Own features are wanted of images without classes.
@@ -141,13 +162,18 @@ def chosen(config, part, classes):
         raise ValueError("`features` can be own for images with classes only: put them into subfolders.")
     if config.features != "auto":
         return config.features
-    return "own" if classes and part.pixels.shape[1:] != (SIZE, SIZE, 1) else "shipped"
+    if tuple(classes) == data.FASHION and part.pixels.shape[1:] == (SIZE, SIZE, 1):
+        return "shipped"
+    return "own" if classes else "random"
 
 
 def prepared(config, part, classes, run, *, resume=False):
     """Returns the `Features` of a run, trained into its folder `features` where they are its own."""
-    if chosen(config, part, classes) == "shipped":
-        return shipped()
+    kind = chosen(config, part, classes)
+    if kind == "shipped":
+        return shipped(classes)
+    if kind == "random":
+        return untrained(*part.pixels.shape[2:])
     folder = training.Run(Path(run) / "features")
     if not (folder / MODEL).exists():
         log.info("Training a LeNet on the classes, to measure distances with.")

@@ -81,8 +81,14 @@ def _called(model, endpoint, inputs):
     return np.concatenate(parts)
 
 
-def save(images, path, *, columns=None, scale=1):
+def save(images, path, *, columns=None, scale=None):
     """Writes images as one grid to a file, PNG.
+
+    Args:
+        images: uint8 `(images, height, width, 1 or 3)`.
+        path: The file.
+        columns: Images in a row; by default about as many as rows.
+        scale: Times that every pixel is repeated in both directions; None for a grid of about 500 pixels.
 
     Raises:
         OSError: The file cannot be written.
@@ -107,8 +113,8 @@ def save_each(images, seeds, labels, folder):
     return paths
 
 
-def save_path(images, path, *, columns=None, scale=1):
-    """Writes images on a way as a GIF where the name ends so, else as one grid, PNG.
+def save_path(images, path, *, columns=None, scale=None):
+    """Writes images on a way as a GIF where the name ends so, else as one grid, PNG; `scale` as of `save`.
 
     Raises:
         OSError: The file cannot be written.
@@ -116,5 +122,6 @@ def save_path(images, path, *, columns=None, scale=1):
     if path.suffix.lower() != ".gif":
         save(images, path, columns=columns, scale=scale)
         return
+    scale = scale or plotting.enlargement(images[0])
     frames = images.repeat(scale, 1).repeat(scale, 2)
     write_atomically(path, lambda place: plotting.animation(frames, place, milliseconds=100, hold=100))

@@ -52,6 +52,8 @@ def _train(config, run, resume):
     log.info("%d images of %dx%d in %d classes to train on.", len(found.train), size, size, max(1, len(found.classes)))
     measured = features.prepared(config, found.train, found.classes, run, resume=resume)
     log.info("Distances are measured on %s.", measured.name)
+    if not measured.classes:
+        log.info("Not measured: %s", features.NO_CLASSES)
     alarms = watching.Alarms(run)
     steps = config.epochs * len(batches.order(0))
     trained = training.fit(

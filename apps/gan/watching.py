@@ -176,11 +176,11 @@ class Measure(keras.callbacks.Callback):
         shares = np.bincount(probabilities.argmax(1), minlength=len(self.shares)) / len(drawn)
         # A class with a hundredth of the images may be the features' mistake.
         lost = np.flatnonzero((self.shares >= 0.01) & (shares < self.lost * self.shares))
-        if len(lost):
+        if len(lost) and self.features.classes:
             names = ", ".join(str(self.features.classes[kind]) for kind in lost)
             self.alarms(epoch, "classes lost", f"hardly any drawn image is taken for {names}.")
         self.folder.mkdir(exist_ok=True)
-        frame = plotting.image_grid(drawn[: self.frame])
+        frame = plotting.image_grid(drawn[: self.frame], scale=None)
         write_atomically(self.folder / f"{epoch + 1:04d}.png", lambda path: plotting.picture(frame, path))
 
 

@@ -123,8 +123,8 @@ def export(**values):
     "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
 )
 @click.option("--explain", is_flag=True, help="Draw what in the picture decided (Grad-CAM).")
-@click.option("--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Where; default grad_cam.png.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Write all probabilities there.")
+@click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Where; default grad_cam.png.")
+@click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write all probabilities there.")
 @options.settings(Config, "encoding")
 @options.model_options
 @options.json_option
@@ -173,6 +173,7 @@ def _answers(app, model, sources, figure, encoding):
         raise ValueError(problems[0]["problem"])
     if figure:
         app.draw(rows, files, figure)
+        options.tell_figure(figure)
     return rows, problems
 
 

@@ -19,7 +19,7 @@ NET, THRESHOLD = "net", "threshold.json"
 def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
     """Trains the configured architecture.
 
-    The run folder gets `config.json`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
+    The run folder gets `config.json`, `curves.png`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
 
     Args:
         config: The configuration.
@@ -71,6 +71,7 @@ def _train(config, run, resume):
     if validation:
         calibrate(net, validation, config, run / THRESHOLD)
     run.save(net)
+    run.draw_curves(NET)
     return {
         "run": str(run),
         "architecture": architecture,

@@ -8,6 +8,7 @@ from kerasmlsp.apps import options
 from kerasmlsp.apps.sentiment.config import Config
 
 RUNS = Path("runs/sentiment")
+ENDINGS = {"onnx": ".onnx", "litert": ".tflite"}
 
 
 @click.group(cls=options.Group)
@@ -92,6 +93,8 @@ def export(run, models, format, output, data_note, licence, as_json):
         options.refuse(
             f"A file of the format {format} is one file, without a model card", "models", "data_note", "licence"
         )
+        output = output or Path(run + ENDINGS[format])
+        options.refuse_ending(output, ENDINGS[format], option="--output")
     options.started(Config, run)
     options.check_targets(output)
     with options.quiet_imports():
@@ -99,7 +102,7 @@ def export(run, models, format, output, data_note, licence, as_json):
     if format == "savedmodel":
         path = app.export(RUNS / run, models, licence=licence, data=data_note)
     else:
-        path = app.convert(RUNS / run, output or Path(f"{run}.{'onnx' if format == 'onnx' else 'tflite'}"), format)
+        path = app.convert(RUNS / run, output, format)
     options.print_results({"exported": str(path)}, as_json)
 
 
@@ -107,11 +110,9 @@ def export(run, models, format, output, data_note, licence, as_json):
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="CSV, TSV, Excel, JSON Lines or Parquet.")
 @options.settings(Config, "text_column", "encoding", text_column=None)
-@click.option("--output", type=click.Path(path_type=Path), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
+@click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
-@click.option(
-    "--figure", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw what --explain shows of one text."
-)
+@click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Draw what --explain shows of one text.")
 @options.model_options
 @options.json_option
 def predict(texts, file, text_column, encoding, output, explain, figure, as_json, **wanted):
@@ -145,6 +146,7 @@ def predict(texts, file, text_column, encoding, output, explain, figure, as_json
     rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
     if figure:
         _draw(rows[0], figure)
+        options.tell_figure(figure)
     if not as_json:
         rows = [_shown(row) for row in rows]
     options.print_results(rows, as_json, model)

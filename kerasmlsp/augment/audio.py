@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasmlsp.augment._checks import check_batch
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class RandomTimeShift(keras.layers.Layer):
@@ -44,6 +46,7 @@ class RandomTimeShift(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "samples")
         if not training or not self.max_shift:
             return inputs
         batch, samples = ops.shape(inputs)
@@ -94,6 +97,7 @@ class RandomGain(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "samples")
         if not training:
             return inputs
         shape = (ops.shape(inputs)[0], 1)
@@ -146,6 +150,7 @@ class AdditiveNoise(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "samples")
         if not training:
             return inputs
         shape = (ops.shape(inputs)[0], 1)
@@ -213,6 +218,7 @@ class SpecAugment(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "frames", "bands")
         if not training:
             return inputs
         batch, frames, bands = ops.shape(inputs)

@@ -21,7 +21,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kerasmlsp.augment._checks import check_batch
+
 RANGE = (0, 255)
+AXES = ("batch", "height", "width", "channels")
 # Of the ways of RandAugment: nothing, rotation, two shears and two shifts, before those that change colours.
 GEOMETRIC, COLOURS = 6, 7
 
@@ -94,6 +97,7 @@ class RandomAffine(keras.layers.Layer):
         _leave_xla_to_jax(self)
 
     def call(self, inputs, training=False):
+        check_batch(_images(inputs), *AXES)
         if not training:
             return _cast(inputs, self.compute_dtype)
         return _move(inputs, *self._draw(_shape(inputs)), self.fill_mode, self.fill_value, self.compute_dtype)
@@ -191,6 +195,7 @@ class RandAugment(keras.layers.Layer):
         _leave_xla_to_jax(self)
 
     def call(self, inputs, training=False):
+        check_batch(_images(inputs), *AXES)
         if not training:
             return _cast(inputs, self.compute_dtype)
         count = _shape(inputs)[0]
@@ -284,6 +289,7 @@ class MixUp(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(_images(inputs), *AXES)
         if not training:
             return _cast(inputs, self.compute_dtype)
         outputs = _cast(inputs, "float32")
@@ -343,6 +349,7 @@ class CutMix(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(_images(inputs), *AXES)
         if not training:
             return _cast(inputs, self.compute_dtype)
         outputs = _cast(inputs, "float32")
@@ -456,6 +463,7 @@ class ImageAugmentation(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, inputs, training=False):
+        check_batch(_images(inputs), *AXES)
         outputs = self.affine(inputs, training=training)
         if not training:
             return _cast(outputs, self.compute_dtype)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasmlsp.augment._checks import check_batch
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class RandomScaling(keras.layers.Layer):
@@ -42,6 +44,7 @@ class RandomScaling(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "steps", "channels")
         if not training:
             return inputs
         shape = (ops.shape(inputs)[0], 1, ops.shape(inputs)[2])
@@ -96,6 +99,7 @@ class RandomAxisRotation(keras.layers.Layer):
             raise ValueError(f"`inputs` must have three channels for each sensor. Received: shape={tuple(input_shape)}")
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "steps", "channels")
         if not training:
             return inputs
         batch, steps, channels = ops.shape(inputs)
@@ -173,6 +177,7 @@ class TimeWarp(keras.layers.Layer):
         self.steps, self.between = steps, weights.astype("float32")
 
     def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "steps", "channels")
         if not training:
             return inputs
         shape = (ops.shape(inputs)[0], self.knots)

@@ -71,6 +71,13 @@ def source(batches: Any) -> Any:
     """
     if isinstance(batches, keras.utils.PyDataset):
         return _Counted(batches)
+    if any(each.__module__.startswith("tensorflow.python.data") for each in type(batches).__mro__):
+        raise ValueError(
+            "`batches` must know which examples come next, so that a stopped training goes on exactly, which a "
+            "tf.data.Dataset does not. Give `Batches(shuffled(count, batch_size), load)`, whose `load(indices, key)` "
+            "returns the inputs and targets of a batch, as docs/how-to/library.md shows, or call Keras's own `model.fit`. "
+            f"Received: {type(batches).__name__}"
+        )
     if not hasattr(batches, "dataset"):
         raise ValueError(
             "`batches` must be a `kerasmlsp.data.batching.Batches`, a `keras.utils.PyDataset`, or have a method "

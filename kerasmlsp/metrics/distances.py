@@ -98,16 +98,20 @@ def spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def nearest(queries: np.ndarray, references: np.ndarray, *, chunk: int = 256) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    queries: np.ndarray, references: np.ndarray, *, count: int | None = None, chunk: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds for every query the nearest of the references.
 
     Args:
         queries: `(queries, ...)`, numbers.
         references: `(references, ...)` of the same shape for each.
+        count: How many of the nearest, the nearest first; all where there are fewer. None for the nearest alone.
         chunk: Queries that are compared at a time.
 
     Returns:
-        Euclidean distances, float64, and the numbers of the nearest references, each `(queries,)`.
+        Euclidean distances, float64, and the numbers of the nearest references, each `(queries,)`, with a `count`
+        `(queries, count)`.
 
     Raises:
         ValueError: The shapes differ, or there is no reference.
@@ -122,12 +126,16 @@ def nearest(queries: np.ndarray, references: np.ndarray, *, chunk: int = 256) ->
         )
     references = np.asarray(references, np.float32).reshape(len(references), -1)
     queries = np.asarray(queries, np.float32).reshape(len(queries), -1)
-    squares, places = np.square(references).sum(1), []
+    squares, places, wanted = np.square(references).sum(1), [], min(count or 1, len(references))
     for begin in range(0, len(queries), chunk):
-        places.append(np.argmin(squares - 2.0 * queries[begin : begin + chunk] @ references.T, axis=1))
-    places = np.concatenate(places) if places else np.zeros(0, np.int64)
+        far = squares - 2.0 * queries[begin : begin + chunk] @ references.T
+        few = np.argpartition(far, wanted - 1, axis=1)[:, :wanted] if wanted > 1 else far.argmin(1)[:, None]
+        places.append(np.take_along_axis(few, np.take_along_axis(far, few, axis=1).argsort(axis=1), axis=1))
+    places = np.concatenate(places) if places else np.zeros((0, wanted), np.int64)
     # Once more from the pair itself: differences of large squares have lost digits.
-    return np.sqrt(np.square(queries.astype(np.float64) - references[places]).sum(1)), places
+    columns = [np.sqrt(np.square(queries.astype(np.float64) - references[each]).sum(1)) for each in places.T]
+    found = np.stack(columns, axis=1)
+    return (found[:, 0], places[:, 0]) if count is None else (found, places)
 
 
 def mean_distance(rows: np.ndarray) -> float:

@@ -5,25 +5,25 @@ from keras import initializers, layers
 from kerasmlsp.layers import DecoderBlock, SinusoidalPosition, TransformerDecoderBlock
 
 
-def transformer_decoder(ids, memory, *, vocabulary_size, embedding_dim, num_layers, dropout, **block):
+def transformer_decoder(ids, memory, *, vocabulary_size, features, num_layers, dropout, **block):
     """Blocks that normalise first, over token ids and a memory.
 
     Args:
         ids: `(batch, length)`.
         memory: `(batch, memory, features)` and, where some of it is padding, its mask `(batch, memory)`.
         vocabulary_size: Number of token ids.
-        embedding_dim: Size of the vectors.
+        features: Size of the vectors.
         num_layers: Blocks.
         dropout: Drop probability of the input and inside the blocks.
         **block: Other arguments of `TransformerDecoderBlock`.
 
     Returns:
-        States `(batch, length, embedding_dim)`, and the weights of the last block's attention to the memory, from a
+        States `(batch, length, features)`, and the weights of the last block's attention to the memory, from a
         layer named "attention".
     """
     # The vectors weigh as much as the positions.
     start = initializers.RandomNormal(stddev=1.0)
-    states = layers.Embedding(vocabulary_size, embedding_dim, embeddings_initializer=start, name="embedding")(ids)
+    states = layers.Embedding(vocabulary_size, features, embeddings_initializer=start, name="embedding")(ids)
     states = SinusoidalPosition(name="position")(states)
     states = layers.Dropout(dropout, name="dropout")(states)
     for i in range(1, num_layers + 1):

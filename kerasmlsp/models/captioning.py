@@ -138,7 +138,7 @@ def transformer_captioner(
     num_features: int,
     vocabulary_size: int,
     *,
-    embedding_dim: int = 256,
+    features: int = 256,
     num_layers: int = 2,
     num_heads: int = 4,
     feed_forward_dim: int = 1024,
@@ -157,7 +157,7 @@ def transformer_captioner(
     Args:
         num_features: Size of the vector that stands for a region of an image.
         vocabulary_size: Number of token ids, at least 2.
-        embedding_dim: Size of the vectors in the decoder, a multiple of `num_heads` and even.
+        features: Size of the vectors in the decoder, a multiple of `num_heads` and even.
         num_layers: Blocks (`kerasmlsp.layers.TransformerDecoderBlock`).
         num_heads: Heads of each attention.
         feed_forward_dim: Hidden units of a block's feed-forward net.
@@ -171,31 +171,31 @@ def transformer_captioner(
         mean over heads, `(batch, length, regions)`.
 
     Raises:
-        ValueError: A size is too small, `num_heads` does not divide `embedding_dim`, or `dropout` is out of range.
+        ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
 
     Example:
-        >>> model = transformer_captioner(6, 9, embedding_dim=8, num_layers=1, num_heads=2, feed_forward_dim=12)
+        >>> model = transformer_captioner(6, 9, features=8, num_layers=1, num_heads=2, feed_forward_dim=12)
         >>> {name: output.shape for name, output in model.output.items()}
         {'attention': (None, None, None), 'logits': (None, None, 9)}
     """
     _text.check_sizes(
         num_features=num_features,
         vocabulary_size=vocabulary_size,
-        embedding_dim=embedding_dim,
+        features=features,
         num_layers=num_layers,
         num_heads=num_heads,
         feed_forward_dim=feed_forward_dim,
         window=window,
     )
     _checks.check_rates(dropout=dropout)
-    features, ids = keras.Input((None, num_features), name="features"), _text.token_ids()
-    memory = layers.Dense(embedding_dim, name="memory")(features)
+    regions, ids = keras.Input((None, num_features), name="features"), _text.token_ids()
+    memory = layers.Dense(features, name="memory")(regions)
     memory = layers.LayerNormalization(name="memory_norm")(memory)
     states, weights = _decoders.transformer_decoder(
         ids,
         (memory,),
         vocabulary_size=vocabulary_size,
-        embedding_dim=embedding_dim,
+        features=features,
         num_layers=num_layers,
         num_heads=num_heads,
         feed_forward_dim=feed_forward_dim,
@@ -203,4 +203,4 @@ def transformer_captioner(
         dropout=dropout,
     )
     outputs = {"attention": weights, "logits": _text.logits(states, vocabulary_size)}
-    return keras.Model({"features": features, "token_ids": ids}, outputs, name=name)
+    return keras.Model({"features": regions, "token_ids": ids}, outputs, name=name)

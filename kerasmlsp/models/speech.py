@@ -12,7 +12,7 @@ def speech_command_cnn(
     num_classes: int = 12,
     num_bands: int = 40,
     *,
-    num_filters: int = 12,
+    filters: int = 12,
     dropout: float = 0.2,
     name: str = "speech_command_cnn",
 ) -> keras.Model:
@@ -28,7 +28,7 @@ def speech_command_cnn(
     Args:
         num_classes: Number of classes, at least 2; in the lecture ten words, unknown words and background noise.
         num_bands: Bands of the spectrogram, at least 1; 40 or 50 in the lecture.
-        num_filters: Filters of the first convolution, at least 1; the later ones have 2, 4, 4 and 4 times as many.
+        filters: Filters of the first convolution, at least 1; the later ones have 2, 4, 4 and 4 times as many.
         dropout: Drop probability of the pooled features, in `[0, 1)`.
         name: Name of the model.
 
@@ -40,17 +40,17 @@ def speech_command_cnn(
         ValueError: A size is too small, or a rate out of range.
 
     Example:
-        >>> model = speech_command_cnn(num_filters=4)
+        >>> model = speech_command_cnn(filters=4)
         >>> model.get_layer("flatten").output.shape  # 40 bands halved three times, 4 * 4 filters
         (None, 80)
     """
-    check_sizes(num_bands=num_bands, num_filters=num_filters)
+    check_sizes(num_bands=num_bands, filters=filters)
     check_sizes(2, num_classes=num_classes)
     check_rates(dropout=dropout)
     spectrogram = keras.Input((None, num_bands), name="spectrogram")
     states = ops.expand_dims(spectrogram, -1)
     for index, factor in enumerate((1, 2, 4, 4, 4)):
-        states = layers.Conv2D(factor * num_filters, 3, padding="same", use_bias=False, name=f"convolution_{index}")(
+        states = layers.Conv2D(factor * filters, 3, padding="same", use_bias=False, name=f"convolution_{index}")(
             states
         )
         states = BatchNormalization(name=f"normalization_{index}")(states)

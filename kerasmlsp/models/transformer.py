@@ -20,7 +20,7 @@ def transformer_classifier(
     vocabulary_size: int,
     num_classes: int,
     *,
-    embedding_dim: int = 128,
+    features: int = 128,
     num_layers: int = 2,
     num_heads: int = 4,
     feed_forward_dim: int = 256,
@@ -38,7 +38,7 @@ def transformer_classifier(
     Args:
         vocabulary_size: Number of token ids, at least 2; ids beyond are taken as unknown (1).
         num_classes: Number of classes, at least 2.
-        embedding_dim: Size of a word vector, a multiple of `num_heads` and even.
+        features: Size of a word vector, a multiple of `num_heads` and even.
         num_layers: Number of blocks.
         num_heads: Attention heads of a block.
         feed_forward_dim: Hidden units of a block's feed-forward net.
@@ -51,11 +51,11 @@ def transformer_classifier(
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: A size is too small, or `embedding_dim` is not a multiple of `num_heads`.
+        ValueError: A size is too small, or `features` is not a multiple of `num_heads`.
 
     Example:
         >>> import numpy as np
-        >>> model = transformer_classifier(1000, 2, embedding_dim=8, num_layers=1, num_heads=2, feed_forward_dim=16)
+        >>> model = transformer_classifier(1000, 2, features=8, num_layers=1, num_heads=2, feed_forward_dim=16)
         >>> short, padded = model(np.array([[5, 7]])), model(np.array([[5, 7, 0, 0]]))
         >>> round(abs(float(short[0, 0] - padded[0, 0])), 4)  # padding changes nothing
         0.0
@@ -63,23 +63,23 @@ def transformer_classifier(
     _text.check_sizes(
         vocabulary_size=vocabulary_size,
         num_classes=num_classes,
-        embedding_dim=embedding_dim,
+        features=features,
         num_layers=num_layers,
         num_heads=num_heads,
         feed_forward_dim=feed_forward_dim,
     )
-    _check_heads(embedding_dim, num_heads)
+    _check_heads(features, num_heads)
     ids = _text.token_ids()
     mask = _text.mask_of(ids)
     words = TokenDropout(token_dropout, name="token_dropout")(_text.known(ids, vocabulary_size))
-    words = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(words)
+    words = layers.Embedding(vocabulary_size, features, name="embedding")(words)
     # Keras draws embeddings from +-0.05; scaled up, they weigh as much as the positions.
-    states = SinusoidalPosition(name="position")(words * embedding_dim**0.5)
+    states = SinusoidalPosition(name="position")(words * features**0.5)
     states = layers.Dropout(dropout, name="embedding_dropout")(states)
     for index in range(num_layers):
         states = _block(states, mask, num_heads, feed_forward_dim, dropout, f"block_{index}")
     states = layers.LayerNormalization(name="normalization")(states)
-    pooled, _ = AttentionPooling(embedding_dim, name="attention")(states, mask=mask)
+    pooled, _ = AttentionPooling(features, name="attention")(states, mask=mask)
     return keras.Model(ids, _text.probabilities(pooled, num_classes, dropout), name=name)
 
 
@@ -87,7 +87,7 @@ def transformer_translator(
     source_vocabulary_size: int,
     target_vocabulary_size: int,
     *,
-    embedding_dim: int = 256,
+    features: int = 256,
     num_layers: int = 4,
     num_heads: int = 8,
     feed_forward_dim: int = 1024,
@@ -106,7 +106,7 @@ def transformer_translator(
     Args:
         source_vocabulary_size: Number of token ids of the source, at least 2.
         target_vocabulary_size: Number of token ids of the target, at least 2.
-        embedding_dim: Size of the vectors, a multiple of `num_heads` and even.
+        features: Size of the vectors, a multiple of `num_heads` and even.
         num_layers: Blocks of the encoder and of the decoder.
         num_heads: Heads of each attention.
         feed_forward_dim: Hidden units of a block's feed-forward net.
@@ -121,10 +121,10 @@ def transformer_translator(
         to the source, the mean over heads, `(batch, length, source_length)`.
 
     Raises:
-        ValueError: A size is too small, `num_heads` does not divide `embedding_dim`, or `dropout` is out of range.
+        ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
 
     Example:
-        >>> sizes = {"embedding_dim": 8, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}
+        >>> sizes = {"features": 8, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}
         >>> model = transformer_translator(20, 30, **sizes)
         >>> {name: output.shape for name, output in model.output.items()}
         {'attention': (None, None, None), 'logits': (None, None, 30)}
@@ -133,19 +133,19 @@ def transformer_translator(
     _text.check_sizes(
         source_vocabulary_size=source_vocabulary_size,
         target_vocabulary_size=target_vocabulary_size,
-        embedding_dim=embedding_dim,
+        features=features,
         num_layers=num_layers,
         window=window,
         **block,
     )
     _checks.check_rates(dropout=dropout)
-    _check_heads(embedding_dim, num_heads)
+    _check_heads(features, num_heads)
     source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
     mask = _text.mask_of(source)
     # The vectors weigh as much as the positions.
     start = keras.initializers.RandomNormal(stddev=1.0)
     memory = layers.Embedding(
-        source_vocabulary_size, embedding_dim, embeddings_initializer=start, name="source_embedding"
+        source_vocabulary_size, features, embeddings_initializer=start, name="source_embedding"
     )(source)
     memory = SinusoidalPosition(name="source_position")(memory)
     memory = layers.Dropout(dropout, name="source_dropout")(memory)
@@ -156,7 +156,7 @@ def transformer_translator(
         target,
         (memory, mask),
         vocabulary_size=target_vocabulary_size,
-        embedding_dim=embedding_dim,
+        features=features,
         num_layers=num_layers,
         window=window,
         dropout=dropout,
@@ -275,11 +275,11 @@ def _check_frames(num_features, num_outputs, features, num_layers, num_heads, wi
     _checks.check_rates(dropout=dropout)
 
 
-def _check_heads(embedding_dim, num_heads):
-    if embedding_dim % num_heads:
+def _check_heads(features, num_heads):
+    if features % num_heads:
         raise ValueError(
-            "`embedding_dim` must be a multiple of `num_heads`. "
-            f"Received: embedding_dim={embedding_dim}, num_heads={num_heads}"
+            "`features` must be a multiple of `num_heads`. "
+            f"Received: features={features}, num_heads={num_heads}"
         )
 
 

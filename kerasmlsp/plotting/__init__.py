@@ -1,13 +1,15 @@
 """Figures, drawn into files without a display."""
 
+from kerasmlsp.plotting.diagrams import Box, blocks, diagram
 from kerasmlsp.plotting.figures import (
     animation,
     confusion_matrix,
     contact_sheet,
     curves,
-    diagram,
+    enlargement,
     heat_maps,
     image_grid,
+    image_rows,
     picture,
     reliability_diagram,
     token_weights,
@@ -16,13 +18,17 @@ from kerasmlsp.plotting.figures import (
 )
 
 __all__ = [
+    "Box",
     "animation",
+    "blocks",
     "confusion_matrix",
     "contact_sheet",
     "curves",
     "diagram",
+    "enlargement",
     "heat_maps",
     "image_grid",
+    "image_rows",
     "picture",
     "reliability_diagram",
     "token_weights",

@@ -1,17 +1,15 @@
 """Every figure of the package. Functions draw into a file and need no display."""
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasmlsp.plotting import fonts
-
-if TYPE_CHECKING:
-    import keras
 
 
 def _figure(width, height):
@@ -22,6 +20,13 @@ def _figure(width, height):
 
 
 def _save(figure, path, dpi=120):
+    _set_fonts(figure)
+    with _missing_glyphs_told():
+        figure.savefig(path, format="png", dpi=dpi)
+
+
+def _set_fonts(figure):
+    """Gives all texts the fonts that have their letters."""
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if text.get_text()]
@@ -30,15 +35,55 @@ def _save(figure, path, dpi=120):
         # A price is no formula.
         text.set_parse_math(False)
         if fallback:
-            text.set_fontfamily([*text.get_fontfamily(), *fallback])
+            text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *fallback])))
+
+
+@contextlib.contextmanager
+def _missing_glyphs_told():
     with warnings.catch_warnings():
-        # `families` has said it in one sentence.
+        # `fonts.families` has said it in one sentence.
         warnings.filterwarnings("ignore", r"(?s).*Glyph \d+", UserWarning)
-        figure.savefig(path, format="png", dpi=dpi)
+        yield
+
+
+def _ink(colour):
+    """Black or white, whichever can be read on a colour `(red, green, blue, ...)` of 0 to 1."""
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in colour[:3])
+    # White is read more easily on strong colours than its contrast by WCAG 2, equal at 0.18, would have it.
+    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.3 else "white"
+
+
+# Times of an even share, from hardly any attention to nearly all of it: of words, and of places in a picture.
+_WORD_SHARES, _PLACE_SHARES = (0.5, 1, 2, 4, 8, 16), (0.5, 1, 2, 4, 8)
+
+
+def _share_scale(marks, colours):
+    """Maps weights in times of an even share to colours, on a logarithmic scale that is the same in every figure."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+
+    return ScalarMappable(LogNorm(marks[0], marks[-1], clip=True), colours)
+
+
+def _share_bar(figure, scale, marks, axes, count):
+    """Draws the colours of `_share_scale` with what they say of `count` weights."""
+    from matplotlib.ticker import NullLocator
+
+    bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="both")
+    bar.set_ticks(marks, labels=[f"{each:g}x" for each in marks])
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.set_label(f"attention: 1x is an even share, 1/{count}", fontsize=10)
+
+
+def _shares(weights):
+    """Weights in times of an even share; all 1 where there is no weight at all."""
+    weights = np.asarray(weights, float)
+    total = weights.sum()
+    return np.maximum(weights / total * weights.size, 1e-9) if total > 0 else np.ones_like(weights)
 
 
 def curves(rows: list[dict[str, Any]], path: str | Path) -> None:
-    """Draws the log of a run: one panel a metric, training and validation together.
+    """Draws the log of a run: one panel a metric, four in a row, training and validation together.
 
     Args:
         rows: List of dicts with `epoch` and numbers; `val_x` is drawn with `x`. A row may lack any of them.
@@ -52,19 +97,33 @@ def curves(rows: list[dict[str, Any]], path: str | Path) -> None:
         >>> imread(path).shape  # two panels
         (360, 816, 4)
     """
-    columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
-    figure = _figure(3.4 * len(names), 3)
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+    found = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in found))
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure = _figure(3.4 * columns, 3 * lines)
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(panels, names, strict=False):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             points = [(row["epoch"], row[key]) for row in rows if key in row]
             if points:
                 axes.plot(*zip(*points, strict=True), marker=".", label=label)
         axes.set(xlabel="epoch", title=name.replace("_", " "))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if f"val_{name}" in columns:
+        _whole_numbers(axes.xaxis, [row["epoch"] for row in rows])
+        if f"val_{name}" in found:
             axes.legend()
     _save(figure, path)
+
+
+def _whole_numbers(axis, values):
+    """Ticks at whole numbers only, also where there is just one."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    if min(values) == max(values):
+        axis.axes.set_xlim(values[0] - 0.5, values[0] + 0.5)
 
 
 def update_norms(rows: list[dict[str, Any]], path: str | Path) -> None:
@@ -101,14 +160,14 @@ def update_norms(rows: list[dict[str, Any]], path: str | Path) -> None:
     _save(figure, path)
 
 
-def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2, scale: int = 1) -> np.ndarray:
+def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2, scale: int | None = 1) -> np.ndarray:
     """Lays images side by side, row by row, each pixel as it is.
 
     Args:
         images: uint8 `(images, height, width, 1 or 3)`.
         columns: Images in a row; by default about as many as rows.
         gap: White pixels between images.
-        scale: Times that every pixel is repeated in both directions.
+        scale: Times that every pixel is repeated in both directions; None for as many as `enlargement` has.
 
     Returns:
         uint8 `(height, width, 1 or 3)`.
@@ -125,7 +184,44 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2, 
             gap + each * (size + gap) for each, size in zip(divmod(place, columns), (height, width), strict=True)
         )
         grid[top : top + height, left : left + width] = image
+    scale = scale or enlargement(grid)
     return grid.repeat(scale, 0).repeat(scale, 1)
+
+
+def enlargement(image: np.ndarray, *, pixels: int = 500) -> int:
+    """How often to repeat the pixels of an image `(height, width, ...)` so that its longer side has about `pixels`.
+
+    Example:
+        >>> enlargement(np.zeros((28, 28, 1))), enlargement(np.zeros((242, 242, 1))), enlargement(np.zeros((9, 900, 3)))
+        (18, 2, 1)
+    """
+    return max(1, round(pixels / max(image.shape[:2])))
+
+
+def image_rows(rows: dict[str, np.ndarray], path: str | Path) -> None:
+    """Draws images in rows, each with its name above.
+
+    Args:
+        rows: uint8 images `(images, height, width, 1 or 3)` by what they are.
+        path: File to write, PNG.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/rows.png"
+        >>> image_rows({"drawn": np.zeros((4, 8, 8, 1), np.uint8), "nearest": np.zeros((4, 8, 8, 1), np.uint8)}, path)
+        >>> imread(path).shape
+        (312, 480, 4)
+    """
+    columns = max(map(len, rows.values()))
+    figure = _figure(columns, 1.3 * len(rows))
+    for part, (name, images) in zip(np.atleast_1d(figure.subfigures(len(rows), 1)), rows.items(), strict=True):
+        part.suptitle(name, fontsize=11, x=0.01, ha="left")
+        for axes in (panels := part.subplots(1, columns, squeeze=False).ravel()):
+            axes.set_axis_off()
+        for axes, image in zip(panels, images, strict=False):
+            axes.imshow(image.repeat(3, -1) if image.shape[-1] == 1 else image, interpolation="nearest")
+    _save(figure, path)
 
 
 def picture(pixels: np.ndarray, path: str | Path) -> None:
@@ -201,8 +297,8 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path
     axes.set_yticks(range(len(labels)), labels)
     for row in range(len(labels)):
         for column in range(len(labels)):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
+            ink = _ink(image.to_rgba(shares[row, column]))
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink)
     _save(figure, path)
 
 
@@ -238,10 +334,13 @@ def reliability_diagram(confidence: np.ndarray, accuracy: np.ndarray, counts: np
 def token_weights(tokens: Sequence[str], weights: ArrayLike, path: str | Path, *, title: str | None = None) -> None:
     """Draws a text with every token shaded by its attention weight.
 
+    The shades tell how many times a weight is an even share of all attention, on a scale that is the same in every
+    figure: equal weights are pale, whatever their number.
+
     Args:
-        tokens: Strings.
+        tokens: Strings; what is longer than 50 letters is cut.
         weights: One number a token, at least 0.
-        path: File to write, PNG.
+        path: File to write, PNG, 1,200 pixels wide.
         title: Text above the figure.
 
     Example:
@@ -250,95 +349,50 @@ def token_weights(tokens: Sequence[str], weights: ArrayLike, path: str | Path, *
         >>> path = f"{tempfile.mkdtemp()}/weights.png"
         >>> token_weights(["a", "good", "film"], [0.1, 0.7, 0.2], path, title="positive")
         >>> imread(path).shape
-        (138, 1200, 4)
+        (207, 1200, 4)
     """
-    columns = 10
-    rows = -(-len(tokens) // columns)
-    figure = _figure(10, 0.45 * rows + 0.7)
-    axes = figure.subplots()
-    shade = np.asarray(weights, float) / max(float(np.max(weights)), 1e-9)
-    grid = np.full(rows * columns, np.nan)
-    grid[: len(tokens)] = shade[: len(tokens)]
-    axes.imshow(grid.reshape(rows, columns), cmap="Oranges", vmin=0, vmax=1.2, aspect="auto")
-    for place, token in enumerate(tokens):
-        axes.text(place % columns, place // columns, token, ha="center", va="center", fontsize=9)
-    axes.set_axis_off()
-    if title:
-        axes.set_title(title)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, margin, line = 10.0, 0.15, 0.42
+    figure, scale = Figure(figsize=(width, 1)), _share_scale(_WORD_SHARES, "Oranges")
+    words = [_word(figure, token, scale.to_rgba(share)) for token, share in zip(tokens, _shares(weights), strict=False)]
+    heading = figure.text(0.5, 0, title or "", fontsize=14, ha="center", va="center")
+    _set_fonts(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with _missing_glyphs_told():
+        widths = [word.get_window_extent(renderer).width / figure.dpi for word in words]
+    places, lines = _wrapped(widths, width - 2 * margin)
+    above, below = (0.45 if title else 0.1), 0.85
+    height = above + line * lines + below
+    figure.set_size_inches(width, height)
+    heading.set_y(1 - above / 2 / height)
+    for word, (left, row) in zip(words, places, strict=True):
+        word.set_position(((margin + left) / width, 1 - (above + line * (row + 0.5)) / height))
+    _share_bar(figure, scale, _WORD_SHARES, figure.add_axes((0.25, 0.55 / height, 0.5, 0.13 / height)), len(words))
     _save(figure, path)
 
 
-def diagram(model: "keras.Model", path: str | Path) -> None:
-    """Draws the graph of a model: a box for each layer with its name, class, output shape and parameters.
+def _word(figure, token, colour):
+    token = token if len(token) <= 50 else f"{token[:49]}…"
+    patch = {"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": "none"}
+    return figure.text(0, 0, token, fontsize=13, va="center", color=_ink(colour), bbox=patch)
 
-    Args:
-        model: A Keras model. One that is no graph of layers becomes a column of its layers.
-        path: File to write, PNG.
+
+def _wrapped(widths, most, gap=0.16):
+    """Where each of some words begins, as distance from the left and number of the line, and how many lines there are.
 
     Example:
-        >>> import tempfile
-        >>> import keras
-        >>> from matplotlib.image import imread
-        >>> path = f"{tempfile.mkdtemp()}/net.png"
-        >>> diagram(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)]), path)
-        >>> imread(path).shape
-        (169, 352, 4)
+        >>> _wrapped([3, 3, 5], 7, gap=1)
+        ([(0, 0), (4, 0), (0, 1)], 2)
     """
-    boxes, arrows = _graph(model)
-    rows = {}
-    for name, (depth, _) in boxes.items():
-        rows.setdefault(depth, []).append(name)
-    widest = max(map(len, rows.values()))
-    places = {
-        name: (column - (len(names) - 1) / 2, -depth)
-        for depth, names in rows.items()
-        for column, name in enumerate(names)
-    }
-    figure = _figure(2.8 * widest + 0.4, 0.62 * len(rows) + 0.3)
-    axes = figure.subplots()
-    axes.set(xlim=(-widest / 2, widest / 2), ylim=(-max(rows) - 0.6, 0.6))
-    axes.axis("off")
-    for begin, end in arrows:
-        axes.annotate(
-            "",
-            places[end],
-            places[begin],
-            arrowprops={"arrowstyle": "->", "color": "0.5", "shrinkA": 11, "shrinkB": 11},
-        )
-    for name, (_, text) in boxes.items():
-        style = {"boxstyle": "round", "facecolor": "#e8f0fa", "edgecolor": "0.4"}
-        axes.text(*places[name], text, ha="center", va="center", fontsize=7, bbox=style)
-    _save(figure, path, dpi=min(110, 30000 / (0.62 * len(rows) + 0.3)))
-
-
-def _graph(model):
-    """Depth and text of every layer by name, and the pairs of names that a tensor connects."""
-    import keras  # an answer from a saved model is drawn without it
-
-    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
-        layers = model.layers
-        boxes = {layer.name: (depth, _label(layer)) for depth, layer in enumerate(layers)}
-        return boxes or {model.name: (0, _label(model))}, []
-    # Bookkeeping between layers (comparisons, casts, sums) is drawn as the arrows that pass through it.
-    origins, boxes, arrows = {}, {}, []
-    for operation in model.operations:
-        tensors = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
-        before = [origins.get(tensor._keras_history.operation.name, ()) for tensor in tensors]
-        parents = list(dict.fromkeys(name for names in before for name in names))
-        if isinstance(operation, keras.layers.Layer):
-            boxes[operation.name] = 1 + max((boxes[name][0] for name in parents), default=-1), _label(operation)
-            arrows += [(parent, operation.name) for parent in parents]
-            parents = [operation.name]
-        origins[operation.name] = parents
-    return boxes, arrows
-
-
-def _label(layer):
-    shape = getattr(layer.output, "shape", None) if layer._inbound_nodes else None
-    facts = [type(layer).__name__, "" if shape is None else str(tuple(shape))]
-    if layer.built and layer.count_params():
-        facts.append(f"{layer.count_params():,}")
-    return f"{layer.name}\n" + "  ".join(filter(None, facts))
+    places, left, line = [], 0, 0
+    for width in widths:
+        if left and left + width > most:
+            left, line = 0, line + 1
+        places.append((left, line))
+        left += width + gap
+    return places, line + 1
 
 
 def contact_sheet(
@@ -394,24 +448,29 @@ def heat_maps(
         >>> path = f"{tempfile.mkdtemp()}/maps.png"
         >>> heat_maps([np.zeros((8, 8, 3), np.uint8)], [np.eye(4)], path, titles=["rock"])
         >>> imread(path).shape
-        (288, 528, 4)
+        (372, 624, 4)
     """
-    figure = _figure(4.4, 2.4 * len(images))
-    for row, (image, heat, title) in enumerate(zip(images, maps, titles, strict=True)):
-        plain, under = figure.add_subplot(len(images), 2, 2 * row + 1), figure.add_subplot(len(images), 2, 2 * row + 2)
+    figure = _figure(5.2, 2.5 * len(images) + 0.6)
+    grid = figure.subplots(len(images), 2, squeeze=False)
+    for (plain, under), image, heat, title in zip(grid, images, maps, titles, strict=True):
         extent = (0, image.shape[1], image.shape[0], 0)
         for axes in (plain, under):
             axes.imshow(image, extent=extent)
             axes.set_axis_off()
-        under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
-        plain.set_title(title, fontsize=9, loc="left")
+        shown = under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
+        plain.set_title(title, fontsize=11, loc="left")
+        under.set_title("what spoke for it", fontsize=11, loc="left")
+    bar = figure.colorbar(shown, ax=grid, location="bottom", aspect=30, fraction=0.2 / len(images))
+    bar.set_label("1: what spoke most in its picture, 0: nothing")
     _save(figure, path)
 
 
 def word_maps(
     image: np.ndarray, words: Sequence[str], maps: np.ndarray, path: str | Path, *, title: str | None = None
 ) -> None:
-    """Draws an image, and beside it once for every word of its caption, bright where the word was looked up.
+    """Draws an image, and beside it once for every word of its caption, coloured where the word was looked up.
+
+    The shades tell how many times a weight is an even share of a word's attention, on the same scale in every figure.
 
     Args:
         image: uint8 `(height, width, 3)`.
@@ -426,23 +485,30 @@ def word_maps(
         >>> path = f"{tempfile.mkdtemp()}/words.png"
         >>> word_maps(np.zeros((8, 8, 3), np.uint8), ["a", "dog"], np.ones((2, 3, 3)), path)
         >>> imread(path).shape  # the picture and two words
-        (228, 612, 4)
+        (312, 612, 4)
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     columns = min(6, len(words) + 1)
     rows = -(-(len(words) + 1) // columns)
-    figure = _figure(1.7 * columns, 1.9 * rows + (0.4 if title else 0))
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure = _figure(1.7 * columns, 1.9 * rows + 0.7 + (0.4 if title else 0))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.9 * rows + (0.4 if title else 0), 0.7))
+    grid = above.subplots(rows, columns, squeeze=False).ravel()
     extent = (0, image.shape[1], image.shape[0], 0)
     for axes in grid:
         axes.set_axis_off()
     grid[0].imshow(image, extent=extent)
-    for axes, word, weights in zip(grid[1:], words, np.asarray(maps), strict=False):
+    # Clear where little was looked at, so that the picture is seen, red where much was.
+    veil = colormaps["YlOrRd"](np.linspace(0, 1, 256))
+    veil[:, 3] = np.linspace(0, 0.85, 256)
+    scale = _share_scale(_PLACE_SHARES, ListedColormap(veil))
+    maps = np.asarray(maps)
+    for axes, word, weights in zip(grid[1:], words, maps, strict=False):
         axes.imshow(image, extent=extent)
-        # Black, and clearer the more was looked at.
-        shade = np.zeros((*weights.shape, 4))
-        shade[..., 3] = 0.75 * (1 - weights / max(float(weights.max()), 1e-9))
-        axes.imshow(shade, interpolation="bilinear", extent=extent)
-        axes.set_title(word, fontsize=9)
+        axes.imshow(scale.to_rgba(_shares(weights)), interpolation="bilinear", extent=extent)
+        axes.set_title(word, fontsize=11)
     if title:
-        figure.suptitle(title)
+        above.suptitle(title, fontsize=14)
+    _share_bar(below, scale, _PLACE_SHARES, below.add_axes((0.1, 0.75, 0.8, 0.2)), maps[0].size)
     _save(figure, path)

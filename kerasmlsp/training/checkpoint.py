@@ -168,15 +168,8 @@ class Keeper(keras.callbacks.Callback):
         self.save()
 
     def draw(self) -> None:
-        """Draws the log; a figure that fails is no reason to lose a training."""
-        from kerasmlsp import plotting
-
-        if not self.rows:
-            return
-        try:
-            write_atomically(self.run / CURVES, lambda path: plotting.curves(self.rows, path))
-        except Exception as error:
-            log.warning("%s was not drawn (%s: %s).", self.run / CURVES, type(error).__name__, error)
+        """Draws the log."""
+        draw_curves(self.rows, self.run / CURVES)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives a model the variables of the best epoch."""
@@ -261,6 +254,26 @@ class Keeper(keras.callbacks.Callback):
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.rows)
+
+
+def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draws the rows of a log, if there are any; a figure that fails is no reason to lose a training.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "curves.png")
+        >>> draw_curves([{"epoch": 1, "loss": 0.7}], path)
+        >>> path.exists()
+        True
+    """
+    from kerasmlsp import plotting
+
+    if not rows:
+        return
+    try:
+        write_atomically(path, lambda place: plotting.curves(rows, place))
+    except Exception as error:
+        log.warning("%s was not drawn (%s: %s).", path, type(error).__name__, error)
 
 
 def to_numbers(logs: dict[str, Any] | None) -> None:

@@ -221,6 +221,23 @@ class Run:
 
         return checkpoint.best_row(self.folder if net is None else self / net)
 
+    def draw_curves(self, *nets: str) -> None:
+        """Draws the learning curves of a run's nets into its `curves.png`, where those of a run of one net are, too.
+
+        Args:
+            *nets: Folders of the nets.
+
+        Raises:
+            ValueError: A checkpoint is damaged.
+        """
+        from kerasmlsp.training import checkpoint
+
+        rows = []
+        for net in nets:
+            for row in checkpoint.read(self / net / checkpoint.CHECKPOINT)[0]["rows"]:
+                rows.append({_of_net(net, name): value for name, value in row.items()} if len(nets) > 1 else row)
+        checkpoint.draw_curves(rows, self / checkpoint.CURVES)
+
     def write(self, name: str, value: Any) -> Path:
         """Writes a JSON file of the run and returns its path."""
         (self / name).parent.mkdir(parents=True, exist_ok=True)
@@ -243,6 +260,13 @@ class Run:
         """Returns the paths of those figures of the evaluation that are there, by name without ending."""
         paths = {name: self / EVALUATION / f"{name}.png" for name in names}
         return {name: path for name, path in paths.items() if path.exists()}
+
+
+def _of_net(net, name):
+    if name == "epoch":
+        return name
+    part = "val_" if name.startswith("val_") else ""
+    return f"{part}{net}: {name.removeprefix(part)}"
 
 
 def in_use(run: Run | Path) -> str:

@@ -149,7 +149,8 @@ def test_predict_tells_what_it_left_out(workshop, tmp_path):
     with open("out.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [bool(row["problem"]) for row in rows] == [False, True] and "blue bar" in rows[0]["caption"]
-    command("caption", "predict", tmp_path / "good.png", "--figure", "why.png")
+    told = command("caption", "predict", tmp_path / "good.png", "--figure", "why.png").stderr
+    assert "The figure is in why.png." in told
     with Image.open("why.png") as figure:
         assert figure.width > 300
 

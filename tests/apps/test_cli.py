@@ -40,6 +40,15 @@ def failing(monkeypatch):
     return run
 
 
+def test_files_to_write_have_the_endings_of_their_kind():
+    """What a command shows by an ending, as OUT.png, it takes with that ending alone."""
+    shown = {path: each for path, each in parameters() if each.opts[0] in ("--figure", "--grid")}
+    shown |= {path: each for path, each in parameters() if str(each.metavar).lower().endswith((".csv", ".png"))}
+    assert len(shown) >= 7
+    for path, each in shown.items():
+        assert isinstance(each.type, options.Target), path
+
+
 def parameters(command=cli.root, path=()):
     """Every parameter of every command, each with the words of its command."""
     for name, each in getattr(command, "commands", {}).items():
@@ -99,6 +108,17 @@ def test_numbers_are_finite_and_seeds_fit_an_int32():
         ("sentiment train --data here --text-column review", "`--text-column`"),
         ("sentiment evaluate --data here --manual-dir here", "`--manual-dir`"),
         ("sentiment export --output a.onnx", "`--output`"),
+        ("augment preview a.png --output b.jpg", "'--output': must end in .png. Received: 'b.jpg'"),
+        ("caption predict a.png --figure b", "'--figure': must end in .png"),
+        ("caption predict a.png --output b.parquet", "'--output': must end in .csv"),
+        ("gan generate --grid b.gif", "'--grid': must end in .png"),
+        ("gan interpolate --grid b.jpg", "'--grid': must end in .gif or .png"),
+        ("gesture predict a.png --figure b.jpg", "'--figure': must end in .png"),
+        ("gesture predict a.png --output b.txt", "'--output': must end in .csv"),
+        ("models show lenet5 --figure b.svg", "'--figure': must end in .png"),
+        ("sentiment export --format litert --output b.onnx", "'--output': must end in .tflite"),
+        ("sentiment predict --file a.csv --output b.parquet", "'--output': must end in .csv"),
+        ("sentiment predict good --figure b.jpg", "'--figure': must end in .png"),
         ("sentiment export --format onnx --models here --licence MIT", "`--models` and `--licence`"),
         ("sentiment predict good --output a.csv", "`--output`"),
         ("sentiment predict good --text-column review", "`--text-column`"),

@@ -84,7 +84,7 @@ def test_the_film_has_a_frame_for_every_epoch(workshop):
     frames = sorted((workshop / "runs/gan/whole/film").iterdir())
     assert [frame.name for frame in frames] == ["0001.png", "0002.png"]
     with Image.open(frames[0]) as first, Image.open(frames[1]) as second:
-        assert first.size == second.size == (4 * 14 + 2, 4 * 14 + 2)
+        assert first.size == second.size == (9 * (4 * 14 + 2), 9 * (4 * 14 + 2))
         assert (np.asarray(first) != np.asarray(second)).any()
 
 
@@ -99,10 +99,16 @@ def test_every_architecture_trains_and_is_measured(workshop, architecture):
     assert ("as asked" in found) == (architecture == "conditional")
 
 
-def test_images_without_classes_use_the_shipped_features(flat):
+def test_images_without_classes_are_measured_by_random_weights(flat):
     assert not (flat / "features").exists()
     found = json.loads(command("gan", "evaluate", "--run", "flat", "--samples", 20, "--json").stdout)
-    assert "shipped LeNet" in found["features"] and "no FID" in found["features"]
+    assert "random weights" in found["features"] and "no FID" in found["features"]
+    assert found["classes"]["shares"] == [] and found["not measured"] == [features.NO_CLASSES]
+    drawn, floor, mixture = (row["frechet"] for row in found["distances"])
+    assert floor < drawn and floor < mixture
+    with Image.open(flat / "evaluation/samples.png") as grid, Image.open(flat / "evaluation/nearest.png") as rows:
+        assert grid.width >= 400
+        assert rows.width >= 1000
     told = command("gan", "train", "--data", "flat", "--run", "x", *TINY[:-2], code=1).stderr
     assert "--architecture dcgan" in told
 
@@ -115,6 +121,43 @@ def test_evaluation_tells_copies_from_new_images(workshop):
     assert test["median distance"] > 0
     fresh = evaluate.memorising(255 - copies, found, 10)[0]
     assert fresh["copies"] == 0.0
+
+
+def test_noise_and_plain_grey_are_no_copies():
+    """They are nearer to dark training images than test images are, but about equally near to many."""
+    train, test = (data.Images(images(200, seed)[..., None], np.zeros(400, np.int32)) for seed in (0, 1))
+    found = data.Data(train, test, [], "")
+    random = np.random.default_rng(0)
+    grey = np.full((50, 12, 12, 1), train.pixels.mean(), np.uint8)
+    noise = np.clip(grey + random.normal(0, 3, grey.shape), 0, 255).astype(np.uint8)
+    for drawn in (grey, noise):
+        assert evaluate.memorising(drawn, found, 50)[0]["copies"] <= 0.02
+    assert evaluate.memorising(train.pixels[::8], found, 50)[0]["copies"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape", "kind"),
+    [
+        (data.FASHION, (28, 28, 1), "shipped"),
+        (data.FASHION, (32, 32, 3), "own"),
+        (("0", "1"), (28, 28, 1), "own"),
+        ((), (28, 28, 1), "random"),
+        ((), (64, 64, 3), "random"),
+    ],
+)
+def test_only_clothes_are_measured_by_the_net_that_knows_them(classes, shape, kind):
+    part = data.Images(np.zeros((2, *shape), np.uint8), np.zeros(2, np.int32))
+    assert features.chosen(Config(), part, list(classes)) == kind
+    assert features.shipped(["0", "1"]).classes == []
+
+
+def test_random_weights_are_the_same_every_time_and_tell_images_apart():
+    first, second = features.untrained(12, 1), features.untrained(12, 1)
+    real, others, noise = images(30)[..., None], images(30, 1)[..., None], np.full((60, 12, 12, 1), 90, np.uint8)
+    found = [first(each)[0] for each in (real, others, noise)]
+    assert (second(real)[0] == found[0]).all() and found[0].shape == (60, 84)
+    near, far = (np.abs(found[0].mean(0) - each.mean(0)).mean() for each in found[1:])
+    assert near < far / 3
 
 
 def test_class_balance_is_against_what_the_net_makes_of_real_images():
@@ -171,9 +214,14 @@ def test_interpolate_writes_an_animation_or_a_grid(workshop):
     command("gan", "interpolate", "--seeds", "1,2", "--steps", 3, "--scale", 2, "--grid", "path.gif")
     with Image.open("path.gif") as animation:
         assert animation.size == (24, 24) and animation.n_frames > 1
-    command("gan", "interpolate", "--seeds", "1,2,3", "--steps", 4, "--class", "bar", "--grid", "path.png")
+    words = ("--seeds", "1,2,3", "--steps", 4, "--class", "bar", "--grid", "path.png", "--json")
+    assert json.loads(command("gan", "interpolate", *words).stdout)["class"] == "bar"
     with Image.open("path.png") as grid:
-        assert grid.size == (4 * 14 + 2, 3 * 14 + 2)
+        assert grid.size == (9 * (4 * 14 + 2), 9 * (3 * 14 + 2))
+    result = command("gan", "interpolate", "--seeds", "1,2", "--steps", 1, "--grid", "large.gif")
+    assert "The figure is in large.gif." in result.stderr
+    with Image.open("large.gif") as animation:
+        assert animation.size == (504, 504)
 
 
 def test_a_run_without_classes_gives_a_model_without_labels(flat):

@@ -235,7 +235,9 @@ def test_predict_explains_with_a_figure(workshop):
     command("gesture", "predict", "test/disc/IMG_100.png", "test/ring/IMG_101.png", "--explain", "--figure", "why.png")
     with Image.open("why.png") as figure:
         assert min(figure.size) > 200
-    command("gesture", "predict", "test/disc/IMG_100.png", "--explain")
+    assert Path("runs/gesture/whole/curves.png").exists()
+    told = command("gesture", "predict", "test/disc/IMG_100.png", "--explain").stderr
+    assert "The figure is in grad_cam.png." in told
     assert Path("grad_cam.png").stat().st_size > 1000
     model = loading.load(loading.find("gesture"))
     rows, _ = predict.predict_pictures(model, ["test/disc/IMG_100.png"], explain=True)

@@ -214,12 +214,13 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("predict", "--file", "gaps.csv"), 1, "Row 2"),
         (("predict", "--file", "test.csv", "--output", "./test.csv"), 2, "another file"),
         (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
-        (("predict", "--file", "test.csv", "--output", "runs"), 1, "runs is a folder"),
+        (("predict", "--file", "test.csv", "--output", "folder.csv"), 2, "is a directory"),
     ],
 )
 def test_failures_are_one_sentence(workshop, words, code, told):
     Path("other.csv").write_text("text,label\nhm,neutral\nfine,pos\n")
     Path("gaps.csv").write_text("text,n\nfine,1\n,2\n")
+    Path("folder.csv").mkdir(exist_ok=True)
     files = sorted(Path().rglob("*"))
     result = command("sentiment", *words, code=code)
     assert told in result.stderr and "Traceback" not in result.stderr
@@ -292,7 +293,8 @@ def test_every_architecture_learns_and_exports(workshop, architecture):
     if attentive:
         assert [token for token, _ in rows[0]["attention"]] == ["a", "superb", "film"]
         assert sum(weight for _, weight in rows[0]["attention"]) == pytest.approx(1, abs=1e-3)
-        command(*words[:3], *words[3:5], "--figure", "attention.png")
+        told = command(*words[:3], *words[3:5], "--figure", "attention.png").stderr
+        assert "The figure is in attention.png." in told
         assert Path("attention.png").stat().st_size > 1000
 
 

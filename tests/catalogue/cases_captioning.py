@@ -75,7 +75,7 @@ CASES = {
     "transformer_captioner": case(
         models.transformer_captioner,
         (6 + 1) * 8 + 2 * 8 + 9 * 8 + 2 * BLOCK + 2 * 8 + (8 + 1) * 9,
-        {"embedding_dim": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 12, "window": 7, "dropout": 0.0},
+        {"features": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 12, "window": 7, "dropout": 0.0},
         (REGIONS,),
         # The bias of a key adds the same to all scores of a query, which changes no weight.
         unmoved=("key/bias",),

@@ -9,7 +9,7 @@ from kerasmlsp import models
 VOCABULARY, CLASSES = 20, 3
 LSTM = {"embedding_dim": 4, "units": 5}
 CNN = {"embedding_dim": 4, "filters": 6, "kernel_sizes": (1, 2, 3)}
-TRANSFORMER = {"embedding_dim": 4, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 6}
+TRANSFORMER = {"features": 4, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 6}
 HEAD = {"vocabulary_size": 2, "num_classes": 2}
 # Embedding; four gates that see input, state and bias; three classes.
 LSTM_SIZE = 20 * 4 + 4 * 5 * (4 + 5 + 1) + 3 * (5 + 1)
@@ -91,8 +91,8 @@ CASES = {
         20 * 4 + 2 * BLOCK + 2 * 4 + (4 * 4 + 4 + 4) + 3 * (4 + 1),
         TRANSFORMER,
         [
-            ({"embedding_dim": 5}, "`embedding_dim` must be a multiple"),
-            ({"embedding_dim": 3, "num_heads": 3}, "even"),
+            ({"features": 5}, "`features` must be a multiple"),
+            ({"features": 3, "num_heads": 3}, "even"),
         ],
         # A softmax over keys does not depend on what all keys share, so that their bias has no gradient.
         unmoved=("key/bias",),

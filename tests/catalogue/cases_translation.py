@@ -90,10 +90,10 @@ CASES = {
         + 2 * (2 * attention() + FEED_FORWARD + 3 * NORM)
         + NORM
         + (8 + 1) * 8,
-        {"embedding_dim": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 12, "window": 8},
+        {"features": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 12, "window": 8},
         steps=150,
         # The bias of a key adds the same to all scores of a query, which changes no weight.
         unmoved=("key/bias",),
-        wrong=(({"num_heads": 3}, "`embedding_dim` must be a multiple of `num_heads`"),),
+        wrong=(({"num_heads": 3}, "`features` must be a multiple of `num_heads`"),),
     ),
 }

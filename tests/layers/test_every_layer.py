@@ -385,7 +385,7 @@ def small_gpt():
 
 
 def small_classifier():
-    return models.transformer_classifier(9, 2, embedding_dim=8, num_layers=1, num_heads=2, feed_forward_dim=8)
+    return models.transformer_classifier(9, 2, features=8, num_layers=1, num_heads=2, feed_forward_dim=8)
 
 
 @ONCE

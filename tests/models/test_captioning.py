@@ -13,7 +13,7 @@ SIZE, FEATURES, REGIONS, START, STOP = 6, 4, 3, 1, 2
 SIZES = {
     "image_captioner": {"embedding_dim": 5, "units": 6, "num_layers": 2},
     "attention_captioner": {"embedding_dim": 5, "units": 6, "attention_units": 4},
-    "transformer_captioner": {"embedding_dim": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 9, "window": 5},
+    "transformer_captioner": {"features": 8, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 9, "window": 5},
 }
 EACH = pytest.mark.parametrize("name", SIZES)
 

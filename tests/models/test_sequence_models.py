@@ -13,13 +13,13 @@ RANDOM = np.random.default_rng(0)
 SIGNAL = RANDOM.normal(size=(3, 9, 4)).astype("float32")
 IDS = RANDOM.integers(2, 7, (3, 9)).astype("int32")
 SOURCE = np.array([[3, 4, 5, 2, 6], [5, 6, 0, 0, 0], [2, 0, 0, 0, 0]], "int32")
-WORDS = {"source_vocabulary_size": 7, "target_vocabulary_size": 7, "embedding_dim": 8}
+WORDS = {"source_vocabulary_size": 7, "target_vocabulary_size": 7}
 BLOCKS = {"num_heads": 2, "num_layers": 2}
 FRAMES = {"num_features": 4, "num_outputs": 2, "features": 8, **BLOCKS}
 VARIANT = functools.partial(layers.LSTMVariantCell, peepholes=True, gate_recurrence=True)
 SPEAKERS = {
-    "additive_attention_encoder_decoder": {**WORDS, "units": 6, "attention_units": 5},
-    "multiplicative_attention_encoder_decoder": {**WORDS, "units": 6, "num_layers": 2},
+    "additive_attention_encoder_decoder": {**WORDS, "embedding_dim": 8, "units": 6, "attention_units": 5},
+    "multiplicative_attention_encoder_decoder": {**WORDS, "embedding_dim": 8, "units": 6, "num_layers": 2},
     "transformer_translator": {**WORDS, **BLOCKS, "feed_forward_dim": 9, "window": 4},
 }
 FOLLOWERS = {
