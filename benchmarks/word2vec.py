@@ -200,7 +200,7 @@ def main(arguments=None):
             if options.part in (None, part):
                 rows += measure(options)
     except ModuleNotFoundError as error:
-        parser.exit(1, f"{error}; pip install 'kerasmlsp[benchmark]'\n")
+        parser.exit(1, f"{error}; pip install -e '.[benchmark]'\n")
     print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) if options.json else table(rows))
 
 

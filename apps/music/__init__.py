@@ -10,6 +10,6 @@ Lecture: Ganapathy, MLSP 2025, "Transformers"; Hota, BITS F464 (2024), "RNN Arch
     kerasmlsp music export --run bach
 
 Data: MIDI, ABC, MusicXML or JSON in the format of the JSB chorales, with four voices; by default the chorales by Bach
-in the corpus of music21, which needs no network. `pip install 'kerasmlsp[music]'` brings what reads that, MIDI and
+in the corpus of music21, which needs no network. `pip install -e '.[music]'` brings what reads that, MIDI and
 MusicXML, and writes MIDI, WAV and MusicXML. What to expect is in the model card of the saved model.
 """

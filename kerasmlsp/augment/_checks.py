@@ -20,6 +20,6 @@ def check_batch(values, *axes):
     """
     if len(values.shape) != len(axes):
         raise ValueError(
-            f"`inputs` must be a batch `({', '.join(axes)})`: put `.batch(32)` before `.map(...)` in a tf.data pipeline, "
-            f"or give a single one as `example[None]`. Received: shape {tuple(values.shape)}"
+            f"`inputs` must be a batch `({', '.join(axes)})`: put `.batch(32)` before `.map(...)` in a tf.data "
+            f"pipeline, or give a single one as `example[None]`. Received: shape {tuple(values.shape)}"
         )

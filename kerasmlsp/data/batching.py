@@ -75,7 +75,7 @@ def source(batches: Any) -> Any:
         raise ValueError(
             "`batches` must know which examples come next, so that a stopped training goes on exactly, which a "
             "tf.data.Dataset does not. Give `Batches(shuffled(count, batch_size), load)`, whose `load(indices, key)` "
-            "returns the inputs and targets of a batch, as docs/how-to/library.md shows, or call Keras's own `model.fit`. "
+            "returns the inputs and targets of a batch, as docs/how-to/library.md shows, or call Keras's `model.fit`. "
             f"Received: {type(batches).__name__}"
         )
     if not hasattr(batches, "dataset"):

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasmlsp.exporting import verifying
 from kerasmlsp.exporting.loading import reason
+from kerasmlsp.extras import install
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +90,7 @@ def _check_packages(format, packages):
             importlib.import_module(package)
         except ImportError as error:
             raise ValueError(
-                f'`format` "{format}" needs the package {package}: pip install "kerasmlsp[{format}]". Received: {error}'
+                f'`format` "{format}" needs the package {package}: {install(format)}. Received: {error}'
             ) from error
 
 

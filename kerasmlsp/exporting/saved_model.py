@@ -17,12 +17,11 @@ import numpy as np
 import kerasmlsp
 from kerasmlsp.exporting import model_cards, verifying
 from kerasmlsp.exporting.loading import reason, to_array, versions
+from kerasmlsp.extras import install
 
 _APP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _DEFAULT_NAME = re.compile(r"keras_tensor(_\d+)?|(input|output|args|identity)_\d+", re.IGNORECASE)
-_NO_WARMUP = (
-    "No warm-up file for TensorFlow Serving was written; `pip install kerasmlsp[serving]` and export again for it."
-)
+_NO_WARMUP = f"No warm-up file for TensorFlow Serving was written; {install('serving')} and export again for it."
 
 logger = logging.getLogger(__name__)
 

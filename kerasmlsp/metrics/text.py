@@ -1,7 +1,7 @@
 """Measures of written sentences against several references: BLEU, CIDEr-D and length, with their uncertainty.
 
 Sentences are strings whose words stand between spaces, tokenised alike in both; nothing is split here. The packages
-sacrebleu and pycocoevalcap are imported where they are used: `pip install 'kerasmlsp[caption]'`. Of pycocoevalcap only
+sacrebleu and pycocoevalcap are imported where they are used: `pip install -e '.[caption]'`. Of pycocoevalcap only
 the scorer of CIDEr-D is used, which needs no Java.
 """
 

@@ -50,9 +50,7 @@ def speech_command_cnn(
     spectrogram = keras.Input((None, num_bands), name="spectrogram")
     states = ops.expand_dims(spectrogram, -1)
     for index, factor in enumerate((1, 2, 4, 4, 4)):
-        states = layers.Conv2D(factor * filters, 3, padding="same", use_bias=False, name=f"convolution_{index}")(
-            states
-        )
+        states = layers.Conv2D(factor * filters, 3, padding="same", use_bias=False, name=f"convolution_{index}")(states)
         states = BatchNormalization(name=f"normalization_{index}")(states)
         states = layers.Activation("relu", name=f"relu_{index}")(states)
         if index < 3:

@@ -144,9 +144,9 @@ def transformer_translator(
     mask = _text.mask_of(source)
     # The vectors weigh as much as the positions.
     start = keras.initializers.RandomNormal(stddev=1.0)
-    memory = layers.Embedding(
-        source_vocabulary_size, features, embeddings_initializer=start, name="source_embedding"
-    )(source)
+    memory = layers.Embedding(source_vocabulary_size, features, embeddings_initializer=start, name="source_embedding")(
+        source
+    )
     memory = SinusoidalPosition(name="source_position")(memory)
     memory = layers.Dropout(dropout, name="source_dropout")(memory)
     for i in range(1, num_layers + 1):
@@ -278,8 +278,7 @@ def _check_frames(num_features, num_outputs, features, num_layers, num_heads, wi
 def _check_heads(features, num_heads):
     if features % num_heads:
         raise ValueError(
-            "`features` must be a multiple of `num_heads`. "
-            f"Received: features={features}, num_heads={num_heads}"
+            f"`features` must be a multiple of `num_heads`. Received: features={features}, num_heads={num_heads}"
         )
 
 

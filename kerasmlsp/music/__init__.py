@@ -1,7 +1,7 @@
 """Music: files in and out, four-voice chorales, and rules of harmony.
 
 Importing this package is cheap: music21, pretty_midi and matplotlib are imported by the functions that need them. The
-first two come with `pip install 'kerasmlsp[music]'`: MIDI, WAV, MusicXML and Bach's chorales need them; ABC, JSON and
+first two come with `pip install -e '.[music]'`: MIDI, WAV, MusicXML and Bach's chorales need them; ABC, JSON and
 pictures do not.
 """
 

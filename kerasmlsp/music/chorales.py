@@ -55,7 +55,7 @@ def read_chorales(
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
+        ModuleNotFoundError: The extra is not installed: `pip install -e '.[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged, holds no notes, or more than four voices. Such a file in
             a folder, or piece among others, is left out with a warning in the log; it is an error that none is left.
 

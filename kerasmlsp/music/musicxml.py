@@ -22,7 +22,7 @@ def write_musicxml(path: str | Path, chorale: Chorale, *, tempo: float | None = 
         tempo: Quarter notes per minute, written above the first bar; None for no mark.
 
     Raises:
-        ModuleNotFoundError: music21 is not installed: `pip install 'kerasmlsp[music]'`.
+        ModuleNotFoundError: music21 is not installed: `pip install -e '.[music]'`.
         ValueError: The ending is wrong, or the piece has no steps.
         OSError: The file cannot be written.
 

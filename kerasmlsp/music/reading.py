@@ -40,7 +40,7 @@ def read_rolls(path: str | Path, *, steps_per_quarter: int = 1, recursive: bool 
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
+        ModuleNotFoundError: The extra is not installed: `pip install -e '.[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes. In a folder such a file is left out
             with a warning in the log, and it is an error that none is left.
 
@@ -71,7 +71,7 @@ def read_melody(path: str | Path) -> Melody:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ModuleNotFoundError: The extra is not installed: `pip install 'kerasmlsp[music]'`. ABC and JSON do without.
+        ModuleNotFoundError: The extra is not installed: `pip install -e '.[music]'`. ABC and JSON do without.
         ValueError: The file has an unknown ending, is damaged or holds no notes.
 
     Example:

@@ -45,7 +45,7 @@ def write_midi(
         key: Tonic (0 for C to 11) and "major" or "minor", for the key signature; None for none.
 
     Raises:
-        ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
+        ModuleNotFoundError: pretty_midi is not installed: `pip install -e '.[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
 
@@ -86,7 +86,7 @@ def write_wav(
         sample_rate: In hertz, commonly 22,050 or 44,100.
 
     Raises:
-        ModuleNotFoundError: pretty_midi is not installed: `pip install 'kerasmlsp[music]'`.
+        ModuleNotFoundError: pretty_midi is not installed: `pip install -e '.[music]'`.
         ValueError: The ending or the shape is wrong, or there are no notes.
         OSError: The file cannot be written.
 

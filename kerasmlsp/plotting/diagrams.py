@@ -424,7 +424,12 @@ def _draw(axes, net, left):
         (top, bottom), centre = net.edges[name], left + net.centres[name]
         corner = centre - net.box_width / 2, bottom
         colour = "#f4f4f4" if not box.parents else "#fdebd8" if box.times > 1 else "#e8f0fa"
-        style = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": colour, "edgecolor": "0.35", "zorder": 3}
+        style: dict[str, Any] = {
+            "boxstyle": "round,pad=0,rounding_size=0.06",
+            "facecolor": colour,
+            "edgecolor": "0.35",
+            "zorder": 3,
+        }
         axes.add_patch(FancyBboxPatch(corner, net.box_width, top - bottom, **style))
         axes.text(centre, (top + bottom) / 2, _text(box), ha="center", va="center", fontsize=9, zorder=4)
         beside = {begin for begin, end, _ in net.lanes if end == name}

@@ -171,7 +171,7 @@ def cluster_labels(features: ArrayLike, num_clusters: int, *, components: int = 
     """Groups features, so that the number of its group is the label of an example.
 
     Features are reduced to their principal components of equal variance, scaled to length 1, and grouped by k-means.
-    Needs scikit-learn: `pip install 'kerasmlsp[clustering]'`.
+    Needs scikit-learn: `pip install -e '.[clustering]'`.
 
     Reference: Ganapathy, MLSP 2025, "Self supervision - pre-text task" (clustering); Caron et al. 2018, "Deep
     Clustering for Unsupervised Learning of Visual Features".

@@ -44,7 +44,7 @@ def test_a_builder_is_shown_and_drawn(tmp_path):
     sizes = ["--size", "vocabulary_size=50", "--size", "num-classes=2", "--size", "kernel_sizes=(2, 3)"]
     shown = command("models", "show", "text_cnn", *sizes, "--figure", tmp_path / "cnn.png").stdout
     assert (
-        re.search(r"conv_3 +Conv1D 3, relu +n x 128 +32,896 ", shown) and "conv_1" not in shown and "Kim 2014" in shown
+        re.search(r"conv_3 +Conv1D 3, relu +n x 128 +49,280 ", shown) and "conv_1" not in shown and "Kim 2014" in shown
     )
     # 50 words of 128 numbers; 128 filters of widths 2 and 3; one unit.
     assert str(50 * 128 + 128 * (2 * 128 + 1) + 128 * (3 * 128 + 1) + 257) in shown

@@ -278,7 +278,7 @@ ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
             "No space left on the device of /a/part",
         ),
         (MemoryError(), "Out of memory"),
-        (ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx"), "`pip install 'kerasmlsp[onnx]'`"),
+        (ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx"), "`pip install -e '.[onnx]'` in the clone"),
         (ImportError("needs `pip install zstandard`", name="zstandard"), "needs `pip install zstandard`"),
         (json.JSONDecodeError("Expecting value", "x", 0), "A JSON file is damaged"),
         (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "--encoding cp1252"),

@@ -177,7 +177,7 @@ def test_without_the_extra_a_melody_in_abc_is_harmonised_as_a_picture(workshop, 
     [row] = json.loads(result.stdout)
     assert [Path(file).suffix for file in row["files"]] == [".png"] and len(list(Path("pictures").iterdir())) == 1
     assert all(f"{ending} is not written. This needs" in result.stderr for ending in (".mid", ".wav", ".musicxml"))
-    assert result.stderr.count("pip install 'kerasmlsp[music]'") == 3
+    assert result.stderr.count("pip install -e '.[music]'") == 3
 
 
 def test_without_the_extra_a_run_is_measured_on_json(workshop, monkeypatch):
@@ -199,7 +199,7 @@ def test_without_the_extra_a_command_says_what_to_install(workshop, monkeypatch,
     without_extra(monkeypatch)
     monkeypatch.setenv("HOME", str(workshop / "home"))
     result = command("music", *words, *(("--run", "none") if words[0] == "train" else ()), code=1)
-    assert "pip install 'kerasmlsp[music]'" in result.stderr and "Traceback" not in result.stderr
+    assert "pip install -e '.[music]'" in result.stderr and "Traceback" not in result.stderr
     assert not Path("runs/music/none").exists()
 
 

@@ -24,6 +24,28 @@ def call(layer, ids, **options):
     return keras.ops.convert_to_numpy(layer(np.asarray(ids, "int32"), **options))
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "axes"),
+    [
+        *((name, (8, 8, 3), "(batch, height, width, channels)") for name in test_augment_images.CASES),
+        *((name, (50,), "(batch, samples)") for name in ("AdditiveNoise", "RandomGain", "RandomTimeShift")),
+        ("SpecAugment", (20, 5), "(batch, frames, bands)"),
+        *((name, (20, 3), "(batch, steps, channels)") for name in ("RandomAxisRotation", "RandomScaling")),
+    ],
+)
+def test_a_single_example_is_refused_in_a_sentence(layer, shape, axes):
+    """What a tf.data pipeline gives that is not batched yet."""
+    arguments = {"RandomTimeShift": {"max_shift": 2}}
+    made = getattr(augment, layer)(**arguments.get(layer, {}))
+    inputs = np.ones(shape, "float32")
+    if layer in ("MixUp", "CutMix"):
+        inputs = {"images": inputs, "labels": np.eye(2, dtype="float32")[0]}
+    with pytest.raises(ValueError) as caught:
+        made(inputs, training=True)
+    told = f"`inputs` must be a batch `{axes}`: put `.batch(32)` before `.map(...)`"
+    assert told in str(caught.value) and f"Received: shape {shape}" in str(caught.value)
+
+
 @pytest.fixture(scope="module")
 def ids():
     """Rows of 500 tokens from 2 on, the second half of the even rows padding."""

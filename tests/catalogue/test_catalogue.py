@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -99,6 +100,15 @@ def trained(name):
 def model_of(name):
     """A model with weights that are not all zeros: trained, or as it was made where its twin is trained."""
     return CASES[name].make() if CASES[name].twin else trained(name)[0]
+
+
+def test_a_size_has_the_same_name_in_every_builder():
+    """Those of a Transformer's vectors are `features`; `embedding_dim` is for tokens before another kind of net."""
+    for name in models.__all__:
+        arguments = set(inspect.signature(getattr(models, name)).parameters)
+        assert not arguments & {"num_filters", "hidden_dim", "model_dim", "embedding_size"}, name
+        if {"num_heads", "num_layers"} <= arguments:
+            assert "features" in arguments and not arguments & {"units", "embedding_dim"}, name
 
 
 def test_every_builder_has_a_case():
@@ -226,7 +236,7 @@ def test_models_come_back_from_files_in_a_fresh_process(saved):
     assert not bad(differences(saved, "keras", keras.backend.backend()))
 
 
-@pytest.mark.skipif(not util.find_spec("jax"), reason="JAX is not installed: pip install 'kerasmlsp[jax]'")
+@pytest.mark.skipif(not util.find_spec("jax"), reason="JAX is not installed: pip install -e '.[jax]'")
 def test_both_backends_give_the_same_answers(saved):
     assert not bad(differences(saved, "keras", "jax" if TENSORFLOW else "tensorflow"))
 

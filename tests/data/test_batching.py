@@ -21,6 +21,14 @@ def padding(batches, lengths):
     return padded / sum(lengths[batch].sum() for batch in batches) - 1
 
 
+def test_a_plain_dataset_is_refused_with_the_way_to_batches():
+    import tensorflow as tf
+
+    for dataset in (tf.data.Dataset.range(4), tf.data.Dataset.range(4).batch(2)):
+        with pytest.raises(ValueError, match=r"docs/how-to/library\.md shows, or call Keras's `model\.fit`"):
+            batching.source(dataset)
+
+
 @pytest.mark.parametrize("name", ORDERS)
 def test_every_example_comes_once_an_epoch(name):
     order = ORDERS[name]()

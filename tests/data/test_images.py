@@ -113,7 +113,7 @@ def test_photographs_of_phones(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImportError) as caught:
         images.read_image(data)
-    assert "kerasmlsp[heic]" in options.sentence(caught.value)
+    assert "'.[heic]'" in options.sentence(caught.value)
 
 
 def bomb(width, height):

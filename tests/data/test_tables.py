@@ -225,7 +225,7 @@ def test_bad_excel_files_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ImportError) as caught:
         tables.read_table(tmp_path / "wide.xlsx")
-    assert "kerasmlsp[excel]" in options.sentence(caught.value)
+    assert "'.[excel]'" in options.sentence(caught.value)
 
 
 def test_a_stray_nul_is_text(tmp_path):

@@ -146,7 +146,7 @@ def test_warmup_requests(models, model):
     folder = models / "tiny" / "1"
     assert model.card["warmup_requests"] == (folder / "assets.extra").is_dir()
     if importlib.util.find_spec("tensorflow_serving") is None:
-        assert "kerasmlsp[serving]" in model.card["warmup_note"]
+        assert "`pip install -e '.[serving]'` in the clone" in model.card["warmup_note"]
         pytest.skip("tensorflow-serving-api is not installed")
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
@@ -162,7 +162,7 @@ def test_missing_serving_package_is_said(parts, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with caplog.at_level(logging.WARNING):
         assert not saved_model._write_warmup(tmp_path, "tiny", {})
-    assert "pip install kerasmlsp[serving]" in caplog.text and not list(tmp_path.iterdir())
+    assert "pip install -e '.[serving]'" in caplog.text and not list(tmp_path.iterdir())
 
 
 def test_versions_count_up_past_gaps_and_other_folders(parts, tmp_path):

@@ -87,7 +87,7 @@ def test_rotations_are_quarter_turns():
 
 
 def test_clusters_are_those_of_the_features():
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'kerasmlsp[clustering]'")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install -e '.[clustering]'")
     random = np.random.default_rng(0)
     centers = random.normal(size=(3, 5))
     truth = np.arange(60) % 3
