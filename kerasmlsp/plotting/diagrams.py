@@ -145,6 +145,8 @@ def _graph(model):
     """A box for every layer and for every sum of two paths, by name."""
     import keras  # an answer from a saved model is drawn without it
 
+    # A Sequential has a graph inside.
+    model = getattr(model, "_functional", None) or model
     if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
         return {layer.name: _box(layer, layer.name, []) for layer in model.layers or [model]}
     origins, boxes = {}, {}

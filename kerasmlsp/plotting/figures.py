@@ -349,7 +349,7 @@ def token_weights(tokens: Sequence[str], weights: ArrayLike, path: str | Path, *
         >>> path = f"{tempfile.mkdtemp()}/weights.png"
         >>> token_weights(["a", "good", "film"], [0.1, 0.7, 0.2], path, title="positive")
         >>> imread(path).shape
-        (207, 1200, 4)
+        (206, 1200, 4)
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ from commands import command
 from kerasmlsp import models
 from kerasmlsp.apps import catalogue
 from kerasmlsp.apps.parameters import PARAMETERS
+from kerasmlsp.plotting import diagrams
 
 PNG = b"\x89PNG"
 
@@ -25,9 +26,26 @@ def test_every_builder_is_listed_with_its_parameters_and_lecture():
     assert rows["calibrated_ensemble"]["lecture"] == "beyond the lectures"
 
 
-def test_listed_parameters_are_those_of_the_builders():
-    built = {name: catalogue._build(getattr(models, name), {})[0].count_params() for name in models.__all__}
-    assert built == PARAMETERS
+@pytest.fixture(scope="module")
+def built():
+    return {name: catalogue._build(getattr(models, name), {})[0] for name in models.__all__}
+
+
+def test_listed_parameters_are_those_of_the_builders(built):
+    assert {name: model.count_params() for name, model in built.items()} == PARAMETERS
+
+
+def test_every_builder_can_be_drawn(built):
+    """Every box is named once and comes after those that it takes its input from, and no weight counts twice."""
+    for model in built.values():
+        for net in diagrams._nets(model):
+            boxes, seen = diagrams._blocks(net), set()
+            for box in boxes:
+                assert set(box.parents) <= seen, (model.name, box)
+                seen.add(box.name)
+            assert len(seen) == len(boxes) <= 40, model.name
+            assert sum(box.parameters for box in boxes) <= net.count_params(), model.name
+            diagrams._placed(boxes)
 
 
 def test_the_list_needs_neither_keras_nor_tensorflow():

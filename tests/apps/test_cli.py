@@ -478,3 +478,20 @@ def test_names_of_runs_are_of_any_script_in_one_form(name, tmp_path):
     for form in ("NFC", "NFD"):
         assert options._plain_name(None, None, unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
     (tmp_path / name).mkdir()
+
+
+def test_a_preview_changes_one_small_picture_at_a_time(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from kerasmlsp import augment
+
+    seen, call = [], augment.ImageAugmentation.call
+    monkeypatch.setattr(
+        augment.ImageAugmentation, "call", lambda self, x, **more: seen.append(x.shape) or call(self, x, **more)
+    )
+    Image.fromarray(np.zeros((900, 1200, 3), np.uint8)).save(tmp_path / "large.jpg")
+    result = invoke(
+        "augment", "preview", str(tmp_path / "large.jpg"), "--count", "3", "--output", str(tmp_path / "a.png")
+    )
+    assert result.exit_code == 0 and f"The figure is in {tmp_path / 'a.png'}." in result.stderr
+    assert [tuple(shape) for shape in seen] == [(1, 300, 400, 3)] * 3

@@ -65,6 +65,10 @@ def test_evaluation_measures_figures_and_mistakes(workshop):
         assert Path(file).stat().st_size > 0
 
 
+def test_the_curves_of_all_nets_are_in_the_run(workshop):
+    assert Path("runs/sentiment/whole/curves.png").stat().st_size > 1000
+
+
 def test_predict_answers_texts(workshop):
     rows = json.loads(command("sentiment", "predict", "--json", "a superb film", "the plot is dull").stdout)
     assert [row["label"] for row in rows] == ["pos", "neg"]

@@ -86,3 +86,18 @@ def test_some_fields_with_other_defaults():
 
     assert CliRunner().invoke(other, []).output == "{'kind': None, 'batch_size': 2}\n"
     assert "[default: (as the run was trained)]" in " ".join(CliRunner().invoke(other, ["--help"]).output.split())
+
+
+def test_the_curves_of_several_nets_are_drawn_together(tmp_path, monkeypatch):
+    from kerasmlsp import plotting
+    from kerasmlsp.training import Run, checkpoint
+
+    rows = [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}]
+    monkeypatch.setattr(checkpoint, "read", lambda path: ({"rows": rows}, {}))
+    drawn = []
+    monkeypatch.setattr(plotting, "curves", lambda rows, path: drawn.append(rows) or path.write_text("drawn"))
+    Run(tmp_path).draw_curves("net")
+    Run(tmp_path).draw_curves("cnn", "lstm")
+    assert drawn[0] == rows
+    assert drawn[1] == [{"epoch": 1, f"{net}: loss": 0.5, f"val_{net}: loss": 0.6} for net in ("cnn", "lstm")]
+    assert (tmp_path / "curves.png").exists()
