@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasmlsp import files
 from kerasmlsp.data import labelled, tables
-from kerasmlsp.extras import required
+from kerasmlsp.extras import install, required
 from kerasmlsp.files import existing, visible_files, visible_folders
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _REASONS = {
     "million pixels": "too large",
     "must hold whole numbers": "of numbers with a fraction",
     "is no picture of a format that is read": "of no format that is read",
-    "kerasmlsp[heic]": "HEIC, which needs `pip install 'kerasmlsp[heic]'`",
+    install("heic"): f"HEIC, which needs {install('heic')}",
     "must be there already": "not there",
     "Permission denied": "without permission",
 }

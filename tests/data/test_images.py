@@ -316,7 +316,7 @@ def test_heic_without_its_extra_is_left_out_and_named(folder, monkeypatch, caplo
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (folder / "red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
     images.read_labelled_images(folder, 8)
-    assert "1 HEIC, which needs `pip install 'kerasmlsp[heic]'`" in caplog.text
+    assert "1 HEIC, which needs `pip install -e '.[heic]'`" in caplog.text
 
 
 def test_a_class_without_a_picture_tells_why(folder):
