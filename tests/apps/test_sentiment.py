@@ -325,7 +325,9 @@ def test_killed_training_is_resumed_by_the_command_it_names(workshop):
     stop_and_resume("sentiment", words, "lstm/history.csv")
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "must name the application"), ("{", "damaged"), ("[1]", "damaged")])
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "must name the application"), ("{", "damaged"), ("[1]", "damaged")]
+)
 def test_a_damaged_model_card_is_named(workshop, tmp_path, content, told):
     shutil.copytree("saved_models/sentiment/1", tmp_path / "sentiment/1")
     card = tmp_path / "sentiment/1/card.json"
