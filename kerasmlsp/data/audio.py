@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasmlsp import extras
+from kerasmlsp.extras import required
 from kerasmlsp.files import existing
 
 _log = logging.getLogger("kerasmlsp")
@@ -99,7 +99,7 @@ def pieces(
 
 
 def _blocks(source, rate):
-    soxr = extras.required("soxr", "signals")
+    soxr = required("soxr")
     with _opened(source) as (file, name):
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
         for block in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
@@ -112,7 +112,7 @@ def _blocks(source, rate):
 @contextlib.contextmanager
 def _opened(source):
     """The open file and its name, with what goes wrong in it as one sentence."""
-    soundfile = extras.required("soundfile", "signals")
+    soundfile = required("soundfile")
     name = "-" if isinstance(source, bytes) else str(source)
     if not isinstance(source, bytes) and existing(source).is_dir():
         raise ValueError(f"`source` must be a recording. Received: {name}, which is a folder")
@@ -159,4 +159,4 @@ def _check(samples: Any, file, name):
 def _resampled(samples, own, rate):
     if own == rate:
         return samples
-    return extras.required("soxr", "signals").resample(samples, own, rate)
+    return required("soxr").resample(samples, own, rate)

@@ -41,7 +41,7 @@ _REASONS = {
     "million pixels": "too large",
     "must hold whole numbers": "of numbers with a fraction",
     "is no picture of a format that is read": "of no format that is read",
-    install("heic"): f"HEIC, which needs {install('heic')}",
+    install("pillow_heif"): f"HEIC, which needs {install('pillow_heif')}",
     "must be there already": "not there",
     "Permission denied": "without permission",
 }
@@ -458,7 +458,7 @@ def _opened(data, name, most_pixels):
     if not data:
         raise ValueError(f"`path` must be a picture. Received: {name}, which is empty")
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        required("pillow_heif", "heic").register_heif_opener()
+        required("pillow_heif").register_heif_opener()
     with warnings.catch_warnings():
         # Size is checked here; what else Pillow warns of, such as odd EXIF data, does not stop it.
         warnings.simplefilter("ignore")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasmlsp.data import encodings
+from kerasmlsp.extras import required
 from kerasmlsp.files import existing
 
 _log = logging.getLogger("kerasmlsp")
@@ -421,8 +422,7 @@ def _parquet_chunks(path: Path, chunk_size: int | None):
 
 
 def _excel_chunks(path: Path, chunk_size: int | None):
-    import openpyxl
-
+    openpyxl = required("openpyxl")
     with contextlib.closing(_workbook(openpyxl, path)) as book:
         sheet, *others = book.worksheets
         if others:

@@ -90,7 +90,7 @@ def _check_packages(format, packages):
             importlib.import_module(package)
         except ImportError as error:
             raise ValueError(
-                f'`format` "{format}" needs the package {package}: {install(format)}. Received: {error}'
+                f'`format` "{format}" needs the package {package}: {install(package)}. Received: {error}'
             ) from error
 
 

@@ -21,7 +21,9 @@ from kerasmlsp.extras import install
 
 _APP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _DEFAULT_NAME = re.compile(r"keras_tensor(_\d+)?|(input|output|args|identity)_\d+", re.IGNORECASE)
-_NO_WARMUP = f"No warm-up file for TensorFlow Serving was written; {install('serving')} and export again for it."
+_NO_WARMUP = (
+    f"No warm-up file for TensorFlow Serving was written; {install('tensorflow_serving')} and export again for it."
+)
 
 logger = logging.getLogger(__name__)
 

@@ -172,7 +172,7 @@ def _cached_corpus(cache) -> list[Chorale]:
         try:  # not from music21 itself, whose import is slow
             version = importlib.metadata.version("music21")
         except importlib.metadata.PackageNotFoundError:
-            version = required("music21", "music").__version__
+            version = required("music21").__version__
         cache = Path.home() / ".cache" / "kerasmlsp" / f"chorales-{version}.npz"
         cache.parent.mkdir(parents=True, exist_ok=True)
     cache = Path(cache).expanduser()
@@ -189,7 +189,7 @@ def _cached_corpus(cache) -> list[Chorale]:
 
 
 def _corpus() -> list[Chorale]:
-    corpus = required("music21", "music").corpus
+    corpus = required("music21").corpus
     files = sorted(Path(file) for file in corpus.getComposer("bach") if Path(file).suffix in (".mxl", ".xml"))
     chorales = []
     for number, file in enumerate(files):

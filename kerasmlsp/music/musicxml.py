@@ -40,7 +40,7 @@ def write_musicxml(path: str | Path, chorale: Chorale, *, tempo: float | None = 
         raise ValueError(f"`path` must end in .musicxml or .xml. Received: {path}")
     if not len(chorale.pitches):
         raise ValueError(f"`chorale` must hold at least one step. Received: {chorale.name!r}, which holds none")
-    required("music21", "music")
+    required("music21")
     content = _content(chorale, tempo)
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 

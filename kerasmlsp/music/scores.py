@@ -101,7 +101,7 @@ def _explained(path):
 
 
 def _midi(path: Path) -> Score:
-    pretty_midi = required("pretty_midi", "music")
+    pretty_midi = required("pretty_midi")
     content, count = mended(path.read_bytes())
     with _explained(path), warnings.catch_warnings():
         # Time signatures in later tracks are common, and pretty_midi's own ticks are undone below.
@@ -234,7 +234,7 @@ def warned(error: Exception) -> None:
 def _musicxml(path: Path) -> Score:
     if not path.stat().st_size:
         raise ValueError(f"`path` must hold notes. Received: {path}, which is empty")
-    converter = required("music21", "music").converter
+    converter = required("music21").converter
     with _explained(path):
         # Without its pickles in the temporary folder: whoever may write there could make this run anything.
         return _music21_score(

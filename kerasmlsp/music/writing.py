@@ -62,7 +62,7 @@ def write_midi(
     midi = _midi(music, onsets, steps_per_quarter, tempo, program)
     if key is not None:
         number = key[0] + 12 * (key[1] == "minor")
-        midi.key_signature_changes.append(required("pretty_midi", "music").KeySignature(number, 0))
+        midi.key_signature_changes.append(required("pretty_midi").KeySignature(number, 0))
     write_atomically(path, lambda temporary: midi.write(str(temporary)))
 
 
@@ -250,7 +250,7 @@ def _notes(pitches: np.ndarray, onsets) -> np.ndarray:
 
 
 def _midi(music, onsets, steps_per_quarter: int, tempo: float, program: int):
-    pretty_midi = required("pretty_midi", "music")
+    pretty_midi = required("pretty_midi")
     for name, value in (("steps_per_quarter", steps_per_quarter), ("tempo", tempo)):
         if not value > 0:
             raise ValueError(f"`{name}` must be above 0. Received: {value!r}")
