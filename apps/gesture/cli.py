@@ -8,7 +8,6 @@ from kerasmlsp.apps import options
 from kerasmlsp.apps.gesture.config import INPUTS, Config
 
 RUNS = Path("runs/gesture")
-_SHARE = options.FiniteRange(0, 1, max_open=True)
 
 
 @click.group(cls=options.Group)

@@ -17,9 +17,14 @@ RECIPES = {
     "cnn": {"epochs": 30, "learning_rate": 5e-3, "weight_decay": 0.05},
 }
 """How a net is trained where the configuration does not say."""
+AUGMENTATION = (
+    *("rotation", "zoom", "crop", "shift", "shear", "flip"),
+    *("brightness", "contrast", "saturation", "noise", "erasing"),
+)
+"""Settings of the random changes of pictures."""
 OF_PICTURES = (
-    *("image_size", "rounds", "group_pattern", "rotation", "zoom", "crop", "shift", "flip"),
-    *("brightness", "contrast", "saturation", "noise", "erasing", "backdrop"),
+    *("image_size", "rounds", "group_pattern", "backdrop"),
+    *AUGMENTATION,
 )
 """Settings without a meaning for numbers."""
 
@@ -66,6 +71,7 @@ class Config(Settings):
     zoom: float = share(0.15, "Let things grow or shrink by up to this share.")
     crop: float = share(0.0, "Cut off up to this share of height and width.")
     shift: float = share(0.1, "Shift by up to this share of height and width.")
+    shear: float = share(0.0, "Slant by up to this share.")
     flip: str = option(
         "horizontal",
         "How to mirror half of the pictures, so that both hands are known; none where left and right are two classes.",

@@ -54,6 +54,7 @@ def augmentation(config):
         zoom=config.zoom,
         crop=config.crop,
         shift=config.shift,
+        shear=config.shear,
         flip=None if config.flip == "none" else config.flip,
         brightness=config.brightness,
         contrast=config.contrast,
