@@ -127,7 +127,7 @@ def _hands(config):
 
 def _refusal(stored, unsure):
     told = classification.in_words(unsure, "a picture of one colour or less than 8 pixels high or wide")
-    counted = " Those count as they are and in other light and before other backgrounds." if unsure else ""
+    counted = " Held-out pictures count as they are, in other light and before other backgrounds." if unsure else ""
     pictures = stored.get("backgrounds")
     learned = f" {pictures} pictures of none of the classes were trained on for that." if pictures else ""
     return told + counted + learned
