@@ -127,13 +127,19 @@ def _checked(tensors, specs, inputs):
     import tensorflow as tf
 
     # What is fed need not have the shape of the signature, which would be taken for granted in the graph.
-    fed = {name: tf.raw_ops.PlaceholderWithDefault(input=each, shape=None) for name, each in tensors.items()}
-    shapes = [_shape_fits(name, each, specs[name]) for name, each in fed.items()]
-    with tf.control_dependencies([each for each in shapes if each is not None]):
+    fed = {name: tf.raw_ops.PlaceholderWithDefault(input=each, shape=None, name=name) for name, each in tensors.items()}
+    # Of scalars TensorFlow takes it for granted all the same, and the error is that of `ensure_shape`.
+    shapes = [_shape_fits(name, each, specs[name]) for name, each in fed.items() if specs[name].shape.rank]
+    with tf.control_dependencies(_done(shapes)):
         shaped = {name: tf.ensure_shape(each, specs[name].shape) for name, each in fed.items()}
     values = [*_same_rows(shaped), *(_values_fit(name, each, inputs[name]) for name, each in shaped.items())]
-    with tf.control_dependencies([each for each in values if each is not None]):
+    with tf.control_dependencies(_done(values)):
         return {name: tf.identity(each) for name, each in shaped.items()}
+
+
+def _done(checks):
+    """Those that are operations of a graph: outside of one they are over."""
+    return [each for each in checks if each is not None]
 
 
 def _shape_fits(name, tensor, spec):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
 _PLACE = re.compile(r"^\{\{.*?\}\} |^.*error: loc\(.*\): |^.*<unknown>:0: error: ")
+_SHAPE = re.compile(r"^Shape of tensor (?:.*/)?(\w+) (\[[\d,]*\]) is not compatible with expected shape (\[.*\])\.$")
 _ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
 
 
@@ -347,6 +348,8 @@ def reason(error: BaseException) -> str:
     telling = [_PLACE.sub("", line) for line in lines if line and not _PLACES.match(line)]
     if not telling:
         return type(error).__name__
+    if shape := _SHAPE.match(telling[0]):
+        return f"`{shape[1]}` must have the shape {shape[3]}. Received: {shape[2]}"
     # What an assertion says, each part of it in brackets.
     asserted = _ASSERTED.match(telling[0])
     return asserted[1].replace("] [", " ") if asserted else telling[0]

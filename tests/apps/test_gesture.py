@@ -18,7 +18,7 @@ from kerasmlsp.apps import cli
 from kerasmlsp.apps.gesture import data, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
 from kerasmlsp.data import images
-from kerasmlsp.exporting import loading
+from kerasmlsp.exporting import converting, loading
 
 CLASSES = ("disc", "ring", "square")
 PLAIN = ("--rotation", 0, "--zoom", 0, "--shift", 0, "--brightness", 0.1, "--contrast", 0, "--saturation", 0)
@@ -272,6 +272,19 @@ def test_the_saved_model_takes_pixels_of_any_size_and_bytes_of_files(workshop):
     assert list(row["probabilities"].values()) == pytest.approx(default["probabilities"][0].tolist(), abs=0.02)
     with pytest.raises(ValueError, match="refuses its inputs"):
         model.call("serving_bytes", encoded=[b"no picture"])
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_the_net_becomes_a_file_for_uint8_pictures(workshop, format):
+    for package in converting._CONVERTERS[format][1]:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    command("gesture", "export", "--run", "whole", "--format", format, "--output", f"net.{format}")
+    facts = json.loads(Path(f"net.{format}.json").read_text())
+    assert facts["classes"] == list(CLASSES) and facts["image_size"] == 32 and facts["reject_below"]["threshold"] > 0
+    pixels = images.read_image("test/disc/IMG_100.png", size=32)[None]
+    answer = converting._CONVERTERS[format][3](f"net.{format}")({"images": pixels})
+    expected = loading.load(loading.find("gesture"))(images=pixels)["probabilities"]
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
 
 
 def test_a_table_of_paths_is_as_good_as_a_folder(workshop):
