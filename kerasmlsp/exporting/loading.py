@@ -225,7 +225,8 @@ class SavedModel:
         if not names:
             return {}
         specs, known = self.endpoints[endpoint]["inputs"], self.card.get("endpoints", {}).get(endpoint, {})
-        rows = max((len(each) for name, each in inputs.items() if name in specs and specs[name].shape.rank), default=0)
+        by_row = [each for name, each in inputs.items() if name in specs and specs[name].shape.rank]
+        rows = max((len(each) for each in by_row if hasattr(each, "__len__")), default=0)
         values = {name: known.get("inputs", {}).get(name, {}).get("default") for name in names}
         return {
             name: [value] * rows if specs[name].shape.rank else value
