@@ -152,7 +152,7 @@ def of_bytes(model):
     maps = keras.layers.Rescaling(1.0, dtype="float32", name="as_floats")(images)
     for layer in model.layers[2:]:  # not the augmentation
         maps = layer(maps)
-    return keras.Model(images, maps, name="gesture")
+    return keras.Model(images, {"probabilities": maps}, name="gesture")
 
 
 def heat(model, images):

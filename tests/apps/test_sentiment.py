@@ -80,8 +80,9 @@ def test_texts_without_a_known_word_and_below_the_threshold_are_unsure(workshop)
     assert json.loads(Path("saved_models/sentiment/1/card.json").read_text())["reject_below"] == kept
     rows = json.loads(command(*words).stdout)
     assert [row["unsure"] for row in rows] == [True, True, False] and rows[0]["confidence"] == 0
-    rows = json.loads(command(*words, "--reject-below", "1").stdout)
-    assert [row["unsure"] for row in rows] == [True] * 3 and rows[2]["label"] == "pos"
+    rows = json.loads(command(*words, "the film", "--reject-below", "0.999").stdout)
+    assert [row["unsure"] for row in rows] == [True, True, rows[2]["confidence"] < 0.999, True]
+    assert rows[3]["confidence"] > 0.5
     told = command("sentiment", "predict", "text", "--reject-below", "1.5", code=2).stderr
     assert "--reject-below" in told and "1.5" in told
 
