@@ -127,7 +127,10 @@ def _checked(tensors, specs, inputs):
     import tensorflow as tf
 
     # What is fed need not have the shape of the signature, which would be taken for granted in the graph.
-    fed = {name: tf.raw_ops.PlaceholderWithDefault(input=each, shape=None, name=name) for name, each in tensors.items()}
+    fed = {
+        name: tf.raw_ops.PlaceholderWithDefault(input=each, shape=None, name=f"fed/{name}")
+        for name, each in tensors.items()
+    }
     # Of scalars TensorFlow takes it for granted all the same, and the error is that of `ensure_shape`.
     shapes = [_shape_fits(name, each, specs[name]) for name, each in fed.items() if specs[name].shape.rank]
     with tf.control_dependencies(_done(shapes)):

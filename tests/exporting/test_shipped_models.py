@@ -1,5 +1,6 @@
 """Every saved model that comes with the package: no rows, wrong shapes, and what the card says of the inputs."""
 
+import functools
 import json
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,11 @@ from kerasmlsp.exporting.loading import reason
 
 SHIPPED = Path(str(resources.files("kerasmlsp.saved_models")))
 APPS = sorted(folder.parent.parent.name for folder in SHIPPED.glob("*/1/saved_model.pb"))
+
+
+@functools.cache
+def loaded(app):
+    return exporting.load(SHIPPED / app / "1")
 
 
 def feed(specs, known, rows):
@@ -32,7 +38,7 @@ def test_all_seven_are_there():
 def test_no_rows_wrong_shapes_and_the_card(app):
     import tensorflow as tf
 
-    model = exporting.load(SHIPPED / app / "1")
+    model = loaded(app)
     readme = (model.path / "README.md").read_text()
     for endpoint, tensors in model.endpoints.items():
         known = model.card["endpoints"][endpoint]["inputs"]
@@ -52,7 +58,7 @@ def test_no_rows_wrong_shapes_and_the_card(app):
 
 
 def test_music_refuses_nonsense_and_knows_what_is_left_out():
-    model = exporting.load(SHIPPED / "music" / "1")
+    model = loaded("music")
     wrong = {
         "tonic": 12,
         "minor": 2,
@@ -77,7 +83,7 @@ def test_music_refuses_nonsense_and_knows_what_is_left_out():
 
 
 def test_a_prompt_is_read_from_its_end():
-    model = exporting.load(SHIPPED / "chargen" / "1")
+    model = loaded("chargen")
     limit = model.card["prompt_characters"]
     text = "To be, or not to be: that is the question.\n" * 25_000
     states = [model.call("start", prompt=[prompt]) for prompt in (text, text[-limit:], text[1 - limit :])]
@@ -88,12 +94,12 @@ def test_a_prompt_is_read_from_its_end():
 
 
 def test_an_empty_text_and_a_plain_picture_are_unsure():
-    model = exporting.load(SHIPPED / "sentiment" / "1")
+    model = loaded("sentiment")
     answer = model(text=["", "qwrtzp xkcdq", "An excellent film.", "film"])
     assert answer["unsure"].tolist()[:3] == [True, True, False] and answer["confidence"][:2].tolist() == [0, 0]
     assert 0.5 < model.card["reject_below"]["threshold"] < 0.6
     assert model.card["reject_below"]["coverage"] == pytest.approx(0.95, abs=0.001)
-    model = exporting.load(SHIPPED / "gesture" / "1")
+    model = loaded("gesture")
     noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3))
     for pictures in (noise[:, :1, :1], noise[:, :7], np.full_like(noise, 99)):
         answer = model(images=pictures)
