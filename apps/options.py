@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import importlib
+import importlib.util
 import json
 import logging
 import math
@@ -26,6 +27,9 @@ from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 # Of TensorFlow's types of numbers; 4 of those that are not named.
 _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+_FILES = {"onnx": ".onnx", "litert": ".tflite"}
+"""Endings of the files that a net is exported to."""
 
 LARGEST_SEED = 2**31 - 1  # saved models take int32
 MOST_ROWS = 50  # of a table on the screen
@@ -148,20 +152,85 @@ def model_name(folder: Path) -> str:
     return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
 
 
+_format_option = click.option(
+    "--format",
+    type=click.Choice(["savedmodel", "onnx", "litert"]),
+    default="savedmodel",
+    show_default=True,
+    help="A saved model with all that it needs, or a file of the net alone.",
+)
+_output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File for onnx and litert; default NAME.onnx or NAME.tflite.",
+)
+
+
 def export_options(function):
     """The options of the command `export`, as `export` takes them."""
-    for option in (json_option, licence_option, data_note_option, target_option, run_option):
+    options = (json_option, licence_option, data_note_option, _output_option, _format_option, target_option, run_option)
+    for option in options:
         function = option(function)
     return function
 
 
-def export(config, run: str, models: Path, data_note: str, licence: str, as_json: bool, **settings):
-    """Makes a saved model of a run of an application with its own `settings`, and prints where it is."""
-    started(config, run)
+def export(
+    config,
+    run: str,
+    models: Path,
+    format: str,
+    output: Path | None,
+    data_note: str,
+    licence: str,
+    as_json: bool,
+    **settings,
+):
+    """Makes a saved model or a file of the net of a run of an application, and prints where it is.
+
+    Args:
+        config: The dataclass of the application's configuration.
+        run, models, format, output, data_note, licence, as_json: As of `export_options`.
+        **settings: Options of the application for a saved model.
+    """
+    folder = Path("runs") / config.app / run
+    if format == "savedmodel":
+        refuse("A saved model goes to the folder `--models`", "output")
+        started(config, run)
+    else:
+        alone = f"A file of the format {format} is the net alone, without a model card"
+        refuse(alone, "models", "data_note", "licence", *settings)
+        output = output or Path(run + _FILES[format])
+        refuse_ending(output, _FILES[format], option="--output")
+        _check_conversion(config, run, format)
+        check_targets(output)
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.export")
-    path = module.export(Path("runs") / config.app / run, models, licence=licence, data=data_note, **settings)
+    if format == "savedmodel":
+        path = module.export(folder, models, licence=licence, data=data_note, **settings)
+    else:
+        path = module.convert(folder, output, format)
     print_results({"exported": str(path)}, as_json)
+
+
+def _check_conversion(config, run: str, format: str):
+    """Refuses what cannot be converted, and missing packages, before anything heavy is imported."""
+    converts = importlib.import_module(config.__module__).CONVERTS
+    if isinstance(converts, str):
+        raise click.UsageError(f"`--format {format}` is not possible for {config.app}: {converts}")
+    from kerasmlsp.training import Run
+
+    _, stored = Run(Path("runs") / config.app / run).configuration(config)
+    trained = stored.get("trained") or stored["architecture"]
+    if trained not in converts[format]:
+        other = " or ".join(f"`--format {name}`" for name, works in converts.items() if trained in works)
+        raise click.ClickException(
+            f"The architecture {trained} cannot become a file of the format {format}, which lacks operations that "
+            f"it needs: give {other or 'no `--format`'}, or train one of {', '.join(converts[format])}."
+        )
+    packages = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}[format]
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise click.ClickException(f"`--format {format}` needs the package {missing[0]}: {install(missing[0])}.")
 
 
 def started(config, run: str):
@@ -210,6 +279,14 @@ class Encoding(click.ParamType):
 
     def convert(self, value, param, ctx):
         return value if is_encoding(value) else self.fail(f"must be {ENCODINGS}. Received: {value!r}", param, ctx)
+
+
+reject_option = click.option(
+    "--reject-below",
+    type=FiniteRange(0, 1),
+    metavar="P",
+    help="Confidence below which an answer is unsure; default the model's own, see its card.",
+)
 
 
 def settings(config, *names: str, **defaults):

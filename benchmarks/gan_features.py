@@ -78,6 +78,7 @@ def main(arguments=None):
             features.SHIPPED,
             {"serving_default": (lambda image: net(tf.cast(image, tf.float32), training=False), {"image": spec})},
             track=[net],
+            inputs={"image": exporting.Input("Grey images.", range="0 to 255")},
             examples={"serving_default": {"image": waves(trained.input_shape[1:])}},
             card=card,
         )

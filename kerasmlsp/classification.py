@@ -1,4 +1,7 @@
-"""What all applications that tell classes share: answers, measures, figures, mistakes and class weights.
+"""What all applications that tell classes share: answers, when to be unsure, measures, figures, mistakes, weights.
+
+An answer is unsure where the label's probability is below a threshold, calibrated on held-out examples, or where the
+input shows nothing at all: a text without a known word, a picture of one colour.
 
 TensorFlow is imported inside the function that makes a graph.
 """
@@ -17,37 +20,104 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasmlsp.exporting import SavedModel
+    from kerasmlsp.training import Run
 
 CONFUSION, RELIABILITY = "confusion_matrix", "reliability_diagram"
 """Names of the figures of a `report`, without their ending."""
+THRESHOLD = "threshold.json"
+"""File of a run that holds what `calibrated` returns."""
 
 
 def answer(
-    classes: Sequence[str], probabilities: "tf.Tensor", threshold: float | None = None
+    classes: Sequence[str], probabilities: "tf.Tensor", shown: "tf.Tensor", threshold: float | None = None
 ) -> "dict[str, tf.Tensor]":
     """Returns the outputs of a saved model that tells classes.
 
     Args:
         classes: Names of the classes.
         probabilities: `(batch, classes)`.
-        threshold: Least probability of an answer that counts as known; None where all do.
+        shown: Whether there is anything to judge by in each input, bool `(batch,)`.
+        threshold: Least probability of an answer that is sure; None where it was not calibrated.
 
     Returns:
-        Dict of `label` `(batch,)`, `probabilities` and, with a `threshold`, `known` `(batch,)`.
+        Dict of `label` `(batch,)`, `probabilities`, `confidence` `(batch,)`, the label's probability and 0 where
+        nothing is shown, and `unsure` `(batch,)`, whether that is 0 or below `threshold`.
 
     Example:
-        >>> answer(["neg", "pos"], np.array([[0.3, 0.7]]))["label"].numpy().tolist()
-        [b'pos']
+        >>> found = answer(["neg", "pos"], np.array([[0.3, 0.7], [0.2, 0.8]]), np.array([True, False]), 0.6)
+        >>> found["label"].numpy().tolist(), found["unsure"].numpy().tolist()
+        ([b'pos', b'pos'], [False, True])
     """
     import tensorflow as tf
 
-    outputs = {
+    confidence = tf.reduce_max(probabilities, axis=-1)
+    confidence = tf.where(shown, confidence, tf.zeros_like(confidence))
+    return {
         "label": tf.gather(tf.constant(classes), tf.argmax(probabilities, axis=-1)),
         "probabilities": probabilities,
+        "confidence": confidence,
+        "unsure": ~shown if threshold is None else (confidence < threshold) | ~shown,
     }
-    if threshold is not None:
-        outputs["known"] = tf.reduce_max(probabilities, axis=-1) >= threshold
-    return outputs
+
+
+def calibrated(labels: np.ndarray, probabilities: np.ndarray, answered: float) -> dict[str, Any]:
+    """Returns the threshold below which an answer is unsure, and what comes of it.
+
+    Args:
+        labels: Class numbers of examples that the net was not trained on, `(examples,)`.
+        probabilities: What it says of them, `(examples, classes)`.
+        answered: Share of the examples whose answers are to be sure, from 0 to below 1.
+
+    Returns:
+        Dict of `threshold`, the number of `answers`, `coverage`, the share of them that are sure, and
+        `accuracy`, the share of the sure ones that are right.
+
+    Example:
+        >>> probabilities = np.array([[0.6, 0.4], [0.3, 0.7], [0.2, 0.8], [0.9, 0.1], [0.9, 0.1]])
+        >>> calibrated(np.array([1, 1, 1, 0, 0]), probabilities, answered=0.75)
+        {'threshold': 0.7, 'answers': 5, 'coverage': 0.8, 'accuracy': 1.0}
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    threshold = float(np.quantile(confidence, 1 - answered, method="lower"))
+    sure = confidence >= threshold
+    return {
+        "threshold": threshold,
+        "answers": len(labels),
+        "coverage": float(sure.mean()),
+        "accuracy": float(right[sure].mean()),
+    }
+
+
+def threshold_of(run: "Run") -> dict[str, Any] | None:
+    """Returns what `calibrated` found when a run was trained; None for a run that has no such file.
+
+    Example:
+        >>> from kerasmlsp.training import Run
+        >>> threshold_of(Run("runs/gesture/nothing")) is None
+        True
+    """
+    return run.read(THRESHOLD) if (run / THRESHOLD).exists() else None
+
+
+def in_words(known: Mapping[str, Any] | None, of: str) -> str:
+    """Says in a model card when an answer is unsure.
+
+    Args:
+        known: What `calibrated` returns; None where it was not calibrated.
+        of: What shows nothing, such as "a text without a known word".
+
+    Example:
+        >>> in_words(None, "a picture of one colour")
+        'It is `unsure` of a picture of one colour only, as no threshold was calibrated.'
+    """
+    if known is None:
+        return f"It is `unsure` of {of} only, as no threshold was calibrated."
+    right = f", and {known['accuracy']:.1%} of those rightly" if "accuracy" in known else ""
+    return (
+        f"It is `unsure` of {of}, and where the label's probability is below {known['threshold']:.3f}: "
+        f"{known.get('coverage', 1):.1%} of the held-out examples are answered surely{right}. What it is unsure of "
+        "may be none of the classes."
+    )
 
 
 def classes_of(model: "SavedModel") -> list[str]:
@@ -71,27 +141,46 @@ def classes_of(model: "SavedModel") -> list[str]:
     return classes
 
 
-def rows(answers: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[dict[str, Any]]:
+def rows(answers: Mapping[str, np.ndarray], classes: Sequence[str], reject_below: float = 0.0) -> list[dict[str, Any]]:
     """Returns what a saved model says of each example.
 
     Args:
-        answers: The outputs of a saved model, see `answer`.
+        answers: The outputs of a saved model, see `answer`; older ones have no `confidence`.
         classes: Names of the classes.
+        reject_below: Confidence below which an answer is unsure.
 
     Returns:
-        List of dicts of `label`, `confidence` (the label's probability), `known` where the model tells, and
-        `probabilities` by class.
+        List of dicts of `label`, `confidence` (the label's probability, or 0 where the input shows nothing), `unsure`
+        and `probabilities` by class.
 
     Example:
-        >>> rows({"label": np.array([b"pos"]), "probabilities": np.array([[0.25, 0.75]])}, ["neg", "pos"])
-        [{'label': 'pos', 'confidence': 0.75, 'probabilities': {'neg': 0.25, 'pos': 0.75}}]
+        >>> answers = {"label": np.array([b"pos"]), "probabilities": np.array([[0.25, 0.75]])}
+        >>> rows(answers, ["neg", "pos"], reject_below=0.8)
+        [{'label': 'pos', 'confidence': 0.75, 'unsure': True, 'probabilities': {'neg': 0.25, 'pos': 0.75}}]
     """
     found = []
-    for place, label in enumerate(answers["label"].tolist()):
-        shares = dict(zip(classes, answers["probabilities"][place].tolist(), strict=True))
-        known = {"known": bool(answers["known"][place])} if "known" in answers else {}
-        found.append({"label": label.decode(), "confidence": shares[label.decode()], **known, "probabilities": shares})
+    sure = answers.get("confidence", answers["probabilities"].max(axis=1, initial=0))
+    columns = (each.tolist() for each in (answers["label"], sure, answers["probabilities"]))
+    for label, confidence, shares in zip(*columns, strict=True):
+        row = {
+            "label": label.decode(),
+            "confidence": confidence,
+            "unsure": confidence <= 0 or confidence < reject_below,
+        }
+        found.append({**row, "probabilities": dict(zip(classes, shares, strict=True))})
     return found
+
+
+def reject_below(model: "SavedModel") -> float:
+    """Returns the confidence below which a loaded saved model is unsure; 0 where that was not calibrated.
+
+    Example:
+        >>> from kerasmlsp import exporting
+        >>> 0.5 < reject_below(exporting.load(exporting.find("gesture"))) < 0.6
+        True
+    """
+    known = model.card.get("reject_below") or {"threshold": model.card.get("threshold") or 0.0}
+    return known["threshold"]
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

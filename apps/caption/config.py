@@ -6,6 +6,11 @@ import os
 from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, option, same, share
 
 ARCHITECTURES = ("transformer", "attention", "lstm")
+CONVERTS = (
+    "captions are found by a beam search, which is part of the saved model and not of the net. Export without "
+    "`--format`."
+)
+"""Why nets are no files of other formats."""
 EFFICIENTNET, SCRATCH = "efficientnet-lite0", "cnn"
 _RECURRENT = {"units": 256, "num_layers": 1, "dropout": 0.5, "epochs": 12, "learning_rate": 2e-3}
 RECIPES = {

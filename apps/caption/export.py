@@ -46,7 +46,16 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     }
     examples = {name: _examples(name, size) for name in functions}
     # Beams that score alike change places by the last digit; pictures of waves are unlike each other.
-    return exporting.export(models, "caption", functions, track=track, examples=examples, card=card, tolerance=1e-3)
+    return exporting.export(
+        models,
+        "caption",
+        functions,
+        track=track,
+        inputs=exporting.PICTURES,
+        examples=examples,
+        card=card,
+        tolerance=1e-3,
+    )
 
 
 def _examples(endpoint, size):

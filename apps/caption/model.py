@@ -330,7 +330,7 @@ def endpoints(encoder, captioner, words, config):
     packed = {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}
     functions = {
         "serving_default": (lambda images: answer(stretched(images, size)), pictures),
-        "serving_bytes": (lambda encoded: answer(decoded(encoded, size)), packed),
+        "serving_bytes": (lambda encoded: answer(decoded(encoded, size)[0]), packed),
     }
     return functions, [encoder, captioner]
 

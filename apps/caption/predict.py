@@ -28,7 +28,7 @@ def predict(model, sources):
     if not size:
         raise ValueError(f"The model card {model.path / 'card.json'} must name `image_size`: export the model again.")
     rows, unreadable = [], []
-    for names, pixels, problems in images.read_batches(sources, size, BATCH):
+    for names, pixels, _, problems in images.read_batches(sources, size, BATCH):
         unreadable += problems
         if names:
             answers = model(images=pixels)

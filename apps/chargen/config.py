@@ -5,6 +5,8 @@ import dataclasses
 from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, option, same, share
 
 ARCHITECTURES = ("gpt", "lstm", "gru", "simple-rnn")
+CONVERTS = {"onnx": ARCHITECTURES, "litert": ARCHITECTURES}
+"""Architectures whose nets can be files of a format; see `docs/conversion.md`."""
 WEIGHTS = ("float32", "int8")
 """How a finished net may keep its weights."""
 _GATED = {"units": 256, "num_layers": 2, "dropout": 0.3, "epochs": 20, "batch_size": 64, "learning_rate": 3e-3}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from kerasmlsp import exporting, files, training
 from kerasmlsp.apps.chargen import evaluate, model
 
@@ -37,18 +39,21 @@ def export(
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run, weights)
-    functions, track = model.endpoints(net, stored["characters"])
+    limit = model.prompt_limit(config)
+    functions, track = model.endpoints(net, stored["characters"], limit)
     kept, chosen = config.held_out_share, config.validation_share
     card = {
         "title": title,
         "description": "Writes on after a prompt, in the manner of the text that it was trained on.",
         "characters": stored["characters"],
+        "prompt_characters": limit,
         "data": data,
         "licence": licence,
         "split": f"Of {stored['text']} characters, the first {chosen:.0%} selected the epoch, the last {kept:.0%} were "
         f"held out, and the rest was trained on. Seed {config.seed}.",
         "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
-        "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it.",
+        "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it. Of a "
+        f"prompt it reads the last {limit:,} characters.",
         "training": {
             **{key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},
             "weights": weights,
@@ -58,9 +63,26 @@ def export(
     examples = _examples(functions)
     # Where a number is rounded to 8 bits may depend on the last bit of a float, which may depend on the batch.
     tolerance = 1e-4 if weights == "float32" else 1e-2
+    inputs = model.inputs(limit, examples["step"].keys() - model.DEFAULTS.keys())
     return exporting.export(
-        models, "chargen", functions, track=track, examples=examples, card=card, tolerance=tolerance
+        models, "chargen", functions, track=track, inputs=inputs, examples=examples, card=card, tolerance=tolerance
     )
+
+
+def convert(run: Path, path: Path, format: str):
+    """Writes the net of a run as ONNX or LiteRT: from character ids to the logits of the character after each.
+
+    The characters, in the order of their ids, are written beside as `<path>.json`, with the id that stands before a
+    text.
+
+    Raises:
+        ValueError: A package is missing, or the converted net does not answer as the net does.
+    """
+    net, config, stored = evaluate.load(training.Run(run))
+    known = stored["characters"]
+    examples = np.random.default_rng(0).integers(0, len(known), (3, min(32, config.window))).astype("int32")
+    facts = {"characters": known, "start": model.start_of(known), "window": config.window}
+    return exporting.convert(net, path, format, examples=examples, facts=facts)
 
 
 def _examples(functions):

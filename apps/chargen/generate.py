@@ -1,6 +1,10 @@
 """Text, with nothing but the saved model."""
 
+import logging
+
 from kerasmlsp.data import normalization
+
+log = logging.getLogger("kerasmlsp")
 
 PIECE = 128  # characters that are shown at a time
 DEFAULTS = {"temperature": 0.8, "top_k": 0, "top_p": 1.0}
@@ -11,7 +15,7 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
 
     Args:
         model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
-        prompts: List of strings.
+        prompts: List of strings; of a long one the end is read, see the model card.
         length: Characters to write after each.
         temperature: Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.
         top_k: Characters among which to draw; 0 for all.
@@ -61,7 +65,10 @@ def _stream_anew(model, prompt, *, length, seed, **settings):
 
 def _respelled(model, prompts):
     """The prompts in characters that the model knows."""
-    known = model.card["characters"]
+    known, limit = model.card["characters"], model.card.get("prompt_characters")
+    if limit and max(map(len, prompts), default=0) > limit:
+        log.warning("Of a prompt the last %d characters are read: the net knows nothing of what is before.", limit)
+        prompts = [prompt[-limit:] for prompt in prompts]
     respelled = [normalization.respell(prompt, known) for prompt in prompts]
     for prompt, letters in zip(prompts, map(set, respelled), strict=True):
         if not letters.issubset(known):

@@ -5,9 +5,10 @@ import numpy as np
 
 from kerasmlsp import generation, models, optimizers
 from kerasmlsp.data import normalization
+from kerasmlsp.exporting import Input
 from kerasmlsp.generation import chunking
 
-LIMIT = 100_000
+LIMIT, PROMPT = 100_000, 1024
 DEFAULTS = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
@@ -80,20 +81,56 @@ def quantize(model):
     model.quantize("int8", filters=lambda layer: isinstance(layer, keras.layers.Dense) and layer.name != "logits")
 
 
+def prompt_limit(config):
+    """Characters at the end of a prompt that are read: what a GPT of this configuration can use, or `PROMPT` if more.
+
+    A block of GPT sees `window` characters, and by those before it as many again. What a recurrent net keeps of what is
+    farther back than `PROMPT` is too little to measure.
+    """
+    return max(PROMPT, config.window * config.num_layers if config.architecture == "gpt" else 0)
+
+
+def inputs(limit, state):
+    """Describes the inputs of all endpoints.
+
+    Args:
+        limit: As of `prompt_limit`.
+        state: Names of what `start` and `step` hand on.
+    """
+    handed_on = Input("What `start` or the last `step` gave under this name.", range="as it was given")
+    return {
+        "prompt": Input("How the text begins.", range=f"UTF-8; only its last {limit:,} characters are read"),
+        "text": Input("Text whose characters are measured.", range="UTF-8; time grows with its length"),
+        "length": Input("Characters to write.", least=0, most=LIMIT, default=DEFAULTS["length"]),
+        "temperature": Input(
+            "Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.",
+            least=0,
+            most=1000,
+            default=DEFAULTS["temperature"],
+        ),
+        "top_k": Input("Characters among which to draw; 0 for all.", least=0, default=DEFAULTS["top_k"]),
+        "top_p": Input(
+            "Draw from the likeliest that make up this probability.", above=0, most=1, default=DEFAULTS["top_p"]
+        ),
+        "seed": Input("Decides what is drawn; the same gives the same text.", default=DEFAULTS["seed"], range="int32"),
+        **dict.fromkeys(state, handed_on),
+    }
+
+
 def start_of(known):
     """The character that stands before a text: the end of a line."""
     return max(0, known.find("\n"))
 
 
-def endpoints(model, known):
+def endpoints(model, known, limit=PROMPT):
     """Returns the functions of the saved model, and what they hold.
 
     `generate` writes on after each prompt, `length` characters, which also gives the `nats` per character of what it
     wrote under the net itself; `serving_default` does so with `DEFAULTS`. To show a text while it is written, `start`
     reads the prompts, and `step` writes on from the state that `start` or `step` gave: the same text as `generate`
     writes. `score` gives the nats of each character of a text, 0 behind its end. Characters that the net does not know
-    are read in a form that it knows (`kerasmlsp.data.normalization`) or left out. Lengths are clipped to `LIMIT`, and a
-    temperature of 0 or less takes the likeliest characters.
+    are read in a form that it knows (`kerasmlsp.data.normalization`) or left out. Of a prompt the last `limit`
+    characters are read, see `prompt_limit`.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
@@ -111,6 +148,10 @@ def endpoints(model, known):
         ids = tf.ragged.boolean_mask(ids, points.with_flat_values(tf.gather(codes, places) == points.flat_values))
         return ids.to_tensor(), tf.cast(ids.row_lengths(), tf.int32)
 
+    def end(prompt):
+        most = tf.minimum(tf.strings.length(prompt, unit="UTF8_CHAR"), limit)
+        return tf.strings.substr(prompt, -most, most, unit="UTF8_CHAR")
+
     def written(tokens, scores, begin, length):
         """What the places from `begin` on hold: texts, and nats per character."""
         places = tf.range(tf.shape(tokens)[1])
@@ -120,8 +161,7 @@ def endpoints(model, known):
         return {"text": text, "nats": total / tf.cast(tf.maximum(length, 1), tf.float32)}
 
     def generate(prompt, length, temperature, top_k, top_p, seed):
-        ids, given = encoded(prompt)
-        length = tf.clip_by_value(length, 0, LIMIT)
+        ids, given = encoded(end(prompt))
         found = filler(generation.template(ids, given, length), seed, temperature, top_k, top_p)
         return written(*found, given, length)
 
@@ -131,10 +171,9 @@ def endpoints(model, known):
         return {"text": generate(prompt, **settings)["text"]}
 
     def start(prompt):
-        return filler.read(*encoded(prompt))
+        return filler.read(*encoded(end(prompt)))
 
     def step(length, temperature, top_k, top_p, seed, **state):
-        length = tf.clip_by_value(length, 0, LIMIT)
         *found, state = filler.write(state, length, seed, temperature, top_k, top_p)
         return {**written(*found, tf.zeros_like(length), length), **state}
 

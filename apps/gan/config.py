@@ -5,6 +5,8 @@ import dataclasses
 from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, option, same, share
 
 ARCHITECTURES = ("conditional", "dcgan", "wgan-gp")
+CONVERTS = {"onnx": ARCHITECTURES, "litert": ARCHITECTURES}
+"""Architectures whose generators can be files of a format; see `docs/conversion.md`."""
 RECIPES = {
     "conditional": {"filters": 48, "r1": 0.1, "epochs": 40, "learning_rate": 5e-4},
     "dcgan": {"filters": 32, "r1": 0.0, "epochs": 40, "learning_rate": 2e-4},

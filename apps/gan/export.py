@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.gan import evaluate, model
 
@@ -50,7 +52,25 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "serving_default": seeds,
         "interpolate": {**seeds, "other_seed": [5, 1, 0], "share": [0.0, 0.5, 0.7]},
     }
-    return exporting.export(models, "gan", functions, track=track, examples=examples, card=card)
+    inputs = model.inputs(classes)
+    return exporting.export(models, "gan", functions, track=track, inputs=inputs, examples=examples, card=card)
+
+
+def convert(run: Path, path: Path, format: str):
+    """Writes the generator of a run as ONNX or LiteRT: from noise, and a class number, to an image of -1 to 1.
+
+    The names of the classes are written beside as `<path>.json`.
+
+    Raises:
+        ValueError: A package is missing, or the converted net does not answer as the net does.
+    """
+    generator, config, stored = evaluate.load(training.Run(run))
+    examples = model.latents(3, config.latent_dim, 0)
+    conditional = model.is_conditional(generator)
+    if conditional:
+        examples = {"latent": examples, "label": np.arange(3, dtype="int32") % len(stored["classes"])}
+    facts = {"classes": stored["classes"] if conditional else [], "image": stored["image"], "range": [-1, 1]}
+    return exporting.convert(generator, path, format, examples=examples, facts=facts)
 
 
 def _measured(run):

@@ -125,9 +125,10 @@ def export(**values):
 @click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Where; default grad_cam.png.")
 @click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write all probabilities there.")
 @options.settings(Config, "encoding")
+@options.reject_option
 @options.model_options
 @options.json_option
-def predict(sources, explain, figure, output, encoding, as_json, **wanted):
+def predict(sources, explain, figure, output, encoding, reject_below, as_json, **wanted):
     """Classify pictures, folders of pictures, or a picture on stdin; or the rows of a CSV of numbers.
 
     \b
@@ -143,11 +144,11 @@ def predict(sources, explain, figure, output, encoding, as_json, **wanted):
 
     model = options.load_model(folder)
     drawn = (figure or Path("grad_cam.png")) if explain or figure else None
-    rows, problems = _answers(app, model, sources, drawn, encoding)
+    rows, problems = _answers(app, model, sources, drawn, encoding, reject_below)
     if output:
         app.write_table(rows, problems, output)
     if not as_json:
-        shown = [{k: row[k] for k in ("label", "confidence", "known", "file") if k in row} for row in rows]
+        shown = [{k: row[k] for k in ("label", "confidence", "unsure", "file")} for row in rows]
         options.print_answers(shown, problems, output=output)
     else:
         told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
@@ -156,18 +157,19 @@ def predict(sources, explain, figure, output, encoding, as_json, **wanted):
     options.exit_for(problems, sources)
 
 
-def _answers(app, model, sources, figure, encoding):
+def _answers(app, model, sources, figure, encoding, reject_below):
     if app.kind(model) != "images":
         if figure:
             raise ValueError("`--explain` is for pictures, and this saved model takes numbers.")
         read = {path: app.rows_of(model, path, encoding) for path in sources}
         rows = [(f"{path}:{number}", row) for path, each in read.items() for number, row in enumerate(each, 1)]
-        return app.predict_numbers(model, [row for _, row in rows], [name for name, _ in rows]), []
+        names = [name for name, _ in rows]
+        return app.predict_numbers(model, [row for _, row in rows], names, reject_below=reject_below), []
     options.refuse("Pictures are no text", "encoding")
     from kerasmlsp.data import images
 
     files = images.listed(sources)
-    rows, problems = app.predict_pictures(model, files, explain=bool(figure))
+    rows, problems = app.predict_pictures(model, files, explain=bool(figure), reject_below=reject_below)
     if not rows:
         raise ValueError(problems[0]["problem"])
     if figure:
@@ -187,7 +189,7 @@ def _shown_report(result):
         "measures, with 95 % intervals": rows,
         **folds,
         "left out": result["left out"],
-        "threshold of known": result["threshold"],
+        "unsure below": result["reject_below"],
         "classes": classes,
         "files": result["files"],
     }

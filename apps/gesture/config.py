@@ -8,6 +8,8 @@ from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual
 INPUTS = ("images", "landmarks", "history")
 ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
 """By kind of input; the first is the default."""
+CONVERTS = dict.fromkeys(("onnx", "litert"), tuple(name for names in ARCHITECTURES.values() for name in names))
+"""Architectures whose nets can be files of a format; see `docs/conversion.md`."""
 RECIPES = {
     "resnet": {"epochs": 70, "learning_rate": 2e-3, "weight_decay": 0.05},
     "lenet": {"epochs": 40, "learning_rate": 1e-3, "weight_decay": 0.05},
@@ -93,7 +95,7 @@ class Config(Settings):
     )
     background_share: float = option(0.25, "Pictures of --background for each example of a batch.", least=0)
     answered: float = share(
-        0.99, "Share of the held-out examples, pictures also changed, that the saved model calls known."
+        0.99, "Share of the held-out examples, pictures also changed, that the saved model is sure of."
     )
     batch_size: int = same("batch_size", 32)
     ema: float | None = same("ema", 0.99)

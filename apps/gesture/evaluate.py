@@ -51,7 +51,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, encoding=No
     Returns:
         Dict of `on`, what it was measured on, `metrics` (each with its 95 % interval), the accuracy of each class and
         fold, and the files written. Without folds `metrics` have besides the accuracy on changed pictures, see
-        `kerasmlsp.apps.gesture.robustness`, and the shares that are surer than the `threshold` of the run.
+        `kerasmlsp.apps.gesture.robustness`, and the shares that are as sure as `reject_below`, the run's threshold.
 
     Raises:
         ValueError: A label is not among those the run was trained on, or there is nothing to measure on.
@@ -81,20 +81,14 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, encoding=No
             examples = examples.taken(_held_out(examples, config))
             result, probabilities = {"on": "held-out examples, which selected the epoch"}, predict(model, examples)
     result |= {
-        "threshold": None if folds else threshold(run),
+        "reject_below": None if folds else (classification.threshold_of(run) or {}).get("threshold"),
         "backgrounds": 0 if elsewhere is None else len(elsewhere),
     }
     further = {}
     if not folds:
         further = _robustness(model, examples, classes, elsewhere) if examples.kind == "images" else {}
-        further |= _refusal(model, probabilities, elsewhere, result["threshold"])
+        further |= _refusal(model, probabilities, elsewhere, result["reject_below"])
     return _report(run, result, examples, probabilities, further, classes, worst)
-
-
-def threshold(run):
-    """Returns the probability below which an answer counts as unknown; None where the run held out nothing."""
-    run = training.Run(run)
-    return run.read(app.THRESHOLD)["threshold"] if (run / app.THRESHOLD).exists() else None
 
 
 def _robustness(model, examples, classes, background):
@@ -108,10 +102,10 @@ def _robustness(model, examples, classes, background):
 
 def _refusal(model, probabilities, background, least):
     """What share is surer than the threshold: of the examples, and of pictures that show none of the classes."""
-    shares = {} if least is None else {"known": _reach(probabilities, least)}
+    shares = {} if least is None else {"sure": _reach(probabilities, least)}
     if background is not None:
         found = model.predict(background, batch_size=256, verbose=0)
-        shares |= {"known of background": _reach(found, least)} if least is not None else {}
+        shares |= {"sure of background": _reach(found, least)} if least is not None else {}
         shares["above 0.9 of background"] = _reach(found, 0.9)
     return shares
 

@@ -32,8 +32,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     kind, size = stored["kind"], config.size
-    threshold = evaluate.threshold(run)
-    functions, track = model.endpoints(net, kind, stored["classes"], size, threshold)
+    unsure = classification.threshold_of(run)
+    functions, track = model.endpoints(net, kind, stored["classes"], size, (unsure or {}).get("threshold"))
     card = {
         "title": title or TITLES[kind],
         "description": f"Tells which of {len(stored['classes'])} classes a hand shows: {', '.join(stored['classes'])}.",
@@ -42,14 +42,35 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "data": data,
         "licence": licence,
         "split": _split(config, stored),
-        "limits": _limits(kind, config, stored, threshold),
-        **({} if threshold is None else {"threshold": threshold}),
+        "limits": _limits(kind, config, stored, unsure),
+        "reject_below": unsure,
         "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir", "class_names", "background")},
         "figures": run.figures(classification.CONFUSION, classification.RELIABILITY),
         **_measured(run),
     }
     examples = {name: _examples(name, net, size) for name in functions}
-    return exporting.export(models, "gesture", functions, track=track, examples=examples, card=card)
+    return exporting.export(
+        models, "gesture", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
+    )
+
+
+def convert(run: Path, path: Path, format: str):
+    """Writes the net of a run as ONNX or LiteRT: from uint8 pictures of its own size, or points, to probabilities.
+
+    The classes, and when an answer is unsure, are written beside as `<path>.json`.
+
+    Raises:
+        ValueError: A package is missing, or the converted net does not answer as the net does.
+    """
+    run = training.Run(run)
+    net, config, stored = evaluate.load(run)
+    facts = {"classes": stored["classes"], "reject_below": classification.threshold_of(run)}
+    examples = _examples("serving_default", net, config.size)
+    if stored["kind"] == "images":
+        net = model.of_bytes(net)
+        examples = {"images": examples["images"][:, : config.size, : config.size]}
+        facts["image_size"] = config.size
+    return exporting.convert(net, path, format, examples=examples, facts=facts)
 
 
 def _examples(endpoint, net, size):
@@ -82,17 +103,17 @@ def _split(config, stored):
     return f"{held} of {whole} examples were held out to select the epoch, {by}, with seed {config.seed}."
 
 
-def _limits(kind, config, stored, threshold):
+def _limits(kind, config, stored, unsure):
     hands = (
         "Learned from hands like those named above, one in the middle of each example: other signs, both hands at once "
         "and other cameras may be told wrong. How it does by skin colour, age or disability was not measured. Not for "
         "decisions about persons."
     )
     if kind != "images":
-        return f"{hands} {_refusal(config, stored, threshold)}"
+        return f"{hands} {classification.in_words(unsure, 'points at one place')}"
     return (
         f"{hands} {_hands(config)} Other light and backgrounds than those measured above may be told wrong. "
-        f"{_refusal(config, stored, threshold)} Pictures are stretched to {config.size} x {config.size}. "
+        f"{_refusal(stored, unsure)} Pictures are stretched to {config.size} x {config.size}. "
         "`serving_bytes` reads JPEG, PNG, GIF and BMP as TensorFlow does: it does not turn pictures as their EXIF data "
         "say, and leaves out transparency; the command `kerasmlsp gesture predict` minds both."
     )
@@ -104,15 +125,12 @@ def _hands(config):
     return "It knows only the hand, right or left, that the pictures show: none was mirrored while it learned."
 
 
-def _refusal(config, stored, threshold):
-    if threshold is None:
-        return "It always names one of its classes, whatever it is shown."
-    told = f"`known` says whether the label has a probability of at least {threshold:.3f}"
-    changed = ", as they are and in other light and before other backgrounds," if stored["kind"] == "images" else ""
-    share = f"{config.answered:.0%} of the held-out examples{changed} do"
+def _refusal(stored, unsure):
+    told = classification.in_words(unsure, "a picture of one colour or less than 8 pixels high or wide")
+    counted = " Held-out pictures count as they are, in other light and before other backgrounds." if unsure else ""
     pictures = stored.get("backgrounds")
     learned = f" {pictures} pictures of none of the classes were trained on for that." if pictures else ""
-    return f"{told}, as {share}. Whatever has less should be taken for none of the classes.{learned}"
+    return told + counted + learned
 
 
 def _measured(run):

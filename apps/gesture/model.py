@@ -4,7 +4,17 @@ import keras
 from keras import ops
 
 from kerasmlsp import augment, classification, imagenet, interpret, models, optimizers
-from kerasmlsp.data.images import decoded, stretched
+from kerasmlsp.data.images import decoded, showing, stretched
+from kerasmlsp.exporting import PICTURES, Input
+
+INPUTS = {
+    **PICTURES,
+    "landmarks": Input(
+        "The 21 points of a hand, x and y of each, where wrist and size of the hand make no difference.",
+        range="finite numbers",
+    ),
+    "path": Input("The 16 last places of a finger tip, x and y of each, the oldest first.", range="finite numbers"),
+}
 
 
 def build(architecture, config, shape, num_classes):
@@ -94,38 +104,56 @@ def accuracy(targets, probabilities):
 def endpoints(model, kind, classes, size, threshold=None):
     """Returns the functions of the saved model, and what they hold.
 
-    All give `label`, `probabilities` in the order of `classes` and, where there is a `threshold`, `known`: whether the
-    label's probability reaches it. For pictures `serving_default` takes uint8 `images`
-    `(batch, height, width, 3)`, `serving_bytes` the bytes of files as `encoded`, and `explain` gives besides `heat`,
-    the Grad-CAM map of the label. For numbers there is `serving_default` alone.
+    All give `label`, `probabilities` in the order of `classes`, `confidence` and `unsure`, see `classification.answer`:
+    a picture below 8 pixels high or wide or of one colour shows nothing, nor do points at one place. For pictures
+    `serving_default` takes uint8 `images` `(batch, height, width, 3)`, `serving_bytes` the bytes of files as `encoded`,
+    and `explain` gives besides `heat`, the Grad-CAM map of the label. For numbers there is `serving_default` alone.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
     """
     import tensorflow as tf
 
-    def answer(probabilities):
-        return classification.answer(classes, probabilities, threshold)
+    def answer(inputs, shown):
+        return classification.answer(classes, model(inputs, training=False), shown, threshold)
 
     if kind != "images":
         name = model.inputs[0].name
         signature = {name: tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=name)}
-        return {"serving_default": (lambda **values: answer(model(values[name], training=False)), signature)}, [model]
 
-    def classify(pictures):
-        return answer(model(pictures, training=False))
+        def tell(**values):
+            points = values[name]
+            return answer(points, tf.reduce_any(points != points[:, :1], axis=(1, 2)))
 
-    def explain(pictures):
-        return {**classify(pictures), "heat": heat(model, pictures)}
+        return {"serving_default": (tell, signature)}, [model]
+
+    def classify(pictures, sides):
+        return answer(pictures, showing(pictures, sides))
+
+    def seen(images):
+        return stretched(images, size), tf.reduce_min(tf.shape(images)[1:3])
+
+    def explain(images):
+        pictures, side = seen(images)
+        return {**classify(pictures, side), "heat": heat(model, pictures)}
 
     pictures = {"images": tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")}
     packed = {"encoded": tf.TensorSpec([None], tf.string, name="encoded")}
     functions = {
-        "serving_default": (lambda images: classify(stretched(images, size)), pictures),
-        "serving_bytes": (lambda encoded: classify(decoded(encoded, size)), packed),
-        "explain": (lambda images: explain(stretched(images, size)), pictures),
+        "serving_default": (lambda images: classify(*seen(images)), pictures),
+        "serving_bytes": (lambda encoded: classify(*decoded(encoded, size)), packed),
+        "explain": (explain, pictures),
     }
     return functions, [model]
+
+
+def of_bytes(model):
+    """Returns the net for uint8 pictures of its own size, without what only training needs."""
+    images = keras.Input(model.input_shape[1:], dtype="uint8", name="images")
+    maps = keras.layers.Rescaling(1.0, dtype="float32", name="as_floats")(images)
+    for layer in model.layers[2:]:  # not the augmentation
+        maps = layer(maps)
+    return keras.Model(images, {"probabilities": maps}, name="gesture")
 
 
 def heat(model, images):

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import numpy as np
+
 from kerasmlsp import classification
 from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
@@ -16,68 +18,71 @@ def kind(model):
     return next(iter(model.endpoints["serving_default"]["inputs"]))
 
 
-def predict_pictures(model, sources, *, explain=False):
+def predict_pictures(model, sources, *, explain=False, reject_below=None):
     """Classifies pictures.
 
     Args:
         model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         sources: Paths of files, or bytes of such.
         explain: Whether to give `heat` besides, the Grad-CAM map `(rows, columns)` of the label.
+        reject_below: Confidence below which an answer is unsure; None for the one that the saved model has.
 
     Returns:
-        List of dicts of `file`, `label`, `confidence` (the label's probability), `known` (whether that is enough, where
-        the saved model tells) and `probabilities` by class, and a list of dicts of `file` and `problem` for those that
-        could not be read.
+        List of dicts of `file` and what `classification.rows` gives, and a list of dicts of `file` and `problem` for
+        those that could not be read.
 
     Raises:
         ValueError: The model is of another kind, or its card does not name the classes and the size.
     """
     classes, size = classification.classes_of(model), _size(model)
     endpoint = "explain" if explain else "serving_default"
+    if reject_below is None:
+        reject_below = classification.reject_below(model)
     rows, unreadable = [], []
-    for names, pixels, problems in images.read_batches(sources, size, BATCH):
+    for names, pixels, sides, problems in images.read_batches(sources, size, BATCH):
         unreadable += problems
         if names:
             answers = model.call(endpoint, images=pixels)
+            if "confidence" in answers:
+                answers["confidence"] *= np.array(sides) >= images.LEAST_SIDE
             heat = [{"heat": each} for each in answers["heat"]] if explain else [{}] * len(names)
-            found = zip(names, classification.rows(answers, classes), heat, strict=True)
+            found = zip(names, classification.rows(answers, classes, reject_below), heat, strict=True)
             rows += [{"file": name, **row, **more} for name, row, more in found]
     return rows, unreadable
 
 
-def predict_numbers(model, values, names=None):
+def predict_numbers(model, values, names=None, *, reject_below=None):
     """Classifies landmarks or paths.
 
     Args:
         model: A loaded saved model of landmarks or paths.
         values: `(rows, points, 2)`.
         names: What to call each row; its number by default.
+        reject_below: As of `predict_pictures`.
 
     Returns:
         As of `predict_pictures`, without problems.
     """
     classes, names = classification.classes_of(model), names or [str(row + 1) for row in range(len(values))]
-    found = classification.rows(model(**{kind(model): values}), classes)
+    if reject_below is None:
+        reject_below = classification.reject_below(model)
+    found = classification.rows(model(**{kind(model): values}), classes, reject_below)
     return [{"file": name, **row} for name, row in zip(names, found, strict=True)]
 
 
 def write_table(rows, unreadable, path):
-    """Writes answers as CSV: file, label, `known` (yes or no, where the saved model tells), `p_<class>`, and `problem`
-    for files that could not be read.
-    """
+    """Writes answers as CSV: file, label, unsure (yes or no), `p_<class>`, and problem for files not read."""
     classes = list(rows[0]["probabilities"]) if rows else []
-    known = ["known"] if rows and "known" in rows[0] else []
 
     def write(place):
         with open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["file", "label", *known, *(f"p_{name}" for name in classes), "problem"])
+            writer.writerow(["file", "label", "unsure", *(f"p_{name}" for name in classes), "problem"])
             for row in rows:
-                told = ["yes" if row[name] else "no" for name in known]
                 shares = (f"{p:.6f}" for p in row["probabilities"].values())
-                writer.writerow([row["file"], row["label"], *told, *shares, ""])
+                writer.writerow([row["file"], row["label"], "yes" if row["unsure"] else "no", *shares, ""])
             for row in unreadable:
-                writer.writerow([row["file"], "", *("" for _ in [*known, *classes]), row["problem"]])
+                writer.writerow([row["file"], "", "", *("" for _ in classes), row["problem"]])
 
     write_atomically(path, write)
 

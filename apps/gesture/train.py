@@ -9,11 +9,10 @@ from kerasmlsp import classification, training
 from kerasmlsp.apps.gesture import data, model, robustness
 from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data import labelled
-from kerasmlsp.files import write_json
 
 log = logging.getLogger("kerasmlsp")
 
-NET, THRESHOLD = "net", "threshold.json"
+NET = "net"
 
 
 def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
@@ -69,7 +68,7 @@ def _train(config, run, resume):
     validation = examples.taken(held_out) if len(held_out) else None
     net = fit(examples.taken(chosen), validation, classes, config, run / NET, background, resume=resume)
     if validation:
-        calibrate(net, validation, config, run / THRESHOLD)
+        run.write(classification.THRESHOLD, calibrated(net, validation, classes, config))
     run.save(net)
     run.draw_curves(NET)
     return {
@@ -83,24 +82,24 @@ def _train(config, run, resume):
     }
 
 
-def calibrate(net, examples, config, path):
-    """Writes the probability that the answer to a share of the examples has at least, which `config.answered` gives.
+def calibrated(net, examples, classes, config):
+    """Returns when the saved model is to be unsure, see `classification.calibrated`.
 
-    The saved model takes what has less for unknown. Pictures count as they are and as `robustness` changes them, since
-    a hand in other light or before another background is to be answered, too.
+    Pictures count as they are and as `robustness` changes them, since a hand in other light or before another
+    background is to be answered, too.
 
     Args:
         net: The trained model.
         examples: Examples that it was not trained on.
+        classes: Names of the classes.
         config: The configuration.
-        path: The file, JSON of `threshold` and the number of `examples`.
     """
     shown = [examples.inputs]
     if examples.kind == "images":
         shown += robustness.changed(examples.inputs).values()
-    sure = net.predict(np.concatenate(shown), batch_size=256, verbose=0).max(axis=1)
-    threshold = np.quantile(sure, 1 - config.answered, method="lower")
-    write_json(path, {"threshold": float(threshold), "examples": len(examples.labels)})
+    probabilities = net.predict(np.concatenate(shown), batch_size=256, verbose=0)
+    labels = np.tile(np.searchsorted(classes, examples.labels), len(shown))
+    return classification.calibrated(labels, probabilities, config.answered)
 
 
 def fit(examples, validation, classes, config, folder, background, *, resume):

@@ -49,28 +49,31 @@ class Composer(tf.Module):
             temperature, top_p: `(batch,)`, see `generation.fill`.
 
         Returns:
-            Tokens `(batch, length)`, int32, and the log-likelihood of the given ones behind the preface, float32
-            `(batch,)`: the estimate of the filter.
+            Tokens `(batch, length)`, int32, and the log-likelihood of all of them behind the preface under the net
+            itself, whatever the temperature, float32 `(batch,)`.
         """
         batch, length = tf.unstack(tf.shape(template))
         particles = tf.maximum(particles, 1)
         chunks = -(-length // _CHUNK)
-        counted = tf.pad(tf.cast(template[:, 3:] != generation.FREE, tf.float32), [[0, 0], [3, _CHUNK]])
+        music = tf.pad(tf.ones_like(template[:, 3:], tf.float32), [[0, 0], [3, _CHUNK]])
         padded = tf.repeat(tf.pad(template, [[0, 0], [0, _CHUNK]]), particles, axis=0)
-        counted = tf.repeat(counted, particles, axis=0)
+        music = tf.repeat(music, particles, axis=0)
+        given = tf.where(padded != generation.FREE, music, 0.0)
         attempt = tf.tile(tf.range(particles), [batch])
         seeds = tf.repeat(seed, particles) + 7919 * attempt
         settings = (seeds, tf.repeat(temperature, particles), tf.repeat(top_p, particles))
         carry = keras.tree.flatten(generation.begin(self.decoder, batch * particles, START))
         tokens = tf.zeros((batch * particles, chunks * _CHUNK), tf.int32)
         weights = tf.zeros((batch, particles))
+        likelihood = tf.zeros(batch * particles)
 
-        def body(i, tokens, weights, total, *carry):
+        def body(i, tokens, weights, likelihood, *carry):
             here = slice(i * _CHUNK, (i + 1) * _CHUNK)
             found, scores, *carry = self._advance(padded[:, here], *settings, *carry)
             tokens = tf.concat([tokens[:, : i * _CHUNK], found, tokens[:, (i + 1) * _CHUNK :]], axis=1)
-            weights += tf.reshape(tf.reduce_sum(scores * counted[:, here], axis=1), (batch, particles))
-            return i + 1, *self._kept(i, seed, particles, tokens, weights, total, carry)
+            weights += tf.reshape(tf.reduce_sum(scores * given[:, here], axis=1), (batch, particles))
+            likelihood += tf.reduce_sum(scores * music[:, here], axis=1)
+            return i + 1, *self._kept(i, seed, particles, tokens, weights, likelihood, carry)
 
         shapes = [
             tf.TensorShape([]),
@@ -79,16 +82,16 @@ class Composer(tf.Module):
             tf.TensorShape([None]),
         ]
         shapes += [tf.TensorShape([None, *each.shape[1:]]) if each.shape.rank else each.shape for each in carry]
-        _, tokens, weights, total, *_ = tf.while_loop(
+        _, tokens, weights, likelihood, *_ = tf.while_loop(
             lambda i, *_: i < chunks,
             body,
-            (0, tokens, weights, tf.zeros(batch), *carry),
+            (0, tokens, weights, likelihood, *carry),
             shape_invariants=tuple(shapes),
         )
         chosen = self._drawn(chunks, seed, weights, 1)[:, 0] + tf.range(batch) * particles
-        return tf.gather(tokens, chosen)[:, :length], total + _mean(weights)
+        return tf.gather(tokens, chosen)[:, :length], tf.gather(likelihood, chosen)
 
-    def _kept(self, i, seed, particles, tokens, weights, total, carry):
+    def _kept(self, i, seed, particles, tokens, weights, likelihood, carry):
         """Draws among the attempts of each row where their weights have become uneven."""
         shares = tf.nn.softmax(weights)
         uneven = 2.0 / tf.reduce_sum(shares**2, axis=1) < tf.cast(particles, tf.float32)
@@ -103,11 +106,10 @@ class Composer(tf.Module):
                 return generation.take_rows(each, rows, batch * particles) if each.shape.rank else each
 
             after = [picked(each) for each in carry]
-            level = tf.where(uneven, _mean(weights), 0.0)
             left = tf.where(uneven[:, None], 0.0, weights)
-            return tf.gather(tokens, rows), left, total + level, *after
+            return tf.gather(tokens, rows), left, tf.gather(likelihood, rows), *after
 
-        return tf.cond(tf.reduce_any(uneven), drawn, lambda: (tokens, weights, total, *carry))
+        return tf.cond(tf.reduce_any(uneven), drawn, lambda: (tokens, weights, likelihood, *carry))
 
     def _drawn(self, i, seed, weights, count):
         """Draws `count` attempts of each row by weight, evenly spread, int32 `(batch, count)`."""
@@ -129,8 +131,3 @@ class Composer(tf.Module):
             self.decoder, template, seeds=seeds, stop=STOP, stop_from=_NEVER, carry=nest, **settings
         )
         return tokens, scores, *keras.tree.flatten(carry)
-
-
-def _mean(weights):
-    """The logarithm of the mean of weights that are logarithms."""
-    return tf.reduce_logsumexp(weights, axis=1) - tf.math.log(tf.cast(tf.shape(weights)[1], tf.float32))

@@ -5,6 +5,11 @@ import dataclasses
 from kerasmlsp.training.settings import OWN, Settings, option, same, share
 
 ARCHITECTURES = ("chorale-transformer", "tonicnet", "transformer")
+CONVERTS = (
+    "pieces are written by attempts beside each other, which are part of the saved model and not of the net. Export "
+    "without `--format`."
+)
+"""Why nets are no files of other formats."""
 _SHARED = {"epochs": 16, "learning_rate": 2e-3}
 RECIPES = {
     "chorale-transformer": {**_SHARED, "units": 192, "num_layers": 4, "dropout": 0.2, "weight_decay": 0.05},

@@ -48,7 +48,9 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "figures": run.figures("sample"),
         **_measured(run),
     }
-    return exporting.export(models, "music", functions, track=track, examples=_examples(), card=card)
+    return exporting.export(
+        models, "music", functions, track=track, inputs=model.INPUTS, examples=_examples(), card=card
+    )
 
 
 def _examples():

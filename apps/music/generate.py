@@ -94,7 +94,7 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
         attempts: Pieces that are tried at once for each version, so that what is given behind becomes likely.
 
     Returns:
-        List of pairs of a `music.Chorale` and the log-likelihood of what was given.
+        List of pairs of a `music.Chorale` and its nats per sixteenth under the net: the less, the likelier.
     """
     rows = len(seeds)
     facts = {"tonic": piece.key[0], "minor": int(piece.key[1] == "minor"), "bar": piece.bar, "pickup": piece.pickup}
@@ -102,7 +102,8 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
     inputs |= {"temperature": [temperature] * rows, "top_p": [top_p] * rows, "seed": list(seeds), "particles": attempts}
     given = {"pitches": np.stack([piece.pitches] * rows), "onsets": np.stack([piece.onsets] * rows)}
     answer = model.call("complete", **given, **inputs)
-    found = zip(seeds, answer["pitches"], answer["onsets"], answer["log_likelihood"].tolist(), strict=True)
+    likelihoods = answer["nats"].tolist() if "nats" in answer else [None] * rows  # which older saved models lack
+    found = zip(seeds, answer["pitches"], answer["onsets"], likelihoods, strict=True)
     return [
         (dataclasses.replace(piece, name=f"{piece.name}-{seed}", pitches=pitches.astype(np.int16), onsets=onsets), nats)
         for seed, pitches, onsets, nats in found
@@ -122,18 +123,18 @@ def generate(model, piece, output, *, seeds, tempo, **settings):
         **settings: As of `write`.
 
     Returns:
-        List of dicts of `name`, `key`, `bars`, `seed`, `log_likelihood` of what was given, and `files`.
+        List of dicts of `name`, `key`, `bars`, `seed`, `nats per sixteenth` and `files`.
     """
     output, rows = Path(output), []
     single = output.suffix.lower() in ENDINGS
     (output.parent if single else output).mkdir(parents=True, exist_ok=True)
-    for seed, (chorale, likelihood) in zip(seeds, write(model, piece, seeds=seeds, **settings), strict=True):
+    for seed, (chorale, nats) in zip(seeds, write(model, piece, seeds=seeds, **settings), strict=True):
         path = output if single else output / f"{chorale.name}.mid"
         if single and len(seeds) > 1:
             path = output.with_name(f"{output.stem}-{seed}{output.suffix}")
         facts = {"key": key_name(chorale.key), "bars": len(chorale.pitches) / chorale.bar, "seed": seed}
         saved = [str(file) for file in save(chorale, path, tempo=tempo)]
-        rows.append({"name": path.stem, **facts, "log_likelihood": likelihood, "files": saved})
+        rows.append({"name": path.stem, **facts, "nats per sixteenth": nats, "files": saved})
     return rows
 
 

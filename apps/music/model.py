@@ -4,6 +4,7 @@ import keras
 
 from kerasmlsp import models, optimizers
 from kerasmlsp.apps.music import composing
+from kerasmlsp.exporting import Input
 from kerasmlsp.targets.chorale_tokens import (
     BARS,
     HOLD,
@@ -22,9 +23,40 @@ from kerasmlsp.targets.chorale_tokens import (
 TYPES = {"seed": "int32", "temperature": "float32", "top_p": "float32"}
 LONGEST = 4096
 """Most steps of a piece that is written."""
+_FREE = -1
+
+INPUTS = {
+    "steps": Input("Length of the piece in sixteenths.", least=1, most=LONGEST, default=128),
+    "pitches": Input(
+        "Given notes of soprano, alto, tenor and bass in each sixteenth: MIDI pitches, 0 for a rest, and -1 where one "
+        "is to be written.",
+        choices=(_FREE, 0, *range(LOWEST, LOWEST + PITCHES)),
+    ),
+    "onsets": Input("Where a given note begins anew rather than being held; false where a note is to be written."),
+    "tonic": Input("Key: 0 for C, 1 for C sharp or D flat, and so on to 11 for B.", least=0, most=11, default=7),
+    "minor": Input("Mode: 0 for major, 1 for minor.", least=0, most=1, default=0),
+    "bar": Input(
+        "Length of a bar in sixteenths: 16 for 4/4, 12 for 3/4, 24 for 6/4, 8 for 2/4.", choices=BARS, default=16
+    ),
+    "pickup": Input(
+        "Sixteenths before the first whole bar, fewer than a bar has; 4 for a quarter.",
+        least=0,
+        most=max(BARS) - 1,
+        default=0,
+    ),
+    "particles": Input(
+        "Pieces that are tried at once for each row, so that what is written fits what is given; time and memory grow "
+        "with it.",
+        least=1,
+        most=256,
+        default=16,
+    ),
+    "seed": Input("Decides what is drawn; the same gives the same music.", default=0, range="int32"),
+    "temperature": Input("Low for likely notes, 1 for the net's own probabilities.", above=0, most=1000, default=0.8),
+    "top_p": Input("Draw from the likeliest notes that make up this probability.", above=0, most=1, default=0.95),
+}
 
 _ORDER = [0, 3, 2, 1]  # from soprano, alto, tenor, bass to the order of the tokens, and back
-_FREE = -1
 
 
 def _heads(units):
@@ -76,8 +108,8 @@ def endpoints(net):
 
     `complete` takes steps of a sixteenth in which some notes are given and the others, pitch -1, are to be written: a
     melody for which three voices are wanted, say, or a beginning. `serving_default` writes all of them. Both give
-    MIDI pitches (0 for a rest) and onsets of soprano, alto, tenor and bass, and `log_likelihood`: how likely the net
-    holds what was given, the end of the piece among it. `particles` pieces are tried for each row, see `Composer`.
+    MIDI pitches (0 for a rest) and onsets of soprano, alto, tenor and bass, and `nats`: minus the log-likelihood of
+    the whole piece under the net, by sixteenth. `particles` pieces are tried for each row, see `Composer`.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
@@ -87,20 +119,24 @@ def endpoints(net):
     composer = composing.Composer(net)
 
     def complete(pitches, onsets, tonic, minor, bar, pickup, particles, seed, temperature, top_p):
-        metre = _metre(tf, bar)
+        short = tf.debugging.Assert(
+            tf.reduce_all(pickup < bar), ["`pickup` must be shorter than `bar`. Received:", pickup, "of", bar]
+        )
+        with tf.control_dependencies([short] if short is not None else []):
+            metre = _metre(tf, bar)
         bar = tf.gather(BARS, metre)
         preface = [KEY + tonic % 12 + 12 * tf.cast(minor, tf.int32), METRE + metre, PHASE + (-pickup) % bar]
         steps = tf.shape(pitches)[1]
         given = tf.reshape(tf.gather(_tokens(tf, pitches, onsets), _ORDER, axis=2), (-1, 4 * steps))
         end = tf.fill([tf.shape(pitches)[0], 1], STOP)
         template = tf.concat([tf.stack(preface, axis=1), given, end], axis=1)
-        tokens, log_likelihood = composer(template, particles, seed, temperature, top_p)
+        tokens, likelihood = composer(template, particles, seed, temperature, top_p)
         written = tf.reshape(tokens[:, PREFACE - 1 : -1], (-1, steps, 4))
         pitches, onsets = _music(tf, tf.gather(written, _ORDER, axis=2))
-        return {"pitches": pitches, "onsets": onsets, "log_likelihood": log_likelihood}
+        return {"pitches": pitches, "onsets": onsets, "nats": -likelihood / tf.cast(steps, tf.float32)}
 
     def compose(steps, tonic, minor, bar, pickup, particles, **settings):
-        free = tf.fill([tf.shape(tonic)[0], tf.clip_by_value(steps, 1, LONGEST), 4], _FREE)
+        free = tf.fill([tf.shape(tonic)[0], steps, 4], _FREE)
         return complete(free, tf.zeros_like(free, tf.bool), tonic, minor, bar, pickup, particles, **settings)
 
     def spec(name, kind, *shape):

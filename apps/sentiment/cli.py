@@ -8,7 +8,6 @@ from kerasmlsp.apps import options
 from kerasmlsp.apps.sentiment.config import Config
 
 RUNS = Path("runs/sentiment")
-ENDINGS = {"onnx": ".onnx", "litert": ".tflite"}
 
 
 @click.group(cls=options.Group)
@@ -73,37 +72,15 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding
 
 
 @sentiment.command()
-@options.run_option
-@options.target_option
-@click.option("--format", type=click.Choice(["savedmodel", "onnx", "litert"]), default="savedmodel", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File for onnx and litert.")
-@options.data_note_option
-@options.licence_option
-@options.json_option
-def export(run, models, format, output, data_note, licence, as_json):
-    """Make a saved model of a run: text in, label out.
+@options.export_options
+def export(**values):
+    """Make a saved model of a run: text in, label out; or a file of its net: token ids in, probabilities out.
 
     \b
     kerasmlsp sentiment export --run mine
     kerasmlsp sentiment export --run mine --format onnx --output mine.onnx
     """
-    if format == "savedmodel":
-        options.refuse("A saved model goes to the folder `--models`", "output")
-    else:
-        options.refuse(
-            f"A file of the format {format} is one file, without a model card", "models", "data_note", "licence"
-        )
-        output = output or Path(run + ENDINGS[format])
-        options.refuse_ending(output, ENDINGS[format], option="--output")
-    options.started(Config, run)
-    options.check_targets(output)
-    with options.quiet_imports():
-        from kerasmlsp.apps.sentiment import export as app
-    if format == "savedmodel":
-        path = app.export(RUNS / run, models, licence=licence, data=data_note)
-    else:
-        path = app.convert(RUNS / run, output, format)
-    options.print_results({"exported": str(path)}, as_json)
+    options.export(Config, **values)
 
 
 @sentiment.command()
@@ -113,9 +90,10 @@ def export(run, models, format, output, data_note, licence, as_json):
 @click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Default: <FILE>.predicted.csv")
 @click.option("--explain", is_flag=True, help="Show the words that got most attention.")
 @click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Draw what --explain shows of one text.")
+@options.reject_option
 @options.model_options
 @options.json_option
-def predict(texts, file, text_column, encoding, output, explain, figure, as_json, **wanted):
+def predict(texts, file, text_column, encoding, output, explain, figure, reject_below, as_json, **wanted):
     """Classify texts, or a column of a file of any size.
 
     \b
@@ -139,11 +117,13 @@ def predict(texts, file, text_column, encoding, output, explain, figure, as_json
         output = output or file.with_name(f"{file.name.split('.')[0]}.predicted.csv")
         _check_files(file, output, encoding, text_column or app.trained_column(loading.read_card(folder)))
         model = options.load_model(folder, whole_calls=True)
-        result = app.predict_file(model, file, output, text_column=text_column, encoding=encoding)
+        settings = {"text_column": text_column, "encoding": encoding, "reject_below": reject_below}
+        result = app.predict_file(model, file, output, **settings)
         options.print_results(result, as_json, model)
         return
     model = options.load_model(folder)
-    rows = app.explain(model, texts) if explain or figure else app.predict_texts(model, texts)
+    answer = app.explain if explain or figure else app.predict_texts
+    rows = answer(model, texts, reject_below=reject_below)
     if figure:
         _draw(rows[0], figure)
         options.tell_figure(figure)
@@ -195,7 +175,7 @@ def _draw(row, path):
 
 def _shown(row):
     text = row["text"] if len(row["text"]) <= 60 else row["text"][:57] + "..."
-    shown = {"label": row["label"], "confidence": row["confidence"], "text": text}
+    shown = {"label": row["label"], "confidence": row["confidence"], "unsure": row["unsure"], "text": text}
     if "attention" in row:
         heaviest = sorted(row["attention"], key=lambda pair: -pair[1])[:5]
         shown["attention"] = ", ".join(f"{token} {weight:.2f}" for token, weight in heaviest)

@@ -2,11 +2,13 @@
 
 import dataclasses
 
-from kerasmlsp.training.settings import Settings, dataset, encoding, manual_dir, min_count, option, same
+from kerasmlsp.training.settings import Settings, dataset, encoding, manual_dir, min_count, option, same, share
 
 ARCHITECTURES = ("ensemble", "ngrams", "lstm", "attention-lstm", "cnn", "transformer")
 MEMBERS = {"ensemble": ("ngrams", "attention-lstm")}
 """The nets of an architecture that has several."""
+CONVERTS = {"onnx": ARCHITECTURES, "litert": ("lstm", "attention-lstm", "cnn", "transformer")}
+"""Architectures whose nets can be files of a format; see `docs/conversion.md`."""
 RECIPES = {
     "ngrams": {"epochs": 2, "learning_rate": 5e-2, "weight_decay": 0.0},
     "lstm": {"epochs": 6, "learning_rate": 2e-3, "weight_decay": 0.0},
@@ -48,4 +50,5 @@ class Config(Settings):
     vocabulary_size: int = option(80_000, "Words known, most frequent first.", least=3)
     max_tokens: int = option(512, "Longest text; the middle of longer ones is left out.", least=2)
     short_words: int = option(20, "Calibrate also for texts cut to so few words; 0 for not.", least=0)
+    answered: float = share(0.95, "Share of the held-out texts, whole and short, that the saved model is sure of.")
     batch_size: int = same("batch_size", 64)

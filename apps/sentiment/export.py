@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.sentiment import evaluate, model
-from kerasmlsp.files import write_json
 
 EXAMPLES = [
     "This film was excellent!",
@@ -33,7 +34,9 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     """
     run = training.Run(run)
     net, words, config = evaluate.load(run)
-    functions, track = model.endpoints(net, words, config["classes"], config["max_tokens"])
+    unsure = classification.threshold_of(run)
+    threshold = (unsure or {}).get("threshold")
+    functions, track = model.endpoints(net, words, config["classes"], config["max_tokens"], threshold)
     card = {
         "title": title,
         "description": "Tells the class of a text, for instance whether a review is positive.",
@@ -42,13 +45,16 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "licence": licence,
         "split": f"{config['held_out']} of {config['texts']} texts were held out to select and calibrate, by class, "
         f"{_drawn(config['holdout_blocks'])}, with seed {config['seed']}.",
-        "limits": _limits(config),
+        "limits": _limits(config, unsure),
+        "reject_below": unsure,
         "training": {key: value for key, value in config.items() if key not in ("data", "exclude", "manual_dir")},
         "figures": run.figures(classification.CONFUSION, classification.RELIABILITY),
         **_measured(run, config),
     }
     examples = {name: {"text": EXAMPLES} for name in functions}
-    return exporting.export(models, "sentiment", functions, track=track, examples=examples, card=card)
+    return exporting.export(
+        models, "sentiment", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
+    )
 
 
 def convert(run: Path, path: Path, format: str):
@@ -59,28 +65,22 @@ def convert(run: Path, path: Path, format: str):
     Raises:
         ValueError: A package is missing, or the converted net does not answer as the net does.
     """
-    import numpy as np
-
-    run, path = Path(run), Path(path)
-    net, words, config = evaluate.load(run)
-    random = np.random.default_rng(0)
-    examples = {"token_ids": random.integers(2, len(words) + 2, (3, 40)).astype("int32")}
-    file = exporting.convert(net, path, format, examples=examples)
+    net, words, config = evaluate.load(training.Run(run))
+    examples = np.random.default_rng(0).integers(2, len(words) + 2, (3, 40)).astype("int32")
     facts = {"classes": config["classes"], "max_tokens": config["max_tokens"], "vocabulary": ["", "[UNK]", *words]}
-    side = path.with_suffix(path.suffix + ".json")
-    write_json(side, facts)
-    return file
+    return exporting.convert(net, path, format, examples=examples, facts=facts)
 
 
 def _drawn(blocks):
     return f"in {blocks} runs of neighbours each" if blocks else "one by one"
 
 
-def _limits(config):
+def _limits(config, unsure):
     return (
         f"Learned from texts like those named above, in their language; others may be told wrong. Of texts "
         f"longer than {config['max_tokens']} tokens the middle is not read. Irony, negation across sentences and names "
-        "that were good or bad in training mislead it. Not for decisions about persons."
+        "that were good or bad in training mislead it. Not for decisions about persons. "
+        + classification.in_words(unsure, "a text without a known word")
     )
 
 

@@ -1,11 +1,17 @@
 """The nets behind `--architecture`, compiled, and the saved model's functions from text to label."""
 
+import logging
+
 import keras
 import numpy as np
 
 from kerasmlsp import classification, layers, models, optimizers
 from kerasmlsp.apps.sentiment.config import MEMBERS
 from kerasmlsp.data import text
+from kerasmlsp.data.text import UNKNOWN
+from kerasmlsp.exporting import Input
+
+log = logging.getLogger("kerasmlsp")
 
 REFITTED = ("ngrams",)
 """Nets that are trained once more, on all texts, when the held-out ones have calibrated them."""
@@ -36,6 +42,7 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
 
     model = build(member, vocabulary_size, num_classes)
     if member == "ngrams":
+        log.info("Counting the n-grams of %d texts.", len(encoded.labels))
         batches, _ = data.dataset(encoded, 256)
         hashing = model.get_layer("hashing")
         model.get_layer("ngrams").adapt(((hashing(ids), labels) for ids, labels in batches), smoothing=10.0)
@@ -51,7 +58,7 @@ def calibration(nets, held_out):
         held_out: List of `data.Encoded`: whole texts, and short ones.
 
     Returns:
-        The weights of the layer, a list of arrays for `combined`.
+        The weights of the layer, a list of arrays for `combined`, and the labels and the probabilities of all texts.
     """
     from kerasmlsp.apps.sentiment import data
 
@@ -68,8 +75,9 @@ def calibration(nets, held_out):
     fitted.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", jit_compile=False)
     # A few weights on all texts at once: this is a convex problem that full batches solve without noise.
     texts, classes = (np.concatenate(opinions), np.concatenate(lengths)), np.concatenate(labels)
-    fitted.fit(texts, classes, batch_size=len(classes), epochs=300, shuffle=False, verbose=0)
-    return layer.get_weights()
+    for _ in range(300):  # not epochs of `fit`, which does a tenth of a second of its own work in each
+        fitted.train_on_batch(texts, classes)
+    return layer.get_weights(), classes, fitted.predict(texts, batch_size=4096, verbose=0)
 
 
 def combined(nets, weights):
@@ -86,10 +94,14 @@ def _uncompiled(net):
     return copy
 
 
-def endpoints(model, words, classes, max_tokens):
+INPUTS = {"text": Input("Texts to classify.", range="UTF-8; of long ones the middle is not read")}
+
+
+def endpoints(model, words, classes, max_tokens, threshold=None):
     """Returns the functions of the saved model, and what they hold.
 
-    `serving_default` gives `label` and `probabilities` in the order of `classes`; `explain` gives besides `tokens`
+    `serving_default` gives `label`, `probabilities` in the order of `classes`, `confidence` and `unsure`, see
+    `classification.answer`; a text without a known word shows nothing. `explain` gives besides `tokens`
     `(batch, length)`, "" for padding, and `attention`, one weight a token, where the model has attention.
 
     Returns:
@@ -105,18 +117,22 @@ def endpoints(model, words, classes, max_tokens):
         ids = tf.cast(lookup(tokens), tf.int32)
         return text.dense(tokens), text.dense(ids)
 
-    def classify(text):
-        return classification.answer(classes, model(encode(text)[1], training=False))
+    def answer(probabilities, ids):
+        return classification.answer(classes, probabilities, tf.reduce_any(ids > UNKNOWN, axis=1), threshold)
 
-    def explain(text):
-        tokens, ids = encode(text)
+    def classify(texts):
+        ids = encode(texts)[1]
+        return answer(model(ids, training=False), ids)
+
+    def explain(texts):
+        tokens, ids = encode(texts)
         probabilities, attention = weighted(ids, training=False)
-        return {**classification.answer(classes, probabilities), "tokens": tokens, "attention": attention}
+        return {**answer(probabilities, ids), "tokens": tokens, "attention": attention}
 
     signature = {"text": tf.TensorSpec([None], tf.string, name="text")}
-    functions = {"serving_default": (classify, signature)}
+    functions = {"serving_default": (lambda text: classify(text), signature)}
     if weighted is not None:
-        functions["explain"] = (explain, signature)
+        functions["explain"] = (lambda text: explain(text), signature)
     return functions, [model, lookup, *([weighted] if weighted is not None else [])]
 
 

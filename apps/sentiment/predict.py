@@ -15,21 +15,23 @@ CHUNK, BATCH = 4096, 32
 THREADS = min(os.cpu_count() or 1, 8)
 
 
-def predict_texts(model, texts):
+def predict_texts(model, texts, *, reject_below=None):
     """Classifies texts.
 
     Args:
         model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
         texts: List of strings, pandas column or NumPy array.
+        reject_below: Confidence below which an answer is unsure; None for the one that the saved model has.
 
     Returns:
-        List of dicts of `text`, `label`, `confidence` (the label's probability) and `probabilities` by class.
+        List of dicts of `text` and what `classification.rows` gives.
 
     Raises:
         ValueError: A text is missing, or the model card does not name the classes.
     """
-    classes = classification.classes_of(model)
-    texts = list(texts)
+    classes, texts = classification.classes_of(model), list(texts)
+    if reject_below is None:
+        reject_below = classification.reject_below(model)
     # Neighbours in length share a batch, so that hardly any time goes into padding.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
     parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
@@ -37,13 +39,16 @@ def predict_texts(model, texts):
     with ThreadPoolExecutor(THREADS) as pool:
         call = pool.map if len(parts) > 1 else map
         for part, answers in zip(parts, call(lambda part: model(text=[texts[i] for i in part]), parts), strict=True):
-            for place, row in zip(part, classification.rows(answers, classes), strict=True):
+            for place, row in zip(part, classification.rows(answers, classes, reject_below), strict=True):
                 results[place] = {"text": texts[place], **row}
     return results
 
 
-def explain(model, texts):
+def explain(model, texts, *, reject_below=None):
     """Classifies texts, each with `attention`: its tokens in order, with the weight that each of them got.
+
+    Args:
+        model, texts, reject_below: As of `predict_texts`.
 
     Raises:
         ValueError: The saved model has no attention.
@@ -52,7 +57,7 @@ def explain(model, texts):
         raise ValueError(
             "This saved model has no attention to show: train `--architecture attention-lstm` or ensemble."
         )
-    rows = predict_texts(model, texts)
+    rows = predict_texts(model, texts, reject_below=reject_below)
     for row in rows:
         answer = model.call("explain", text=[row["text"]])
         pairs = zip(answer["tokens"][0], answer["attention"][0].tolist(), strict=True)
@@ -60,7 +65,7 @@ def explain(model, texts):
     return rows
 
 
-def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
+def predict_file(model, path, output, *, text_column=None, encoding="utf-8", reject_below=None):
     """Classifies a column of a table of any size and writes the table with the answers beside it, as CSV.
 
     The file is read, answered and written in pieces, and `output` appears only when it is whole.
@@ -68,19 +73,20 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
     Args:
         model: A loaded saved model.
         path: CSV, TSV, JSON Lines, Parquet or Excel.
-        output: CSV file to write: the columns of `path`, then `predicted` and `p_<class>`.
+        output: CSV file to write: the columns of `path`, then `predicted`, `unsure` (yes or no) and `p_<class>`.
         text_column: Column to read; None for the one that was trained on.
         encoding: That of `path`; `output` is UTF-8.
+        reject_below: As of `predict_texts`.
 
     Returns:
-        Dict of `rows`, how many of them are `without text`, whose answer is blank, `output`, and how many texts got
-        each label.
+        Dict of `rows`, how many of them are `without text`, whose answer is blank, `output`, how many texts got
+        each label, and how many answers are `unsure`.
 
     Raises:
         ValueError: The column is not there.
     """
     text_column = text_column or trained_column(model.card)
-    counts = dict.fromkeys(classification.classes_of(model), 0)
+    counts, unsure = dict.fromkeys(classification.classes_of(model), 0), [0]
 
     def write(place):
         rows = blank = 0
@@ -88,23 +94,25 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8"):
             writer = csv.writer(file)
             for table in tables.read_table(path, chunk_size=CHUNK, encoding=encoding):
                 texts = _texts(table, text_column, path)
-                answered = iter(predict_texts(model, [text for text in texts if text]))
+                answered = iter(predict_texts(model, [text for text in texts if text], reject_below=reject_below))
                 if not rows:
-                    writer.writerow([*table.columns, "predicted", *(f"p_{name}" for name in counts)])
+                    writer.writerow([*table.columns, "predicted", "unsure", *(f"p_{name}" for name in counts)])
                 whole = table.astype(object).where(table.notna(), None)  # else a missing cell would become "nan"
                 for cells, text in zip(whole.itertuples(index=False, name=None), texts, strict=True):
                     if not text:
-                        writer.writerow([*cells, *[None] * (1 + len(counts))])
+                        writer.writerow([*cells, *[None] * (2 + len(counts))])
                         blank += 1
                         continue
                     answer = next(answered)
-                    writer.writerow([*cells, answer["label"], *(f"{p:.6f}" for p in answer["probabilities"].values())])
+                    told = [answer["label"], "yes" if answer["unsure"] else "no"]
+                    writer.writerow([*cells, *told, *(f"{p:.6f}" for p in answer["probabilities"].values())])
                     counts[answer["label"]] += 1
+                    unsure[0] += answer["unsure"]
                 rows += len(table)
         return rows, blank
 
     rows, blank = write_atomically(output, write)
-    return {"rows": rows, "without text": blank, "output": str(Path(output)), "labels": counts}
+    return {"rows": rows, "without text": blank, "output": str(Path(output)), "labels": counts, "unsure": unsure[0]}
 
 
 def trained_column(card):

@@ -52,6 +52,7 @@ def _train(config, run, resume):
     }
     run.start(config, facts, resume=resume)
     log.info("%d texts of %d classes, %d of them held out.", len(texts), len(classes), len(held_out))
+    log.info("Counting the words, and reading the texts as words.")
 
     words = text.vocabulary(text.count_words([texts[i] for i in chosen]), config.vocabulary_size)
     run.write(VOCABULARY, words)
@@ -69,7 +70,10 @@ def _train(config, run, resume):
     if config.short_words:
         short = data.shortened(whole, config.short_words)
         sets.append(data.encode(short, numbers[held_out], words, config.max_tokens))
-    weights = model.calibration(nets, sets)
+    log.info("Calibrating on the held-out texts%s.", ", whole and short" if len(sets) > 1 else "")
+    weights, *answers = model.calibration(nets, sets)
+    # Before a net is trained on the held-out texts, too.
+    run.write(classification.THRESHOLD, classification.calibrated(*answers, config.answered))
     for place, name in enumerate(names):
         if name in model.REFITTED:
             log.info("Training %s once more, on the held-out texts too.", name)

@@ -48,6 +48,9 @@ _REASONS = {
 # The kinds of HEIF files that phones write.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 MOST_PIXELS = 64_000_000
+LEAST_SIDE = 8
+"""Pixels that a picture must be high and wide to show anything."""
+_LEAST_CONTRAST = 8.0  # of 255, somewhere in the picture and in one of its channels
 SHOWN = 1024
 """Longest side of a picture that is drawn into a figure, which needs up to a hundred bytes a pixel."""
 
@@ -109,16 +112,22 @@ def read_image(
     """
     if size is not None and size < 1:
         raise ValueError(f"`size` must be at least 1 or None. Received: size={size}")
+    return _read(source, size, longest, most_pixels)[0]
+
+
+def _read(source, size, longest=None, most_pixels=MOST_PIXELS):
+    """A picture as `read_image` gives it, and its shorter side in the file."""
     name, data = _bytes(source)
     with _explained(name), _opened(data, name, most_pixels) as picture:
         from PIL import ImageOps
 
         picture = _as_rgb(ImageOps.exif_transpose(picture))
+        side = min(picture.size)
         if size is not None:
             picture = picture.resize((size, size), _bilinear())
         if longest is not None:
             picture.thumbnail((longest, longest))
-        return np.asarray(picture)
+        return np.asarray(picture), side
 
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -153,7 +162,28 @@ def stretched(pictures: Any, size: int) -> "tf.Tensor":
     return tf.round(tf.image.resize(tf.cast(pictures, tf.float32), (size, size), antialias=True))
 
 
-def decoded(files: "tf.Tensor", size: int) -> "tf.Tensor":
+def showing(pictures: "tf.Tensor", sides: Any) -> "tf.Tensor":
+    """Tells which pictures show anything: they are `LEAST_SIDE` high and wide, and not of one colour.
+
+    Args:
+        pictures: Float `(batch, height, width, channels)`, 0 to 255, stretched or not.
+        sides: Shorter side of each before it was stretched, in pixels: int `(batch,)`, or one for all.
+
+    Returns:
+        Bool `(batch,)`.
+
+    Example:
+        >>> grey, half = np.full((1, 4, 4, 1), 99.0), np.tile([[[9.0], [99.0]]], (1, 4, 2, 1))
+        >>> showing(np.concatenate([grey, half]), sides=64).numpy().tolist(), showing(half, sides=1).numpy().tolist()
+        ([False, True], [False])
+    """
+    import tensorflow as tf
+
+    span = tf.reduce_max(pictures, axis=(1, 2)) - tf.reduce_min(pictures, axis=(1, 2))
+    return (tf.reduce_max(span, axis=-1) >= _LEAST_CONTRAST) & (sides >= LEAST_SIDE)
+
+
+def decoded(files: "tf.Tensor", size: int) -> "tuple[tf.Tensor, tf.Tensor]":
     """Decodes the bytes of JPEG, PNG, GIF and BMP files in a TensorFlow graph, and stretches the pictures.
 
     The values are those of `read_image`, but nothing is turned as EXIF data say, and transparency is left out.
@@ -165,15 +195,16 @@ def decoded(files: "tf.Tensor", size: int) -> "tf.Tensor":
         size: Height and width.
 
     Returns:
-        Float32 `(batch, size, size, 3)`, 0 to 255.
+        Float32 `(batch, size, size, 3)`, 0 to 255, and the shorter side of each file's picture, int32 `(batch,)`.
 
     Example:
         >>> import tensorflow as tf
         >>> from PIL import Image
         >>> file = io.BytesIO()
         >>> Image.new("RGB", (4, 3), (255, 0, 0)).save(file, "PNG")
-        >>> decoded(tf.constant([file.getvalue()]), 1).numpy()
-        array([[[[255.,   0.,   0.]]]], dtype=float32)
+        >>> pictures, sides = decoded(tf.constant([file.getvalue()]), 1)
+        >>> pictures.numpy().tolist(), sides.numpy().tolist()
+        ([[[[255.0, 0.0, 0.0]]]], [3])
     """
     import tensorflow as tf
 
@@ -188,9 +219,10 @@ def decoded(files: "tf.Tensor", size: int) -> "tf.Tensor":
             lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
             lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
         )
-        return stretched(picture, size)
+        return stretched(picture, size), tf.reduce_min(tf.shape(picture)[:2])
 
-    return tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32))
+    signature = tf.TensorSpec([size, size, 3], tf.float32), tf.TensorSpec([], tf.int32)
+    return tf.map_fn(decode, files, fn_output_signature=signature)
 
 
 def _pixels(file):
@@ -255,7 +287,9 @@ def named(source: Path | bytes) -> str:
     return "-" if isinstance(source, bytes) else str(source)
 
 
-def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tuple[list[str], np.ndarray, list[dict]]]:
+def read_batches(
+    sources: Sequence, size: int, batch_size: int
+) -> Iterator[tuple[list[str], np.ndarray, list[int], list[dict]]]:
     """Reads pictures, stretched to one size, in batches.
 
     Args:
@@ -264,25 +298,25 @@ def read_batches(sources: Sequence, size: int, batch_size: int) -> Iterator[tupl
         batch_size: Most pictures of a batch.
 
     Yields:
-        The names of the pictures that could be read, their pixels, uint8 `(pictures, size, size, 3)`, and a list of
-        dicts of `file` and `problem` for the others.
+        The names of the pictures that could be read, their pixels, uint8 `(pictures, size, size, 3)`, the shorter side
+        of each in its file, and a list of dicts of `file` and `problem` for the others.
 
     Example:
-        >>> [(names, pixels, problems)] = read_batches([Path("hand.jpg")], size=64, batch_size=8)
+        >>> [(names, pixels, sides, problems)] = read_batches([Path("hand.jpg")], size=64, batch_size=8)
         >>> names, pixels.shape, problems[0]["file"]  # it is not there
         ([], (0, 64, 64, 3), 'hand.jpg')
     """
     for start in range(0, len(sources), batch_size):
         chosen = sources[start : start + batch_size]
-        good: list[tuple[str, np.ndarray]] = []
-        bad = []
-        for source, found in zip(chosen, read_each(chosen, size), strict=True):
-            if isinstance(found, np.ndarray):
-                good.append((named(source), found))
-            else:
+        names, pixels, sides, bad = [], [], [], []
+        for source, found in zip(chosen, _side_by_side(chosen, lambda each: _read(each, size)), strict=True):
+            if isinstance(found, Exception):
                 bad.append({"file": named(source), "problem": str(found)})
-        pixels = np.array([found for _, found in good], np.uint8).reshape(-1, size, size, 3)
-        yield [name for name, _ in good], pixels, bad
+            else:
+                names.append(named(source))
+                pixels.append(found[0])
+                sides.append(found[1])
+        yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), sides, bad
 
 
 def read_each(sources: Sequence, size: int, *, most_pixels: int = MOST_PIXELS) -> Iterator[np.ndarray | Exception]:
@@ -302,9 +336,15 @@ def read_each(sources: Sequence, size: int, *, most_pixels: int = MOST_PIXELS) -
         'FileNotFoundError'
     """
 
+    return _side_by_side(sources, lambda source: read_image(source, size=size, most_pixels=most_pixels))
+
+
+def _side_by_side(sources, function):
+    """What a function makes of each source, or its error."""
+
     def read(source):
         try:
-            return read_image(source, size=size, most_pixels=most_pixels)
+            return function(source)
         except (OSError, ValueError, ImportError) as error:
             return error
 

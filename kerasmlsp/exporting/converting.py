@@ -15,6 +15,7 @@ import numpy as np
 from kerasmlsp.exporting import verifying
 from kerasmlsp.exporting.loading import reason
 from kerasmlsp.extras import install
+from kerasmlsp.files import write_json
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,13 @@ _LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op|No Op registered f
 
 
 def convert(
-    model: "keras.Model", path: str | os.PathLike, format: str, *, examples: Any, tolerance: float = 1e-4
+    model: "keras.Model",
+    path: str | os.PathLike,
+    format: str,
+    *,
+    examples: Any,
+    tolerance: float = 1e-4,
+    facts: dict | None = None,
 ) -> pathlib.Path:
     """Converts a model with numeric inputs to an ONNX or LiteRT file, once the file is shown to answer as the model.
 
@@ -41,6 +48,8 @@ def convert(
         format: "onnx" or "litert".
         examples: Array of several rows, or for a model with several inputs a dict of arrays by input name.
         tolerance: Largest difference allowed between floats, absolute below 1, relative above.
+        facts: What one has to know to use the file, such as the names of its classes; written beside it, as
+            `<path>.json`. None for no such file.
 
     Returns:
         `path`.
@@ -78,6 +87,8 @@ def convert(
         for answer, here in zip(_run(open_file, file, format, feeds), expected, strict=True):
             for name, value in here.items():
                 verifying.check_equal(f"Output `{name}` of the {format} file", value, answer[name], tolerance)
+        if facts is not None:
+            write_json(path.with_name(f"{path.name}.json"), facts)
         os.replace(file, path)
     finally:
         file.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
 _PLACE = re.compile(r"^\{\{.*?\}\} |^.*error: loc\(.*\): |^.*<unknown>:0: error: ")
+_SHAPE = re.compile(r"^Shape of tensor (?:.*/)?(\w+) (\[[\d,]*\]) is not compatible with expected shape (\[.*\])\.$")
+_ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
 
 
 def find(app: str, version: int | str | None = None, models: str | os.PathLike | None = None) -> pathlib.Path:
@@ -192,7 +194,8 @@ class SavedModel:
 
         Args:
             endpoint: Name of the endpoint.
-            **inputs: One list, array, tensor or pandas column of rows for each input.
+            **inputs: One list, array, tensor or pandas column of rows for each input. One that is left out has the
+                default that the model card tells, if any.
 
         Returns:
             Output name to array, one row per example; strings are UTF-8 bytes.
@@ -206,6 +209,8 @@ class SavedModel:
         if endpoint not in self.endpoints:
             raise ValueError(f"`endpoint` must be one of {sorted(self.endpoints)}. Received: {endpoint!r}")
         specs = self.endpoints[endpoint]["inputs"]
+        left_out = self._defaults(endpoint, specs.keys() - inputs.keys(), inputs) if inputs else {}
+        inputs = {**left_out, **inputs}
         if inputs.keys() != specs.keys():
             raise ValueError(f"Endpoint `{endpoint}` takes the inputs {sorted(specs)}. Received: {sorted(inputs)}")
         tensors = {name: tf.constant(to_array(name, inputs[name], spec)) for name, spec in specs.items()}
@@ -214,6 +219,20 @@ class SavedModel:
         except tf.errors.InvalidArgumentError as error:
             raise ValueError(f"Endpoint `{endpoint}` refuses its inputs: {reason(error)}") from error
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def _defaults(self, endpoint, names, inputs):
+        """The defaults of inputs that were left out, for as many rows as were given."""
+        if not names:
+            return {}
+        specs, known = self.endpoints[endpoint]["inputs"], self.card.get("endpoints", {}).get(endpoint, {})
+        by_row = [each for name, each in inputs.items() if name in specs and specs[name].shape.rank]
+        rows = max((len(each) for each in by_row if hasattr(each, "__len__")), default=0)
+        values = {name: known.get("inputs", {}).get(name, {}).get("default") for name in names}
+        return {
+            name: [value] * rows if specs[name].shape.rank else value
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 def to_array(name: str, values: Any, spec: "tf.TensorSpec") -> np.ndarray:
@@ -323,7 +342,15 @@ def reason(error: BaseException) -> str:
     Example:
         >>> reason(ValueError("Graph execution error:\\n\\nDetected at node Gather\\nindices[0] = 7 is not in [0, 5)"))
         'indices[0] = 7 is not in [0, 5)'
+        >>> reason(ValueError("assertion failed: [`tonic` must be 0 to 11. Received:] [12]"))
+        '`tonic` must be 0 to 11. Received: 12'
     """
     lines = (line.strip() for line in str(getattr(error, "message", error)).splitlines())
     telling = [_PLACE.sub("", line) for line in lines if line and not _PLACES.match(line)]
-    return telling[0] if telling else type(error).__name__
+    if not telling:
+        return type(error).__name__
+    if shape := _SHAPE.match(telling[0]):
+        return f"`{shape[1]}` must have the shape {shape[3]}. Received: {shape[2]}"
+    # What an assertion says, each part of it in brackets.
+    asserted = _ASSERTED.match(telling[0])
+    return asserted[1].replace("] [", " ") if asserted else telling[0]

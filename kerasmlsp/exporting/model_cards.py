@@ -90,6 +90,7 @@ def render(card: dict) -> str:
     parts += [f"![{name}]({path})" for name, path in card.get("figures", {}).items()]
     if "endpoints" in card:
         parts += ["## Endpoints", _table(("Endpoint", "Inputs", "Outputs"), _endpoint_rows(card))]
+        parts += ["## Inputs", _table(("Input", "Meaning", "Allowed", "Default"), _input_rows(card))]
     if "size_bytes" in card:
         parts += ["## Size and speed", _cost(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -146,6 +147,16 @@ def _endpoint_rows(card):
         return ", ".join(f"`{name}` {tensor['dtype']} {tuple(tensor['shape'])}" for name, tensor in tensors.items())
 
     return [(f"`{name}`", names(each["inputs"]), names(each["outputs"])) for name, each in card["endpoints"].items()]
+
+
+def _input_rows(card):
+    """One row for all inputs that are described in the same words."""
+    names: dict[tuple, dict[str, None]] = {}
+    for endpoint in card["endpoints"].values():
+        for name, known in endpoint["inputs"].items():
+            default = "has to be given" if known.get("default") is None else repr(known["default"])
+            names.setdefault((known.get("meaning", ""), known.get("range", ""), default), {})[f"`{name}`"] = None
+    return [(", ".join(these), *told) for told, these in names.items()]
 
 
 def _cost(card):

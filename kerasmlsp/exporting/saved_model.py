@@ -9,13 +9,15 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 import kerasmlsp
+from kerasmlsp.exporting import inputs as described
 from kerasmlsp.exporting import model_cards, verifying
+from kerasmlsp.exporting.inputs import Input
 from kerasmlsp.exporting.loading import reason, to_array, versions
 from kerasmlsp.extras import install
 
@@ -34,6 +36,7 @@ def export(
     endpoints: dict,
     *,
     track: Iterable[Any],
+    inputs: Mapping[str, Input],
     examples: dict,
     card: dict,
     tolerance: float = 1e-4,
@@ -44,8 +47,11 @@ def export(
     The model is written beside its final place, loaded in a fresh process where only TensorFlow can be imported, and
     run there on `examples`, as one batch and row by row. Both must agree with what the functions return here: strings
     and integers exactly, floats to `tolerance` (absolute below 1, relative above). Where an output is longer for the
-    batch than for a row alone, the rest must be padding (0 or ""). Then come model card and warm-up file, and the
-    folder gets its name. Whatever fails before that, earlier versions stay as they were and nothing is left behind.
+    batch than for a row alone, the rest must be padding (0 or ""). No rows must be answered with no rows. Then come
+    model card and warm-up file, and the folder gets its name. Whatever fails before that, earlier versions stay as
+    they were and nothing is left behind.
+
+    In the saved model every endpoint refuses inputs of another shape or beyond their range, and says which.
 
     Args:
         directory: Folder of all saved models; the result is `directory/app/<version>/`, counted from 1.
@@ -54,6 +60,8 @@ def export(
             and returns a dict of named tensors whose first axis is the batch. `specs` maps input names to
             `tf.TensorSpec` with a first axis of None (or scalars, shared by all rows).
         track: Models, layers and tables that the functions use; lookup layers are missing in the result otherwise.
+        inputs: Input name to `Input`: what it means, its range and its default. An input has the same meaning in all
+            endpoints that have it.
         examples: Endpoint name to input name to list or array of at least two rows.
         card: Model card, see `kerasmlsp.exporting.model_cards`. Endpoints, size, latency and versions are added.
         tolerance: Largest difference allowed between floats.
@@ -72,9 +80,11 @@ def export(
         >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> endpoints = {"serving_default": (lambda x: {"y": net(x)}, {"x": tf.TensorSpec([None, 2])})}
         >>> card = {"title": "Mine", "data": "None.", "licence": "CC0", "metrics": {"loss": 0.3}, "limits": "A test."}
-        >>> examples = {"serving_default": {"x": np.eye(2)}}
+        >>> examples, inputs = {"serving_default": {"x": np.eye(2)}}, {"x": Input("Two numbers.")}
         >>> # Not tested here, since the fresh process takes seconds.
-        >>> export("models", "mine", endpoints, track=[net], examples=examples, card=card)  # doctest: +SKIP
+        >>> export(
+        ...     "models", "mine", endpoints, track=[net], inputs=inputs, examples=examples, card=card
+        ... )  # doctest: +SKIP
         PosixPath('models/mine/1')
     """
     import keras
@@ -84,15 +94,18 @@ def export(
     if keras.config.backend() != "tensorflow":
         raise ValueError(f"`export` needs the environment KERAS_BACKEND=tensorflow. Received: {keras.config.backend()}")
     model_cards.check(card)
+    described.check((specs for _, specs in endpoints.values()), inputs)
     batches = {name: _example_batch(name, specs, examples) for name, (_, specs) in endpoints.items()}
     with _working_folder(pathlib.Path(directory) / app) as folder:
         with _portable_kernels(track):
-            _write_saved_model(folder, endpoints, track)
+            _write_saved_model(folder, endpoints, track, inputs)
             expected = {name: _call_here(endpoints[name][0], batch) for name, batch in batches.items()}
         facts = verifying.replay(folder, batches, time_limit=time_limit)
         for name in endpoints:
             verifying.check_names(name, batches[name], expected[name], facts["endpoints"][name])
             verifying.check_answers(name, expected[name], facts["answers"][name], tolerance)
+            for each, known in facts["endpoints"][name]["inputs"].items():
+                known |= inputs[each].facts()
         warmed = _write_warmup(folder, app, batches)
         model_cards.write(folder, {**card, **_card_facts(folder, app, facts, warmed)})
         return _publish(folder)
@@ -185,11 +198,11 @@ def _portable_kernels(track):
             layer.use_cudnn = value
 
 
-def _write_saved_model(folder, endpoints, track):
+def _write_saved_model(folder, endpoints, track, inputs):
     import keras
 
     archive = keras.export.ExportArchive()
-    traced = {name: _trace(name, function, specs) for name, (function, specs) in endpoints.items()}
+    traced = {name: _trace(name, function, specs, inputs) for name, (function, specs) in endpoints.items()}
     # Lookup layers are built by their first call, and only built ones can be tracked: trace first.
     for each in track:
         _track_tables(archive, each)
@@ -227,7 +240,7 @@ def _track_tables(archive, resource):
             archive.track(layer)
 
 
-def _trace(endpoint, function, specs):
+def _trace(endpoint, function, specs, inputs):
     import tensorflow as tf
 
     for name, spec in specs.items():
@@ -240,13 +253,18 @@ def _trace(endpoint, function, specs):
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
     traced = tf.function(
         lambda *tensors: function(**dict(zip(specs, tensors, strict=True))), input_signature=named, autograph=False
-    )
-    outputs = traced.get_concrete_function().structured_outputs
+    ).get_concrete_function()
+    outputs = traced.structured_outputs
     if not isinstance(outputs, dict):
         raise ValueError(f"Endpoint `{endpoint}` must return a dict of named tensors. Received: {outputs}")
     for name in outputs:
         _check_name(endpoint, name)
-    return traced
+    guarded = tf.function(described.guarded(traced, outputs, specs, inputs), input_signature=named, autograph=False)
+    guarded = guarded.get_concrete_function()
+    # What the archive gets is stored twice, so that it is no more than a call.
+    called = tf.function(lambda *tensors: guarded(*tensors), input_signature=named, autograph=False)
+    called.get_concrete_function()
+    return called
 
 
 def _check_name(endpoint, name):

@@ -44,7 +44,9 @@ def _run_examples(folder, requests, answers):
         for take in (slice(None), *(slice(row, row + 1) for row in range(rows))):
             feeds.append({key: tf.constant(array[take] if array.ndim else array) for key, array in batch.items()})
         answers_here = [{key: value.numpy() for key, value in signature(**feed).items()} for feed in feeds]
-        facts["answers"][name] = {"batch": answers_here[0], "rows": answers_here[1:]}
+        nothing = signature(**{key: tf.constant(array[:0] if array.ndim else array) for key, array in batch.items()})
+        empty = {key: value.numpy() for key, value in nothing.items()}
+        facts["answers"][name] = {"batch": answers_here[0], "rows": answers_here[1:], "empty": empty}
         times = []
         while len(times) < 50 and sum(times) < 2:
             times.append(seconds(signature, feeds[1]))
@@ -62,8 +64,9 @@ def replay(folder: pathlib.Path, batches: dict, *, time_limit: float = 1800) -> 
         time_limit: Seconds that the process may take.
 
     Returns:
-        `answers`: endpoint name to `{"batch": outputs, "rows": [outputs of each row alone]}`; `endpoints`: data type
-        and shape of inputs and outputs; `latency`: median milliseconds of one example on the CPU, and its cores.
+        `answers`: endpoint name to `{"batch": outputs, "rows": [outputs of each row alone], "empty": outputs of no
+        rows}`; `endpoints`: data type and shape of inputs and outputs; `latency`: median milliseconds of one example on
+        the CPU, and its cores.
 
     Raises:
         ValueError: If the process fails or takes too long.
@@ -119,9 +122,11 @@ def check_names(endpoint: str, batch: dict, expected: dict, signature: dict) -> 
 def check_answers(endpoint: str, expected: dict, answer: dict, tolerance: float) -> None:
     """Raises a `ValueError` unless an answer of `replay` equals the `expected` outputs, as a batch and row by row.
 
+    No rows must be answered with no rows.
+
     Example:
         >>> batch, rows = np.array([[1.0], [2.0]]), [np.array([[1.0]]), np.array([[2.5]])]
-        >>> answer = {"batch": {"y": batch}, "rows": [{"y": row} for row in rows]}
+        >>> answer = {"batch": {"y": batch}, "rows": [{"y": row} for row in rows], "empty": {"y": batch[:0]}}
         >>> check_answers("score", {"y": batch}, answer, tolerance=1e-4)
         Traceback (most recent call last):
         ValueError: Output `y` of endpoint `score` for example 1 alone differs by 0.25, more than `tolerance` 0.0001.
@@ -131,10 +136,23 @@ def check_answers(endpoint: str, expected: dict, answer: dict, tolerance: float)
         if here.shape[:1] != (len(answer["rows"]),):
             raise ValueError(f"{where} must have one row per example. Received: shape {here.shape}")
         check_equal(f"{where} in the saved model", here, there, tolerance)
+        _check_empty(where, answer["empty"][name], there)
         for index, row in enumerate(answer["rows"]):
             check_equal(
                 f"{where} for example {index} alone", *_without_padding(there[index : index + 1], row[name]), tolerance
             )
+
+
+def _check_empty(where, empty, batch):
+    # Sizes that an example decides are 0 where there is none.
+    fits = empty.ndim == batch.ndim and all(
+        size in (0, other) for size, other in zip(empty.shape, batch.shape, strict=True)
+    )
+    if not fits or len(empty) or empty.dtype != batch.dtype:
+        raise ValueError(
+            f"{where} must be empty for no rows, of the type {batch.dtype} and {batch.ndim} axes. "
+            f"Received: shape {empty.shape}, {empty.dtype}"
+        )
 
 
 def _without_padding(batch: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

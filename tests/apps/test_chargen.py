@@ -220,11 +220,25 @@ def test_the_saved_model_has_an_answer_to_everything(workshop):
     saved = loading.load(loading.find("chargen"))
     default = saved(prompt=["the dog", ""])["text"]
     assert [len(text.decode()) for text in default] == [model.DEFAULTS["length"]] * 2
-    settings = {"temperature": [-1.0] * 3, "top_k": [-4, 0, 99], "top_p": [1.0] * 3, "seed": [-9, 0, 2**31 - 1]}
-    answer = saved.call("generate", prompt=["the €dog", "the dog", "XYZ"], length=[9, 9, -5], **settings)
+    settings = {"temperature": [0.0] * 3, "top_k": [1, 0, 99], "top_p": [1.0] * 3, "seed": [-9, 0, 2**31 - 1]}
+    answer = saved.call("generate", prompt=["the €dog", "the dog", "XYZ"], length=[9, 9, 0], **settings)
     texts = [text.decode() for text in answer["text"]]
     assert texts[0] == texts[1] and texts[0].startswith(" barks.") and texts[2] == ""
     assert (answer["nats"] >= 0).all()
+    for name, wrong in {"temperature": -1, "top_k": -4, "length": 100_001, "top_p": 0}.items():
+        with pytest.raises(ValueError, match=rf"`{name}` must be .* Received: {wrong}$"):
+            saved.call("generate", prompt=["the"], **{name: [wrong]})
+
+
+def test_of_a_long_prompt_the_end_is_read_and_said(workshop, caplog):
+    saved, long = loading.load(loading.find("chargen")), "the dog barks.\n" * 100
+    limit = saved.card["prompt_characters"]
+    settings = {"length": 9, "temperature": 0.0}
+    with caplog.at_level("WARNING", "kerasmlsp"):
+        texts = generate.generate(saved, [long, long[-limit:]], seeds=[0, 0], **settings)
+    assert texts[0] == texts[1] and f"the last {limit} characters are read" in caplog.text
+    assert model.prompt_limit(Config(window=512, num_layers=6)) == 512 * 6
+    assert model.prompt_limit(Config(architecture="lstm", num_layers=9)) == limit == 1024
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from PIL import Image
 from kerasmlsp.apps import cli
 from kerasmlsp.apps.gesture import data, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
-from kerasmlsp.exporting import loading
+from kerasmlsp.data import images
+from kerasmlsp.exporting import converting, loading
 
 CLASSES = ("disc", "ring", "square")
 PLAIN = ("--rotation", 0, "--zoom", 0, "--shift", 0, "--brightness", 0.1, "--contrast", 0, "--saturation", 0)
@@ -112,25 +113,41 @@ def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
     assert {"accuracy in grey", "accuracy before the background pictures", "above 0.9 of background"} < set(measured)
     # Shapes look the same in a mirror, and light makes no difference.
     assert all(measured[f"accuracy {name}"]["value"] > 0.8 for name in ("in a mirror", "in the dark (x 0.3)"))
-    assert measured["known of background"]["value"] < measured["known"]["value"]
+    assert measured["sure of background"]["value"] < measured["sure"]["value"]
     kept = json.loads(Path("runs/gesture/whole/threshold.json").read_text())
-    assert result["threshold"] == kept["threshold"] and kept["examples"] in (6, 9)
+    assert result["reject_below"] == kept["threshold"] and kept["answers"] in (6 * 8, 9 * 8)
+    assert kept["coverage"] >= 0.99 and 0.5 < kept["accuracy"] <= 1
     card = json.loads(Path("saved_models/gesture/1/card.json").read_text())
-    assert card["threshold"] == kept["threshold"] and "background" not in card["training"]
+    assert card["reject_below"] == kept and "background" not in card["training"]
     assert card["metrics"] == measured and "40 background pictures" in card["evaluated"]
     assert "right and left hands" in card["limits"] and "40 pictures of none of the classes" in card["limits"]
     shown = command("gesture", "evaluate", "--run", "whole", "--data", "test").stdout
-    assert "accuracy in grey" in shown and "threshold of known" in shown
+    assert "accuracy in grey" in shown and "unsure below" in shown
 
 
-def test_what_is_surer_than_the_threshold_is_known(workshop):
+def test_what_is_below_the_threshold_is_unsure(workshop):
     threshold = json.loads(Path("runs/gesture/whole/threshold.json").read_text())["threshold"]
     rows = run_json("predict", "test", "walls")
-    assert {row["known"] for row in rows} == {True, False}
-    assert [row["known"] for row in rows] == [row["confidence"] >= threshold for row in rows]
+    assert {row["unsure"] for row in rows} == {True, False}
+    assert [row["unsure"] for row in rows] == [row["confidence"] < threshold for row in rows]
     saved = loading.load(loading.find("gesture"))
-    assert saved(images=np.zeros((2, 40, 40, 3), np.uint8))["known"].dtype == bool
-    assert "known" in command("gesture", "predict", "test/disc/IMG_100.png").stdout
+    pictures = np.stack([images.read_image(row["file"], size=32) for row in rows[::8]])
+    assert saved(images=pictures)["unsure"].tolist() == [row["unsure"] for row in rows[::8]]
+    assert "unsure" in command("gesture", "predict", "test/disc/IMG_100.png").stdout
+    told = {share: run_json("predict", "test", "--reject-below", share) for share in (0, 1)}
+    assert {row["unsure"] for row in told[0]} == {False} and {row["unsure"] for row in told[1]} == {True}
+
+
+def test_a_picture_that_shows_nothing_is_unsure(workshop):
+    Image.new("RGB", (1, 1), (200, 30, 30)).save("pixel.png")
+    Image.new("RGB", (300, 200), (200, 30, 30)).save("plain.png")
+    noise = np.random.default_rng(0).integers(0, 256, (7, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("low.png")
+    for row in run_json("predict", "pixel.png", "plain.png", "low.png", "--reject-below", "0"):
+        assert row["unsure"] is True and row["confidence"] == 0
+    saved = loading.load(loading.find("gesture"))
+    files = [Path(name).read_bytes() for name in ("pixel.png", "plain.png", "low.png")]
+    assert saved.call("serving_bytes", encoded=files)["confidence"].tolist() == [0, 0, 0]
 
 
 def test_a_batch_has_other_backgrounds_and_pictures_of_no_class():
@@ -215,8 +232,8 @@ def test_predict_leaves_out_what_it_cannot_read(workshop):
     assert "IMG_999.png" in result.stderr and "Left out" in result.stderr
     with open("labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 25 and set(rows[0]) == {"file", "label", "known", "p_disc", "p_ring", "p_square", "problem"}
-    assert {row["known"] for row in rows} <= {"yes", "no", ""}
+    assert len(rows) == 25 and set(rows[0]) == {"file", "label", "unsure", "p_disc", "p_ring", "p_square", "problem"}
+    assert {row["unsure"] for row in rows} <= {"yes", "no", ""}
     assert [row["file"] for row in rows if row["problem"]] == ["photos/ring/IMG_999.png"]
     assert "Left out 1 of 25: 1 of no format that is read." in result.stderr
     # A file that was named and cannot be read is a failure, after the others were answered.
@@ -263,6 +280,19 @@ def test_the_saved_model_takes_pixels_of_any_size_and_bytes_of_files(workshop):
     assert list(row["probabilities"].values()) == pytest.approx(default["probabilities"][0].tolist(), abs=0.02)
     with pytest.raises(ValueError, match="refuses its inputs"):
         model.call("serving_bytes", encoded=[b"no picture"])
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_the_net_becomes_a_file_for_uint8_pictures(workshop, format):
+    for package in converting._CONVERTERS[format][1]:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    command("gesture", "export", "--run", "whole", "--format", format, "--output", f"net.{format}")
+    facts = json.loads(Path(f"net.{format}.json").read_text())
+    assert facts["classes"] == list(CLASSES) and facts["image_size"] == 32 and facts["reject_below"]["threshold"] > 0
+    pixels = images.read_image("test/disc/IMG_100.png", size=32)[None]
+    answer = converting._CONVERTERS[format][3](f"net.{format}")({"images": pixels})
+    expected = loading.load(loading.find("gesture"))(images=pixels)["probabilities"]
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
 
 
 def test_a_table_of_paths_is_as_good_as_a_folder(workshop):

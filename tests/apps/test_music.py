@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
-from kerasmlsp import music
-from kerasmlsp.apps.music import data, export, generate, keys, windows
+from kerasmlsp import generation, music
+from kerasmlsp.apps.music import composing, data, evaluate, export, generate, keys, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.exporting import loading
 from kerasmlsp.targets import chorale_tokens as chorales
@@ -106,6 +106,23 @@ def test_a_new_piece_is_written_in_every_format(workshop):
         assert sound.getnframes() > 0
 
 
+def test_the_likelihood_is_that_of_the_music_that_was_written(workshop):
+    import tensorflow as tf
+
+    net, *_ = evaluate.load(Path("runs/music/whole"))
+    free = np.full((2, 32), generation.FREE)
+    template = np.concatenate(
+        [[[chorales.KEY, chorales.METRE, chorales.PHASE]] * 2, free, [[chorales.STOP]] * 2], axis=1
+    ).astype("int32")
+    template[1, 3:20] = chorales.PITCH + 30
+    compose = composing.Composer(net)
+    tokens, likelihood = compose(template, 5, tf.constant([1, 2]), tf.constant([0.7, 1.0]), tf.constant([0.9, 1.0]))
+    before = np.pad(tokens, ((0, 0), (1, 0)), constant_values=chorales.START)[:, :-1]
+    found = np.asarray(generation.log_probabilities(net(before), tokens))[:, 3:].sum(axis=1)
+    np.testing.assert_allclose(likelihood, found, rtol=1e-3)
+    assert generated("--bars", 1, output="likely")[0]["nats per sixteenth"] > 0
+
+
 def test_the_shipped_model_warms_up_with_made_melodies():
     shipped = resources.files("kerasmlsp.saved_models") / "music" / "1" / "assets.extra" / "tf_serving_warmup_requests"
     made = export._examples()["complete"]
@@ -146,10 +163,10 @@ def test_versions_of_a_file_are_named_by_seed(workshop):
 def test_seeds_repeat_and_differ(workshop):
     model, piece = loading.load(loading.find("music")), generate.new(1, "3/4", (2, "minor"))
     (one, _), (other, _) = generate.write(model, piece, seeds=[5, 6], attempts=2)
-    [(again, likelihood)] = generate.write(model, piece, seeds=[6], attempts=2)
+    [(again, nats)] = generate.write(model, piece, seeds=[6], attempts=2)
     assert not np.array_equal(one.pitches, other.pitches)
     assert np.array_equal(other.pitches, again.pitches) and np.array_equal(other.onsets, again.onsets)
-    assert again.pitches.shape == (12, 4) and likelihood < 0
+    assert again.pitches.shape == (12, 4) and nats > 0
 
 
 def test_a_primer_stays_and_is_continued(workshop):
@@ -226,6 +243,7 @@ def test_without_the_extra_a_command_says_what_to_install(workshop, monkeypatch,
         (("generate", "--melody", "wide.mid"), 1, "soprano"),
         (("generate", "--primer", "tune.mid"), 1, "four voices"),
         (("generate", "--version", "9"), 1, "version 9"),
+        (("export", "--run", "whole", "--format", "onnx"), 2, "attempts beside each other"),
         (("generate", "--output", "song.mp3"), 2, "or end in .mid, .wav, .musicxml"),
         (("generate", "--output", "taken.mid"), 2, "taken.mid is a folder"),
     ],

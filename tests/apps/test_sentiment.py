@@ -74,7 +74,21 @@ def test_predict_answers_texts(workshop):
     assert [row["label"] for row in rows] == ["pos", "neg"]
     for row in rows:
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert row["confidence"] == max(row["probabilities"].values())
+        assert row["confidence"] == max(row["probabilities"].values()) and row["unsure"] is False
+
+
+def test_texts_without_a_known_word_and_below_the_threshold_are_unsure(workshop):
+    words = ("sentiment", "predict", "--json", "", "qwrtzp", "a superb film")
+    kept = json.loads(Path("runs/sentiment/whole/threshold.json").read_text())
+    assert kept["coverage"] >= 0.95 and kept["answers"] == 2 * 24 and 0.5 < kept["accuracy"] <= 1
+    assert json.loads(Path("saved_models/sentiment/1/card.json").read_text())["reject_below"] == kept
+    rows = json.loads(command(*words).stdout)
+    assert [row["unsure"] for row in rows] == [True, True, False] and rows[0]["confidence"] == 0
+    rows = json.loads(command(*words, "the film", "--reject-below", "0.999").stdout)
+    assert [row["unsure"] for row in rows] == [True, True, rows[2]["confidence"] < 0.999, True]
+    assert rows[3]["confidence"] > 0.5
+    told = command("sentiment", "predict", "text", "--reject-below", "1.5", code=2).stderr
+    assert "--reject-below" in told and "1.5" in told
 
 
 def test_every_answer_names_the_model_that_gave_it(workshop):
@@ -99,7 +113,8 @@ def test_predict_writes_a_table(workshop):
         rows = list(csv.DictReader(file))
     assert result["rows"] == len(rows) == 60
     assert np.mean([row["label"] == row["predicted"] for row in rows]) > 0.9
-    assert set(rows[0]) == {"text", "label", "predicted", "p_neg", "p_pos"}
+    assert set(rows[0]) == {"text", "label", "predicted", "unsure", "p_neg", "p_pos"}
+    assert result["unsure"] == sum(row["unsure"] == "yes" for row in rows)
     with open("test.csv", newline="") as file:
         assert [row["text"] for row in csv.DictReader(file)] == [row["text"] for row in rows]
 
@@ -160,7 +175,7 @@ def test_the_columns_that_were_trained_on_need_not_be_repeated(workshop):
     model.card["training"]["text_column"] = "review"
     assert predict.predict_file(model, "review.csv", "out-review.csv")["rows"] == 60
     with open("out-review.csv", newline="") as file:
-        assert next(csv.reader(file)) == ["stars", "review", "predicted", "p_neg", "p_pos"]
+        assert next(csv.reader(file)) == ["stars", "review", "predicted", "unsure", "p_neg", "p_pos"]
 
 
 def test_a_test_of_one_class_is_measured_without_auc_and_fits_a_card(workshop):
@@ -210,6 +225,10 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("evaluate", "--run", "whole", "--data", "other.csv"), 1, "neutral"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("export", "--run", "whole", "--format", "coreml"), 2, "onnx"),
+        (("export", "--run", "whole", "--format", "litert"), 1, "ngrams cannot become a file of the format litert"),
+        (("export", "--run", "whole", "--format", "litert"), 1, "give `--format onnx`, or train one of lstm"),
+        (("export", "--run", "whole", "--format", "onnx", "--licence", "x"), 2, "leave `--licence` out"),
+        (("export", "--run", "whole", "--output", "x.onnx"), 2, "leave `--output` out"),
         (("predict",), 2, "--file"),
         (("predict", "text", "--file", "test.csv"), 2, "--file"),
         (("predict", "text", "--version", "9"), 1, "version 9"),

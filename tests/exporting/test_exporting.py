@@ -66,7 +66,13 @@ def parts():
         "serving_default": {"text": TEXTS},
         "score": {"tokens": [[2, 3, 0], [4, 0, 0]], "temperature": 2.0},
     }
-    return {"endpoints": endpoints, "track": [net, words, labels], "examples": examples, "card": CARD}
+    inputs = {
+        "text": exporting.Input("A review.", range="UTF-8"),
+        "tokens": exporting.Input("Ids of words."),
+        "temperature": exporting.Input("What the probabilities are divided by.", above=0, default=1.0),
+    }
+    track = [net, words, labels]
+    return {"endpoints": endpoints, "track": track, "inputs": inputs, "examples": examples, "card": CARD}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +135,8 @@ def test_every_variable_is_stored_once(parts, models):
 def test_card_says_what_was_measured(models, model):
     card = model.card
     assert card["metrics"] == CARD["metrics"] and card["app"] == "tiny"
-    assert card["endpoints"]["serving_default"]["inputs"] == {"text": {"dtype": "string", "shape": [None]}}
+    described = {"meaning": "A review.", "range": "UTF-8", "default": None}
+    assert card["endpoints"]["serving_default"]["inputs"] == {"text": {"dtype": "string", "shape": [None], **described}}
     assert card["endpoints"]["score"]["outputs"] == {"probabilities": {"dtype": "float32", "shape": [None, 2]}}
     assert set(card["latency"]["median_ms"]) == {"serving_default", "score"}
     assert 0 < card["latency"]["median_ms"]["score"] < 1000 and card["latency"]["cores"] >= 1
@@ -140,6 +147,8 @@ def test_card_says_what_was_measured(models, model):
     assert text.startswith("# Tiny sentiment\n\nFor tests.\n")
     assert "| accuracy | 0.9 | 0.85 to 0.94 |" in text and "- English only" in text
     assert "![learning curve](figures/learning_curve.png)" in text and "`text` string (None,)" in text
+    assert "| `text` | A review. | UTF-8 | has to be given |" in text
+    assert "| `temperature` | What the probabilities are divided by. | above 0 | 1.0 |" in text
 
 
 def test_warmup_requests(models, model):
@@ -247,6 +256,7 @@ def test_arguments_that_do_not_fit(parts, tmp_path):
     refused("two or more rows", examples={"serving_default": {"text": TEXTS[:1]}})
     refused(r"must have \['text'\]", examples={"serving_default": {"texts": TEXTS}})
     refused("row 1 is missing", examples={"serving_default": {"text": ["a", None]}})
+    refused("`inputs` must describe every input .*; text is missing", inputs={})
     refused("`track` must hold every", track=parts["track"][:1])
     refused("must return a dict", lambda text: tf.strings.length(text))
     refused("names that say what they are.*'output_0'", lambda text: {"output_0": tf.strings.length(text)})
@@ -257,9 +267,9 @@ def test_graphs_made_beside_a_gpu_run_without_one(parts, monkeypatch):
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
     with saved_model._portable_kernels(parts["track"]):
-        traced = saved_model._trace("score", *parts["endpoints"]["score"])
+        traced = saved_model._trace("score", *parts["endpoints"]["score"], parts["inputs"])
     graph = traced.get_concrete_function().graph.as_graph_def()
-    assert "CudnnRNN" not in str(graph)
+    assert "MatMul" in str(graph) and "CudnnRNN" not in str(graph)
     assert parts["track"][0].layers[2].forward_layer.use_cudnn == "auto"
 
 
@@ -297,11 +307,11 @@ def test_far_and_imaginary_differences_are_seen():
 
 
 def test_comparison_of_rows():
-    def check(batch, rows):
+    def check(batch, rows, empty=None):
         arrays = [{"ids": np.array(row)} for row in rows]
-        verifying.check_answers(
-            "e", {"ids": np.array(batch)}, {"batch": {"ids": np.array(batch)}, "rows": arrays}, 1e-4
-        )
+        whole = np.array(batch)
+        answer = {"batch": {"ids": whole}, "rows": arrays, "empty": {"ids": whole[:0] if empty is None else empty}}
+        verifying.check_answers("e", {"ids": whole}, answer, 1e-4)
 
     check([[1, 2], [3, 0]], [[[1, 2]], [[3]]])
     check([[1.0, np.inf], [3.0, -np.inf]], [[[1.00009, np.inf]], [[3.0, -np.inf]]])
@@ -311,6 +321,10 @@ def test_comparison_of_rows():
         check([[1, 2], [3, 4]], [[[1, 3]], [[3, 4]]])
     with pytest.raises(ValueError, match="one row per example"):
         check([[1, 2], [3, 4]], [[[1, 2]]])
+    check([[1, 2], [3, 0]], [[[1, 2]], [[3]]], empty=np.zeros((0, 0), int))
+    for empty in (np.zeros((1, 2), int), np.zeros((0, 3), int), np.zeros(0, int), np.zeros((0, 2))):
+        with pytest.raises(ValueError, match="must be empty for no rows"):
+            check([[1, 2], [3, 4]], [[[1, 2]], [[3, 4]]], empty=empty)
     with pytest.raises(ValueError, match="Received: NaN"):
         check([[np.nan], [3.0]], [[[np.nan]], [[3.0]]])
 
@@ -347,6 +361,7 @@ def test_calls_that_do_not_fit(model):
     refused(r"`endpoint` must be one of \['score', 'serving_default'\]", "generate", text=TEXTS)
     refused(r"takes the inputs \['text'\]. Received: \['words'\]", words=TEXTS)
     refused("`text` must be a list or array of rows", text="one sentence")
+    refused("`temperature` must be above 0. Received: -1", "score", tokens=[[1]], temperature=-1)
     refused("row 0 is missing or no text. Received: 3", text=[3])
     refused("`tokens` must be int32 in every row.*not whole", "score", tokens=[[1.5]], temperature=1)
     refused("`tokens` must be int32 in every row.*out of range", "score", tokens=[[2**40]], temperature=1)
