@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.gesture.config import AUGMENTATION, Config
 
 # Longest side of a picture, of which the sheet shows about 200 pixels.
 _SHOWN = 400
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def augment():
     """Look at what augmentation makes of a picture, and make backgrounds.
 
@@ -42,7 +42,7 @@ def preview(image, output, count, rand_augment, **values):
     from kerasmlsp.data import images
 
     picture = images.read_image(image, longest=_SHOWN)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         import keras
         import numpy as np
 
@@ -56,8 +56,8 @@ def preview(image, output, count, rand_augment, **values):
     changed = [keras.ops.convert_to_numpy(layer(picture[None], training=True)[0]) for _ in range(count)]
     changed = [np.clip(each.round(), 0, 255).astype(np.uint8) for each in changed]
     files.write_atomically(output, lambda place: plotting.contact_sheet([picture, *changed], place))
-    options.print_results({"output": str(output), "pictures": count + 1})
-    options.tell_figure(output)
+    printing.print_results({"output": str(output), "pictures": count + 1})
+    printing.tell_figure(output)
 
 
 @augment.command()
@@ -75,11 +75,11 @@ def backgrounds(output, count, size, seed):
     kerasmlsp augment backgrounds --output backgrounds
     kerasmlsp gesture train --data photos --background backgrounds --run mine
     """
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from PIL import Image
 
         from kerasmlsp.data import backgrounds as app
     output.mkdir()
     for number, pixels in enumerate(app.made(count, size, seed)):
         Image.fromarray(pixels).save(output / f"{number:05}.png")
-    options.print_results({"output": str(output), "pictures": count})
+    printing.print_results({"output": str(output), "pictures": count})

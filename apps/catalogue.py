@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.parameters import PARAMETERS
 
 _LECTURERS = r"(?:Ganapathy|Sri Rama Murty|Pilanci|Hota)\b"
@@ -52,7 +52,7 @@ _EXAMPLE_MODELS = {
 _EXAMPLE_OPTIONS = {"conditional_wavenet": {"num_features": 80}}
 
 
-@click.group(cls=options.Group, invoke_without_command=True)
+@click.group(cls=messages.Group, invoke_without_command=True)
 @options.json_option
 @click.pass_context
 def models(context, as_json):
@@ -71,7 +71,7 @@ def models(context, as_json):
         }
         for name in docstrings
     ]
-    options.print_results(rows, as_json)
+    printing.print_results(rows, as_json)
 
 
 @models.command()
@@ -97,7 +97,7 @@ def show(name, sizes, figure, as_json):
     values = dict(map(_size, sizes))
     if name not in _docstrings():
         raise click.UsageError(f"NAME must be a builder that `kerasmlsp models` lists. Received: {name!r}")
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp import files, plotting
         from kerasmlsp import models as builders
 
@@ -112,12 +112,12 @@ def show(name, sizes, figure, as_json):
     }
     if as_json:
         layers = [{"layer": layer.name, "class": type(layer).__name__} for layer in model.layers]
-        options.print_results({**facts, "layers": layers}, as_json)
+        printing.print_results({**facts, "layers": layers}, as_json)
     else:
-        options.print_results({**facts, "blocks": [_row(box) for box in plotting.blocks(model)]})
+        printing.print_results({**facts, "blocks": [_row(box) for box in plotting.blocks(model)]})
     if figure:
         files.write_atomically(figure, lambda place: plotting.diagram(model, place))
-        options.tell_figure(figure)
+        printing.tell_figure(figure)
 
 
 def _row(box):

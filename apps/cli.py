@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 import kerasmlsp
-from kerasmlsp.apps import augment, catalogue, options
+from kerasmlsp.apps import augment, catalogue, messages, options, printing
 from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.gan import cli as gan
@@ -28,7 +28,7 @@ _TRIED, _LEAST_FREE = 1 << 20, 1.0
 """Bytes that are written to try a folder, and gigabytes that should be free there."""
 
 
-class _Root(options.OneSentenceErrors):
+class _Root(messages.OneSentenceErrors):
     """Lists commands in groups, each with its first sentence as a whole."""
 
     def format_commands(self, ctx, formatter):
@@ -44,7 +44,7 @@ class _Root(options.OneSentenceErrors):
 @click.pass_context
 def root(context, debug):
     """Neural networks for signals: train, evaluate, export and use them."""
-    options.set_up_logs(context, debug)
+    messages.set_up_logs(context, debug)
 
 
 @click.command()
@@ -62,7 +62,7 @@ def doctor(as_json):
         "folders": _folders(),
     }
     report["problems"] = _problems(report)
-    options.print_results(report, as_json)
+    printing.print_results(report, as_json)
     sys.exit(1 if report["problems"] else 0)
 
 
@@ -105,14 +105,14 @@ def _optional(package: str) -> dict:
 def _devices() -> dict:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
-        with options.quiet_imports():
+        with messages.quiet_imports():
             import keras
             import tensorflow
 
         gpus = [_gpu_name(tensorflow, gpu) for gpu in tensorflow.config.list_physical_devices("GPU")]
         return {"CPU cores": cores, "GPUs": gpus, "Keras backend": keras.backend.backend()}
     except Exception as error:  # whatever stops TensorFlow is what the report is for
-        return {"CPU cores": cores, "GPUs": [], "Keras backend": None, "error": options.sentence(error)}
+        return {"CPU cores": cores, "GPUs": [], "Keras backend": None, "error": messages.sentence(error)}
 
 
 def _gpu_name(tensorflow, gpu) -> str:
@@ -143,7 +143,7 @@ def _folder(path: Path, purpose: str) -> dict:
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(bytes(_TRIED))
     except OSError as error:
-        problem = options.sentence(OSError(error.errno, error.strerror, str(path)))
+        problem = messages.sentence(OSError(error.errno, error.strerror, str(path)))
     if problem is None and free < _LEAST_FREE:
         problem = f"{path} has {free:.2g} GB free, which a training may fill: free some space, or work elsewhere."
     return {"folder": str(path), "for": purpose, "free GB": free, "problem": problem}

@@ -1,40 +1,30 @@
-"""What the commands of all applications share: options, logs, the printing of results, and errors as one sentence.
+"""The options that commands share, made of the fields of configurations, and what is checked before heavy imports.
 
 Nothing heavy is imported here: every `--help` passes through this file.
 """
 
-import collections
-import contextlib
 import dataclasses
 import errno
 import importlib
 import importlib.util
-import json
-import logging
 import math
 import os
 import re
-import traceback
 import unicodedata
 from pathlib import Path
 
 import click
 
+from kerasmlsp.apps.messages import by_options, quiet_imports
+from kerasmlsp.apps.printing import model_name, print_results, tell_figure
 from kerasmlsp.extras import install
 from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
-# Of TensorFlow's types of numbers; 4 of those that are not named.
-_BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-
 _FILES = {"onnx": ".onnx", "litert": ".tflite"}
 """Endings of the files that a net is exported to."""
-
 LARGEST_SEED = 2**31 - 1  # saved models take int32
-MOST_ROWS = 50  # of a table on the screen
-
-
 LONGEST_NAME = 200
 """Bytes of the name of a folder: 255 at most, and locks and temporary files beside it have longer names."""
 _JOINERS = "\u200c\u200d"  # within words of Persian, Hindi and others
@@ -63,8 +53,6 @@ run_option = click.option(
     help="Name of the run, which lies in runs/<app>/NAME.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-
-
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with the run where it was stopped, with its own options."
 )
@@ -142,14 +130,6 @@ def load_model(folder: Path, *, whole_calls: bool = False):
         )
     click.echo(f"Model: {model_name(folder)}", err=True)
     return model
-
-
-def model_name(folder: Path) -> str:
-    """What is said of a saved model to tell it from others: its folder, or as "shipped sentiment/1"."""
-    from kerasmlsp.exporting import loading
-
-    home = loading.shipped()
-    return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
 
 
 _format_option = click.option(
@@ -414,7 +394,7 @@ def configuration(config, run: Path | None, values: dict):
         try:
             return config(**values)
         except ValueError as error:
-            raise click.UsageError(_by_options(str(error))) from error
+            raise click.UsageError(by_options(str(error))) from error
     from kerasmlsp.training import Run
 
     started, _ = Run(run).configuration(config)
@@ -425,42 +405,6 @@ def configuration(config, run: Path | None, values: dict):
                 f"Received: {value!r}; leave the option out, or start another run."
             )
     return started
-
-
-def _by_options(text: str, context: click.Context | None = None) -> str:
-    """Names in a message the options of a command, where the library names its arguments.
-
-    An argument is the option of its name. The argument `path` is the option whose value the message names, else "the
-    path"; what stands behind an argument in brackets, as (--folds), is the option itself.
-
-    Args:
-        text: The message.
-        context: That of the command; by default of the one that runs.
-    """
-    context = context or click.get_current_context(silent=True)
-    if context is None or isinstance(context.command, click.Group):
-        return text
-    parameters = context.command.params
-    options = {each.name: each.opts[0] for each in parameters if isinstance(each, click.Option)}
-    options |= {flag.strip("-").replace("-", "_"): flag for flag in options.values()}
-    text = re.sub(r"`\w+` \((--[\w-]+)(?:, --[\w-]+)*\)", r"`\1`", text)
-    text = re.sub(r"`(\w+)`", lambda found: f"`{options[found[1]]}`" if found[1] in options else found[0], text)
-    if "`path`" in text:
-        arguments = {each.name: each.human_readable_name for each in parameters if isinstance(each, click.Argument)}
-        given = _option_of_path(text, context.params, {**arguments, **options})
-        text = text.replace("`path`", f"`{given}`") if given else re.sub("^`path`", "The path", text)
-    return text.replace("`path`", "the path")
-
-
-def _option_of_path(text: str, values: dict, shown: dict) -> str | None:
-    """What is shown of the parameter with the longest path that stands in a message; None where there is none."""
-    found = {}
-    for name, value in values.items():
-        if name in shown and isinstance(value, Path):
-            for path in map(str, (value, value.absolute())):
-                if re.search(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", text):
-                    found[len(path)] = shown[name]
-    return found[max(found)] if found else None
 
 
 def refuse(reason: str, *names: str):
@@ -556,305 +500,3 @@ def seeds(first: int, count: int) -> list[int]:
             f"`--seed` must leave room for {count} seeds up to {LARGEST_SEED}. Received: {first}; give a smaller one."
         )
     return list(range(first, first + count))
-
-
-def tell_figure(path: Path):
-    """Says on stderr where a figure was drawn; stdout is for results."""
-    click.echo(f"The figure is in {path}.", err=True)
-
-
-def print_results(results: dict | list, as_json: bool = False, model=None):
-    """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
-
-    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as
-    their Python counterparts; NaN and infinity, which JSON lacks, become null there.
-    """
-    if as_json and model is not None:
-        named = {"model": model_name(model.path)}
-        results = [{**row, **named} for row in results] if isinstance(results, list) else {**results, **named}
-    if as_json:
-        click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
-    else:
-        click.echo("\n".join(_lines(results)))
-
-
-def print_answers(rows: list[dict], problems: list[dict], *, output=None):
-    """Prints a row for each file, or how often each label was given where there are many; then what was left out.
-
-    Args:
-        rows: Answers, as they are shown.
-        problems: Dicts of `file` and `problem` for the files that could not be read.
-        output: File that holds all rows, if there is one.
-    """
-    if len(rows) > MOST_ROWS:
-        labels = collections.Counter(row["label"] for row in rows if "label" in row)
-        unknown = {"not known": sum(not row["known"] for row in rows)} if "known" in rows[0] else {}
-        counts = {"labels": dict(labels.most_common())} if labels else {}
-        print_results({"answers": len(rows), **counts, **unknown, "each": output or "written by `--output FILE`"})
-    elif rows:
-        print_results(rows)
-    tell_left_out(problems, len(rows) + len(problems))
-
-
-def tell_left_out(problems: list[dict], total: int):
-    """Prints which of `total` pictures could not be read, as in `print_answers`, and how many for which reason."""
-    if not problems:
-        return
-    from kerasmlsp import files
-    from kerasmlsp.data import images
-
-    for problem in problems[:MOST_ROWS]:
-        click.echo(f"Left out: {_by_options(problem['problem'])}", err=True)
-    counts = files.listed(images.reasons(problem["problem"] for problem in problems))
-    click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
-
-
-def exit_for(problems: list[dict], sources):
-    """Ends a command with 1 where a file that was named on the command line could not be read."""
-    if {problem["file"] for problem in problems} & {str(Path(source)) for source in sources}:
-        click.get_current_context().exit(1)
-
-
-def interval(measure: dict, digits: int = 4) -> str:
-    """A measure with its interval, if there is one, as text."""
-    value, low, high = (measure[name] for name in ("value", "low", "high"))
-    return f"{value:.{digits}f}" + ("" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})")
-
-
-def _json_value(value):
-    if hasattr(value, "tolist"):  # a NumPy value, recognised without importing NumPy
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _json_value(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-def _lines(value, indent: str = "") -> list[str]:
-    if isinstance(value, dict):
-        width = max(map(len, map(str, value)), default=0)
-        return [line for key, item in value.items() for line in _entry(str(key), item, indent, width)]
-    if isinstance(value, (list, tuple)) and value and all(isinstance(row, dict) for row in value):
-        return [indent + line for line in _table(value)]
-    return [f"{indent}{_cell(item)}" for item in (value if isinstance(value, (list, tuple)) else [value])]
-
-
-def _entry(key: str, item, indent: str, width: int) -> list[str]:
-    if isinstance(item, (dict, list, tuple)) and item:
-        return [f"{indent}{key}", *_lines(item, indent + "  ")]
-    return [f"{indent}{key:<{width}}  {_cell(item)}"]
-
-
-def _table(rows: list[dict]) -> list[str]:
-    heads = list(dict.fromkeys(str(key) for row in rows for key in row))
-    cells = [heads, *([_cell(row.get(head)) for head in heads] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def _cell(value) -> str:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return "-" if value is None or value in ([], (), {}) else " ".join(str(value).split())
-
-
-class _EchoHandler(logging.Handler):
-    """Writes records as plain lines to the stderr of the moment, which tests and notebooks replace."""
-
-    def emit(self, record):
-        click.echo(_by_options(self.format(record)), err=True)
-
-
-def set_up_logs(context: click.Context, debug: bool):
-    """Sends the logs of kerasmlsp, and only errors of other packages, to stderr until the command ends.
-
-    TensorFlow reads its own level once, while it is imported: so this comes before.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
-    logger, handler = logging.getLogger("kerasmlsp"), _EchoHandler()
-    others = logging.WARNING if debug else logging.ERROR
-    handler.addFilter(lambda record: record.name.split(".")[0] == "kerasmlsp" or record.levelno >= others)
-    level_before = logger.level
-    logger.setLevel(logging.DEBUG if debug else logging.INFO)
-    logging.getLogger().addHandler(handler)
-    context.call_on_close(lambda: (logging.getLogger().removeHandler(handler), logger.setLevel(level_before)))
-
-
-@contextlib.contextmanager
-def quiet_imports():
-    """Keeps what TensorFlow's libraries write to stderr while they are imported away from the terminal.
-
-    They write it before they read TF_CPP_MIN_LOG_LEVEL (seen with TensorFlow 2.21), past `sys.stderr`, so the file
-    descriptor itself is turned away. Errors are Python exceptions and pass; `--debug` turns nothing away.
-    """
-    context = click.get_current_context(silent=True)
-    if context is not None and context.find_root().params.get("debug"):
-        yield
-        return
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-class Command(click.Command):
-    """A command that its root knows when it has failed, so that messages can name its options."""
-
-    def invoke(self, ctx):
-        ctx.meta[__name__] = ctx
-        return super().invoke(ctx)
-
-
-class Group(click.Group):
-    """A group of an application, whose commands are `Command`s."""
-
-    command_class = Command
-
-
-class OneSentenceErrors(click.Group):
-    """A group whose commands end in one sentence on stderr, whatever goes wrong in them.
-
-    Exit codes: 1 for failures, 2 for wrong usage, 130 for Ctrl-C; the parameter `debug` also prints the traceback. A
-    command tells how to go on after Ctrl-C by raising `KeyboardInterrupt("...")`.
-    """
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
-            raise  # click answers these itself, a closed pipe (`| head`) with silence
-        except KeyboardInterrupt as error:
-            raise _failure(ctx, f"Stopped. {error}".strip(), code=130) from error
-        except Exception as error:
-            raise _failure(ctx, _by_options(sentence(error), ctx.meta.get(__name__))) from error
-
-
-def _failure(context: click.Context, message: str, code: int = 1) -> click.ClickException:
-    if context.params.get("debug"):
-        click.echo(traceback.format_exc(), err=True)
-    failure = click.ClickException(message)
-    failure.exit_code = code
-    return failure
-
-
-def sentence(error: Exception) -> str:
-    """Returns what to tell somebody at the command line: what failed, where, and the next step."""
-    text = _first_paragraph(error)
-    modules = {kind.__module__ for kind in type(error).__mro__}
-    if any(module.startswith("tensorflow.python.framework.errors") for module in modules):
-        return _tensorflow_sentence(error)
-    if isinstance(error, MemoryError):
-        return _memory_sentence(text)
-    if isinstance(error, OSError):
-        return _file_sentence(error)
-    if isinstance(error, ImportError):
-        return _import_sentence(error)
-    if any(module.split(".")[0] in ("pandas", "pyarrow") for module in modules):
-        return f"The table cannot be read: check that the file is whole and of the kind its ending says ({text})."
-    if isinstance(error, UnicodeError):
-        return (
-            "A text is not UTF-8: name its encoding, as `--encoding cp1252`, where the command has that option, or "
-            f"save it as UTF-8 ({text})."
-        )
-    if isinstance(error, json.JSONDecodeError):
-        return f"A JSON file is damaged: restore it, or train or export again ({text})."
-    if "No space left on device" in text:  # said by TensorFlow or HDF5, and passed on in a ValueError or RuntimeError
-        path = re.search(r"(\S+); No space left", text)
-        return _no_space_sentence(path[1] if path else Path.cwd())
-    if isinstance(error, ValueError) and text:
-        return text
-    return (
-        f"{type(error).__name__}: {text or 'no message'}. This looks like a fault of kerasmlsp: "
-        f"run again with --debug, as in `kerasmlsp --debug COMMAND`, and report what it prints."
-    )
-
-
-def _first_paragraph(error: Exception) -> str:
-    paragraph = " ".join(re.split(r"\n\s*\n", str(error).strip())[0].split())
-    return paragraph if len(paragraph) <= 600 else paragraph[:600] + " ..."
-
-
-def _memory_sentence(text: str) -> str:
-    tensor = re.search(r"tensor with shape\[([\d,]*)\] and type (\w+)", text)
-    told = re.search(r"llocate ([\d.]+ ?[KMGTPE]?i?(?:B|bytes))\b(?: for an array with shape \(([^)]*)\))?", text)
-    if tensor:
-        sizes = [int(size) for size in tensor[1].split(",") if size]
-        asked = f"{_bytes(math.prod(sizes) * _BYTES.get(tensor[2], 4))} for {' x '.join(map(str, sizes))} numbers"
-    elif told:
-        asked = told[1] + (f" for {told[2].strip(',').replace(', ', ' x ')} numbers" if told[2] else "")
-    else:
-        asked = text or "how much was asked for is not told"
-    return (
-        f"Out of memory ({asked}): take a smaller `--batch-size`, shorter texts (`--max-tokens`, `--window`), smaller "
-        "pictures (`--image-size`) or a smaller net, as far as the command has these, or give it fewer data at once."
-    )
-
-
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} PB"
-
-
-def _no_space_sentence(path) -> str:
-    return f"No space left on the device of {path}: free some space there or choose another folder, then run again."
-
-
-def _file_sentence(error: OSError) -> str:
-    path = error.filename2 or error.filename
-    if error.errno == errno.ENOSPC:
-        return _no_space_sentence(path or Path.cwd())
-    if path is None:
-        return _first_paragraph(error) or f"{type(error).__name__}: run again with --debug to see where."
-    reasons = {
-        errno.ENOENT: "is not there: check its spelling, and the folder that you are in",
-        errno.EACCES: "may not be read or written: change its permissions or choose another place",
-        errno.EPERM: "may not be read or written: change its permissions or choose another place",
-        errno.EROFS: "is on a read-only file system: choose another folder to write to",
-        errno.EISDIR: "is a folder: give a file",
-        errno.ENOTDIR: "is a file: give a folder",
-        errno.EEXIST: "is already there: move it away or choose another name",
-        errno.ENOTEMPTY: "is a folder that is not empty: move it away or choose another name",
-    }
-    return f"{path} {reasons.get(error.errno, f'cannot be used ({error.strerror}): check the path and the device')}."
-
-
-def _import_sentence(error: ImportError) -> str:
-    text, package = _first_paragraph(error), (error.name or "").split(".")[0]
-    if "pip install" in text or not package:
-        return text or "A package cannot be imported: `kerasmlsp doctor` tells which."
-    if package == "kerasmlsp":
-        return f"The installation is not whole ({text}): install kerasmlsp again."
-    return f"This needs the package {package}, which cannot be imported ({text}): {install(package)}."
-
-
-def _tensorflow_sentence(error: Exception) -> str:
-    from kerasmlsp.exporting.loading import reason
-
-    text = " ".join(reason(error).split())[:400]
-    path = re.search(r"(\S+); ", text)
-    if "No space left" in text:
-        return _no_space_sentence(path[1] if path else Path.cwd())
-    if type(error).__name__ == "ResourceExhaustedError":
-        return _memory_sentence(text)
-    steps = {
-        "NotFoundError": "check the path",
-        "PermissionDeniedError": "change the permissions or choose another folder",
-        "FailedPreconditionError": "check that the folder is there and may be written to",
-        "DataLossError": "the file is damaged, so restore it or make it again",
-        "InvalidArgumentError": "check the input",
-    }
-    return f"TensorFlow stopped ({text}): {steps.get(type(error).__name__, 'run again with --debug to see where')}."

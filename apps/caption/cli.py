@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.caption.config import REFINED, SCRATCH, Config, refined
 
 RUNS = Path("runs/caption")
 THEN = "evaluate --run {run}"
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def caption():
     """Say in a sentence what a picture shows.
 
@@ -93,10 +93,10 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
         options.check_table("data", data, encoding or started.encoding, **_columns(started))
     if images:
         options.check_table("images", images)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.caption import evaluate as app
     result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, encoding=encoding, split=split, beams=beams)
-    options.print_results(result if as_json else _report(result), as_json)
+    printing.print_results(result if as_json else _report(result), as_json)
 
 
 @caption.command()
@@ -137,20 +137,20 @@ def predict(sources, figure, output, as_json, **wanted):
     model = options.load_model(folder)
     rows, problems = app.predict(model, pictures)
     if not rows:
-        options.tell_left_out(problems, len(problems))
+        printing.tell_left_out(problems, len(problems))
         raise click.ClickException("No picture could be read.")
     if figure:
         app.draw(rows[0], pictures[0], figure)
-        options.tell_figure(figure)
+        printing.tell_figure(figure)
     if output:
         app.write_table(rows, problems, output)
     if as_json:
-        options.print_results([*rows, *problems], as_json, model)
-        options.tell_left_out(problems, len(rows) + len(problems))
+        printing.print_results([*rows, *problems], as_json, model)
+        printing.tell_left_out(problems, len(rows) + len(problems))
     else:
         shown = [{name: row[name] for name in ("caption", "score", "file")} for row in rows]
-        options.print_answers(shown, problems, output=output)
-    options.exit_for(problems, sources)
+        printing.print_answers(shown, problems, output=output)
+    printing.exit_for(problems, sources)
 
 
 def _report(result):
@@ -160,7 +160,7 @@ def _report(result):
         row = {"captions": name}
         for measure, each in measures.items():
             digits = 3 if measure == "CIDEr-D" else 1
-            row[measure] = options.interval(each, digits)
+            row[measure] = printing.interval(each, digits)
         rows.append(row)
     share = result["words of the references that are unknown"]
     return {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.chargen.config import WEIGHTS, Config
 
 RUNS = Path("runs/chargen")
@@ -19,7 +19,7 @@ _weights_option = click.option(
 )
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def chargen():
     """Write on in the manner of a text, character by character.
 
@@ -77,14 +77,14 @@ def evaluate(run, data, encoding, weights, as_json, **wanted):
     folder = options.find_model("chargen", **wanted) if saved else None
     if not saved:
         options.started(Config, run)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
     if saved:
         model = options.load_model(folder)
         result = app.evaluate_saved(model, data, encoding or "utf-8")
-        options.print_results(_report(result, as_json), as_json, model)
+        printing.print_results(_report(result, as_json), as_json, model)
     else:
-        options.print_results(_report(app.evaluate(RUNS / run, data, weights, encoding), as_json), as_json)
+        printing.print_results(_report(app.evaluate(RUNS / run, data, weights, encoding), as_json), as_json)
 
 
 def _report(result, as_json):
@@ -162,6 +162,6 @@ def generate(prompts, greedy, seed, num_samples, models, shipped, version, as_js
     texts = app.generate(model, [prompt for prompt, _ in rows], seeds=[row[1] for row in rows], **settings)
     results = [{"prompt": row[0], "seed": row[1], "text": text} for row, text in zip(rows, texts, strict=True)]
     if as_json:
-        options.print_results(results, as_json, model)
+        printing.print_results(results, as_json, model)
     else:
         click.echo("\n\n".join(f"[seed {each['seed']}]\n{each['prompt']}{each['text']}" for each in results))

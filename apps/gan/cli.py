@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.gan.config import Config
 
 RUNS = Path("runs/gan")
@@ -25,7 +25,7 @@ def _seeds(context, parameter, text):
     return [int(part) for part in parts]
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def gan():
     """Draw images like those of a folder from noise.
 
@@ -70,12 +70,12 @@ def evaluate(run, seed, samples, as_json):
     kerasmlsp gan evaluate --run fashion
     """
     options.started(Config, run)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.gan import evaluate as app
     result = app.evaluate(RUNS / run, samples=samples, seed=seed)
     if not as_json:
         result = {name: value for name, value in result.items() if name != "metrics" and value != []}
-    options.print_results(result, as_json)
+    printing.print_results(result, as_json)
 
 
 @gan.command()
@@ -129,11 +129,11 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
     if grid is not None:
         app.save(images, grid, columns=columns, scale=scale)
         result["grid"] = str(grid)
-        options.tell_figure(grid)
+        printing.tell_figure(grid)
     if output is not None:
         files = [str(path) for path in app.save_each(images, seeds, labels, output)]
-        result["files"] = files if as_json or len(files) <= options.MOST_ROWS else f"{len(files)} in {output}"
-    options.print_results(result, as_json, model)
+        result["files"] = files if as_json or len(files) <= printing.MOST_ROWS else f"{len(files)} in {output}"
+    printing.print_results(result, as_json, model)
 
 
 @gan.command()
@@ -160,5 +160,5 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     images = app.interpolate(model, seeds, steps, label)
     app.save_path(images, grid, columns=steps, scale=scale)
     classes = {"class": label or model.card["classes"][0]} if model.card["classes"] else {}
-    options.print_results({"images": len(images), **classes, "grid": str(grid)}, as_json, model)
-    options.tell_figure(grid)
+    printing.print_results({"images": len(images), **classes, "grid": str(grid)}, as_json, model)
+    printing.tell_figure(grid)

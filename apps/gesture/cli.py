@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.gesture.config import INPUTS, Config
 
 RUNS = Path("runs/gesture")
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def gesture():
     """Tell which sign a picture, landmarks of a hand or a movement show.
 
@@ -87,7 +87,7 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
     options.check_data(data, dataset, optional=True)
     options.started(Config, run)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:
         result = app.evaluate(
@@ -103,7 +103,7 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
     except KeyboardInterrupt:
         again = f"Go on with: kerasmlsp gesture evaluate --run {run} --folds {folds}" if folds else ""
         raise KeyboardInterrupt(again) from None
-    options.print_results(result if as_json else _shown_report(result), as_json)
+    printing.print_results(result if as_json else _shown_report(result), as_json)
 
 
 @gesture.command()
@@ -149,12 +149,12 @@ def predict(sources, explain, figure, output, encoding, reject_below, as_json, *
         app.write_table(rows, problems, output)
     if not as_json:
         shown = [{k: row[k] for k in ("label", "confidence", "unsure", "file")} for row in rows]
-        options.print_answers(shown, problems, output=output)
+        printing.print_answers(shown, problems, output=output)
     else:
         told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
-        options.print_results([*told, *problems], as_json, model)
-        options.tell_left_out(problems, len(rows) + len(problems))
-    options.exit_for(problems, sources)
+        printing.print_results([*told, *problems], as_json, model)
+        printing.tell_left_out(problems, len(rows) + len(problems))
+    printing.exit_for(problems, sources)
 
 
 def _answers(app, model, sources, figure, encoding, reject_below):
@@ -174,13 +174,14 @@ def _answers(app, model, sources, figure, encoding, reject_below):
         raise ValueError(problems[0]["problem"])
     if figure:
         app.draw(rows, files, figure)
-        options.tell_figure(figure)
+        printing.tell_figure(figure)
     return rows, problems
 
 
 def _shown_report(result):
     rows = [
-        {"measure": name.replace("_", " "), "value": options.interval(each)} for name, each in result["metrics"].items()
+        {"measure": name.replace("_", " "), "value": printing.interval(each)}
+        for name, each in result["metrics"].items()
     ]
     classes = [{"class": name, **each} for name, each in result["classes"].items()]
     folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.music.config import ENDINGS, Config
 
 RUNS = Path("runs/music")
@@ -49,7 +49,7 @@ def _key(context, parameter, text):
         raise click.UsageError(str(error)) from error
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def music():
     """Write, continue or harmonise chorales in four voices.
 
@@ -103,10 +103,10 @@ def evaluate(run, data, as_json, **settings):
         options.refuse("With `--samples 0` nothing is written", "bars", "temperature", "top_p", "seed")
     options.started(Config, run)
     options.check_data(data, optional=True)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.music import evaluate as app
     result = app.evaluate(RUNS / run, data, **settings)
-    options.print_results(result if as_json else _report(result), as_json)
+    printing.print_results(result if as_json else _report(result), as_json)
 
 
 def _report(result):
@@ -197,4 +197,4 @@ def generate(
         piece = app.new(bars or 8, metre or "4/4", key or (7, "major"), pickup or 0)
     model = options.load_model(folder)
     rows = app.generate(model, piece, output, seeds=seeds, **settings)
-    options.print_results(rows if as_json or num_samples > 1 else rows[0], as_json, model)
+    printing.print_results(rows if as_json or num_samples > 1 else rows[0], as_json, model)

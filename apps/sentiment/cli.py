@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.sentiment.config import Config
 
 RUNS = Path("runs/sentiment")
 
 
-@click.group(cls=options.Group)
+@click.group(cls=messages.Group)
 def sentiment():
     """Tell the class of a text: whether a review is good or bad.
 
@@ -63,12 +63,12 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding
     columns = {"text_column": text_column or started.text_column, "label_column": label_column or started.label_column}
     if data:
         options.check_table("data", data, encoding or started.encoding, **columns)
-    with options.quiet_imports():
+    with messages.quiet_imports():
         from kerasmlsp.apps.sentiment import evaluate as app
     columns["encoding"] = encoding
     source = {"dataset": dataset, "manual_dir": manual_dir}
     result = app.evaluate(RUNS / run, data, **source, **columns, worst=worst)
-    options.print_results(result if as_json else _report(result), as_json)
+    printing.print_results(result if as_json else _report(result), as_json)
 
 
 @sentiment.command()
@@ -119,17 +119,17 @@ def predict(texts, file, text_column, encoding, output, explain, figure, reject_
         model = options.load_model(folder, whole_calls=True)
         settings = {"text_column": text_column, "encoding": encoding, "reject_below": reject_below}
         result = app.predict_file(model, file, output, **settings)
-        options.print_results(result, as_json, model)
+        printing.print_results(result, as_json, model)
         return
     model = options.load_model(folder)
     answer = app.explain if explain or figure else app.predict_texts
     rows = answer(model, texts, reject_below=reject_below)
     if figure:
         _draw(rows[0], figure)
-        options.tell_figure(figure)
+        printing.tell_figure(figure)
     if not as_json:
         rows = [_shown(row) for row in rows]
-    options.print_results(rows, as_json, model)
+    printing.print_results(rows, as_json, model)
 
 
 def _check_files(file, output, encoding, text_column):
@@ -154,7 +154,7 @@ def _report(result):
     for measure in result["metrics"]:
         row = {"measure": measure.replace("_", " ")}
         for name, part in slices.items():
-            row[name] = options.interval(part["metrics"][measure])
+            row[name] = printing.interval(part["metrics"][measure])
         rows.append(row)
     for label, shares in result["shares"].items():
         row = {"measure": f"share of {label}: true, predicted"}

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import kerasmlsp
-from kerasmlsp.apps import cli, options
+from kerasmlsp.apps import cli, messages, options, printing
 
 HEAVY = {"tensorflow", "keras", "jax", "numpy", "pandas", "pyarrow", "tensorflow_datasets", "matplotlib"}
 
@@ -190,7 +190,7 @@ def test_what_is_not_there_is_told_before_tensorflow_is_imported(words, code, to
 
 
 def test_messages_name_the_options_that_were_given(tmp_path, monkeypatch):
-    @click.command(cls=options.Command)
+    @click.command(cls=messages.Command)
     @click.argument("image", type=click.Path(path_type=Path))
     @click.option("--data", type=click.Path(path_type=Path))
     @click.option("--class", "label")
@@ -420,11 +420,11 @@ def test_doctor_survives_a_tensorflow_that_cannot_be_imported(monkeypatch):
 
 def test_results_are_printed_as_a_table_or_as_json(capsys):
     results = {"accuracy": np.float32(0.5), "runs": [{"seed": 0, "note": None}, {"seed": 10}], "ok": True, "none": []}
-    options.print_results(results)
+    printing.print_results(results)
     assert capsys.readouterr().out == (
         "accuracy  0.5\nruns\n  seed  note\n  0     -\n  10    -\nok        yes\nnone      -\n"
     )
-    options.print_results({"loss": float("nan"), "counts": np.arange(2), "word": "für"}, as_json=True)
+    printing.print_results({"loss": float("nan"), "counts": np.arange(2), "word": "für"}, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"loss": None, "counts": [0, 1], "word": "für"}
 
 
@@ -442,7 +442,7 @@ def test_logs_of_kerasmlsp_are_plain_lines_and_end_with_the_command(monkeypatch)
 
 
 def test_quiet_imports_turns_only_the_file_descriptor_away(capfd):
-    with options.quiet_imports():
+    with messages.quiet_imports():
         os.write(2, b"chatter")
     os.write(2, b"word")
     assert capfd.readouterr().err == "word"

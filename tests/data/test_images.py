@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages
 from kerasmlsp.data import images
 
 RED, BLUE = (220, 30, 40), (20, 60, 230)
@@ -113,7 +113,7 @@ def test_photographs_of_phones(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImportError) as caught:
         images.read_image(data)
-    assert "'.[heic]'" in options.sentence(caught.value)
+    assert "'.[heic]'" in messages.sentence(caught.value)
 
 
 def bomb(width, height):

@@ -11,7 +11,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from kerasmlsp.apps import options
+from kerasmlsp.apps import messages
 from kerasmlsp.data import tables
 
 NOISE = random.Random(0).randbytes(9999).hex().encode()
@@ -225,7 +225,7 @@ def test_bad_excel_files_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ImportError) as caught:
         tables.read_table(tmp_path / "wide.xlsx")
-    assert "'.[excel]'" in options.sentence(caught.value)
+    assert "'.[excel]'" in messages.sentence(caught.value)
 
 
 def test_a_stray_nul_is_text(tmp_path):

@@ -1,0 +1,130 @@
+"""What commands print: results as lines, tables or JSON, figures, and files that were left out.
+
+Nothing heavy is imported here: every `--help` passes through this file.
+"""
+
+import collections
+import json
+import math
+from pathlib import Path
+
+import click
+
+from kerasmlsp.apps.messages import by_options
+
+MOST_ROWS = 50  # of a table on the screen
+
+
+def model_name(folder: Path) -> str:
+    """What is said of a saved model to tell it from others: its folder, or as "shipped sentiment/1"."""
+    from kerasmlsp.exporting import loading
+
+    home = loading.shipped()
+    return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
+
+
+def tell_figure(path: Path):
+    """Says on stderr where a figure was drawn; stdout is for results."""
+    click.echo(f"The figure is in {path}.", err=True)
+
+
+def print_results(results: dict | list, as_json: bool = False, model=None):
+    """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
+
+    In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as
+    their Python counterparts; NaN and infinity, which JSON lacks, become null there.
+    """
+    if as_json and model is not None:
+        named = {"model": model_name(model.path)}
+        results = [{**row, **named} for row in results] if isinstance(results, list) else {**results, **named}
+    if as_json:
+        click.echo(json.dumps(_json_value(results), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(results)))
+
+
+def print_answers(rows: list[dict], problems: list[dict], *, output=None):
+    """Prints a row for each file, or how often each label was given where there are many; then what was left out.
+
+    Args:
+        rows: Answers, as they are shown.
+        problems: Dicts of `file` and `problem` for the files that could not be read.
+        output: File that holds all rows, if there is one.
+    """
+    if len(rows) > MOST_ROWS:
+        labels = collections.Counter(row["label"] for row in rows if "label" in row)
+        unknown = {"not known": sum(not row["known"] for row in rows)} if "known" in rows[0] else {}
+        counts = {"labels": dict(labels.most_common())} if labels else {}
+        print_results({"answers": len(rows), **counts, **unknown, "each": output or "written by `--output FILE`"})
+    elif rows:
+        print_results(rows)
+    tell_left_out(problems, len(rows) + len(problems))
+
+
+def tell_left_out(problems: list[dict], total: int):
+    """Prints which of `total` pictures could not be read, as in `print_answers`, and how many for which reason."""
+    if not problems:
+        return
+    from kerasmlsp import files
+    from kerasmlsp.data import images
+
+    for problem in problems[:MOST_ROWS]:
+        click.echo(f"Left out: {by_options(problem['problem'])}", err=True)
+    counts = files.listed(images.reasons(problem["problem"] for problem in problems))
+    click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
+
+
+def exit_for(problems: list[dict], sources):
+    """Ends a command with 1 where a file that was named on the command line could not be read."""
+    if {problem["file"] for problem in problems} & {str(Path(source)) for source in sources}:
+        click.get_current_context().exit(1)
+
+
+def interval(measure: dict, digits: int = 4) -> str:
+    """A measure with its interval, if there is one, as text."""
+    value, low, high = (measure[name] for name in ("value", "low", "high"))
+    return f"{value:.{digits}f}" + ("" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})")
+
+
+def _json_value(value):
+    if hasattr(value, "tolist"):  # a NumPy value, recognised without importing NumPy
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _lines(value, indent: str = "") -> list[str]:
+    if isinstance(value, dict):
+        width = max(map(len, map(str, value)), default=0)
+        return [line for key, item in value.items() for line in _entry(str(key), item, indent, width)]
+    if isinstance(value, (list, tuple)) and value and all(isinstance(row, dict) for row in value):
+        return [indent + line for line in _table(value)]
+    return [f"{indent}{_cell(item)}" for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _entry(key: str, item, indent: str, width: int) -> list[str]:
+    if isinstance(item, (dict, list, tuple)) and item:
+        return [f"{indent}{key}", *_lines(item, indent + "  ")]
+    return [f"{indent}{key:<{width}}  {_cell(item)}"]
+
+
+def _table(rows: list[dict]) -> list[str]:
+    heads = list(dict.fromkeys(str(key) for row in rows for key in row))
+    cells = [heads, *([_cell(row.get(head)) for head in heads] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _cell(value) -> str:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return "-" if value is None or value in ([], (), {}) else " ".join(str(value).split())
