@@ -234,7 +234,6 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("predict", "text", "--version", "9"), 1, "version 9"),
         (("predict", "text", "--explain"), 1, "attention"),
         (("predict", "--file", "test.csv", "--text-column", "review"), 1, "text, label"),
-        (("predict", "--file", "gaps.csv"), 1, "Row 2"),
         (("predict", "--file", "test.csv", "--output", "./test.csv"), 2, "another file"),
         (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
         (("predict", "--file", "test.csv", "--output", "folder.csv"), 2, "is a directory"),
@@ -242,7 +241,6 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
 )
 def test_failures_are_one_sentence(workshop, words, code, told):
     Path("other.csv").write_text("text,label\nhm,neutral\nfine,pos\n")
-    Path("gaps.csv").write_text("text,n\nfine,1\n,2\n")
     Path("folder.csv").mkdir(exist_ok=True)
     files = sorted(Path().rglob("*"))
     result = command("sentiment", *words, code=code)
