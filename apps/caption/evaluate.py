@@ -14,7 +14,7 @@ from kerasmlsp.apps.caption import train as training_app
 from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.files import write_atomically, write_json
 from kerasmlsp.metrics import text as text_metrics
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 log = logging.getLogger("kerasmlsp")
 
@@ -186,7 +186,7 @@ def unknown_share(references, words):
 
 def _write(folder, result, table, numbers, sentences):
     folder.mkdir(exist_ok=True)
-    target, listed = folder / "metrics.json", folder / "captions.csv"
+    target, listed = folder / METRICS, folder / "captions.csv"
     write_json(target, result)
 
     def write(place):

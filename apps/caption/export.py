@@ -1,9 +1,6 @@
 """From a run to a saved model."""
 
-import io
 from pathlib import Path
-
-import numpy as np
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.caption import evaluate, model
@@ -44,7 +41,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "figures": run.figures("attention_1"),
         **_measured(run),
     }
-    examples = {name: _examples(name, size) for name in functions}
+    examples = exporting.picture_examples(functions, size)
     # Beams that score alike change places by the last digit; pictures of waves are unlike each other.
     return exporting.export(
         models,
@@ -56,23 +53,6 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         card=card,
         tolerance=1e-3,
     )
-
-
-def _examples(endpoint, size):
-    """Two pictures, so that answers to a batch can be compared with those to each alone."""
-    grid = np.linspace(0, 9, size * 5 // 4)
-    waves = [np.sin(grid * turn)[:, None, None] + np.cos(grid)[None, :, None] * [1, -1, 0.5] for turn in (1, 3)]
-    pictures = np.stack([np.clip(127 + 60 * wave, 0, 255).astype(np.uint8) for wave in waves])
-    if endpoint == "serving_default":
-        return {"images": pictures}
-    from PIL import Image
-
-    encoded = []
-    for picture, format in zip(pictures, ("PNG", "JPEG"), strict=True):
-        stream = io.BytesIO()
-        Image.fromarray(picture).save(stream, format)
-        encoded.append(stream.getvalue())
-    return {"encoded": encoded}
 
 
 def _split(net):

@@ -8,12 +8,12 @@ from kerasmlsp.apps.chargen import data, model
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import labelled, normalization
 from kerasmlsp.files import write_json
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 
 def metrics_file(run: Path, weights="float32") -> Path:
     """Returns where the measures of a run are whose net has such weights."""
-    return training.Run(run) / EVALUATION / ("metrics.json" if weights == "float32" else f"metrics-{weights}.json")
+    return training.Run(run) / EVALUATION / (METRICS if weights == "float32" else f"metrics-{weights}.json")
 
 
 def load(run: Path, weights="float32"):

@@ -8,9 +8,9 @@ import numpy as np
 from kerasmlsp import metrics, plotting, training
 from kerasmlsp.apps.gan import data, features, generate, model
 from kerasmlsp.apps.gan.config import Config
-from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 log = logging.getLogger("kerasmlsp")
 
@@ -83,7 +83,7 @@ def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
             "test": metrics.with_interval(metrics.accuracy, found.test.labels, test[1]),
         }
     result["metrics"] = _metrics(result)
-    return {**result, "files": _write(run / EVALUATION, result, drawn, labels, found)}
+    return {**result, "files": _write(run, result, drawn, labels, found)}
 
 
 def _distances(found, reference):
@@ -173,8 +173,8 @@ def _metrics(result):
     return shown
 
 
-def _write(folder, result, drawn, labels, found):
-    folder.mkdir(exist_ok=True)
+def _write(run, result, drawn, labels, found):
+    target, folder = run.write(f"{EVALUATION}/{METRICS}", result), run / EVALUATION
     # By class.
     drawn = drawn[:100][np.argsort(labels[:100], kind="stable")]
     shown = drawn[:: max(1, len(drawn) // 10)][:10]
@@ -182,6 +182,4 @@ def _write(folder, result, drawn, labels, found):
     generate.save(drawn, folder / "samples.png", columns=10)
     rows = {"drawn": shown, "the training image nearest to it": found.train.pixels[places]}
     write_atomically(folder / "nearest.png", lambda path: plotting.image_rows(rows, path))
-    target = folder / "metrics.json"
-    write_json(target, result)
     return [str(target), *(str(folder / name) for name in ("samples.png", "nearest.png"))]

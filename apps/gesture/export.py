@@ -1,6 +1,5 @@
 """From a run to a saved model."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,8 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
         "figures": run.figures(classification.CONFUSION, classification.RELIABILITY),
         **_measured(run),
     }
-    examples = {name: _examples(name, net, size) for name in functions}
+    pictures = kind == "images"
+    examples = exporting.picture_examples(functions, size) if pictures else {"serving_default": _points(net)}
     return exporting.export(
         models, "gesture", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
     )
@@ -65,34 +65,19 @@ def convert(run: Path, path: Path, format: str):
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     facts = {"classes": stored["classes"], "reject_below": classification.threshold_of(run)}
-    examples = _examples("serving_default", net, config.size)
-    if stored["kind"] == "images":
+    if stored["kind"] != "images":
+        examples = _points(net)
+    else:
         net = model.of_bytes(net)
-        examples = {"images": examples["images"][:, : config.size, : config.size]}
+        examples = {"images": exporting.example_pictures(config.size)[:, : config.size, : config.size]}
         facts["image_size"] = config.size
     return exporting.convert(net, path, format, examples=examples, facts=facts)
 
 
-def _examples(endpoint, net, size):
-    """Two inputs, so that answers to a batch can be compared with those to each alone."""
-    random = np.random.default_rng(0)
-    if net.inputs[0].name != "images":
-        shape = net.inputs[0].shape[1:]
-        return {net.inputs[0].name: random.normal(0, 0.3, (2, *shape)).astype("float32")}
-    # Waves, since of plain noise hardly anything is left after stretching.
-    grid = np.linspace(0, 9, size * 5 // 4)
-    waves = [np.sin(grid * turn)[:, None, None] + np.cos(grid)[None, :, None] * [1, -1, 0.5] for turn in (1, 2)]
-    pictures = np.stack([np.clip(127 + 60 * wave, 0, 255).astype(np.uint8) for wave in waves])
-    if endpoint != "serving_bytes":
-        return {"images": pictures}
-    from PIL import Image
-
-    encoded = []
-    for picture, format in zip(pictures, ("PNG", "JPEG"), strict=True):
-        stream = io.BytesIO()
-        Image.fromarray(picture).save(stream, format)
-        encoded.append(stream.getvalue())
-    return {"encoded": encoded}
+def _points(net):
+    """Two inputs of a net for numbers, so that answers to a batch can be compared with those to each alone."""
+    name, *shape = net.inputs[0].name, *net.inputs[0].shape[1:]
+    return {name: np.random.default_rng(0).normal(0, 0.3, (2, *shape)).astype("float32")}
 
 
 def _split(config, stored):

@@ -8,9 +8,9 @@ import numpy as np
 from kerasmlsp import generation, metrics, music, training
 from kerasmlsp.apps.music import data, generate, model, train, windows
 from kerasmlsp.apps.music.config import Config
-from kerasmlsp.files import write_atomically, write_json
+from kerasmlsp.files import write_atomically
 from kerasmlsp.targets.chorale_tokens import PREFACE
-from kerasmlsp.training.runs import EVALUATION
+from kerasmlsp.training.runs import EVALUATION, METRICS
 
 VOICES = ("soprano", "bass", "tenor", "alto")
 _AT_ONCE = 16
@@ -74,8 +74,7 @@ def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p
         result["settings"] = {"samples": samples, "bars": bars, **settings}
         result["harmony"] = harmony(written, pieces)
         files = _write(folder, result["harmony"], written)
-    target = folder / "metrics.json"
-    write_json(target, result)
+    target = run.write(f"{EVALUATION}/{METRICS}", result)
     return {**result, "files": [str(file) for file in [target, *files]]}
 
 

@@ -4,8 +4,19 @@ TensorFlow and Keras are imported inside the functions, so that looking for a sa
 """
 
 from kerasmlsp.exporting.converting import convert
-from kerasmlsp.exporting.inputs import PICTURES, Input
+from kerasmlsp.exporting.inputs import PICTURES, Input, example_pictures, picture_examples
 from kerasmlsp.exporting.loading import SavedModel, find, load
 from kerasmlsp.exporting.saved_model import export, with_half_weights
 
-__all__ = ["PICTURES", "Input", "SavedModel", "convert", "export", "find", "load", "with_half_weights"]
+__all__ = [
+    "PICTURES",
+    "Input",
+    "SavedModel",
+    "convert",
+    "example_pictures",
+    "export",
+    "find",
+    "load",
+    "picture_examples",
+    "with_half_weights",
+]
