@@ -288,9 +288,13 @@ def test_the_key_of_scales():
 
 def test_tokens_of_two_steps():
     chorale = music.Chorale(
-        "x", np.array([[72, 67, 64, 0], [72, 67, 62, 0]], np.int16), np.array([[1, 1, 1, 0], [0, 1, 1, 0]], bool)
+        "x",
+        np.array([[72, 67, 64, 0], [72, 67, 62, 0]], np.int16),
+        np.array([[1, 1, 1, 0], [0, 1, 1, 0]], bool),
+        key=(0, "major"),
+        bar=16,
     )
-    found = data.tokens(data.completed(chorale))
+    found = data.tokens(chorale)
     note = {pitch: chorales.PITCH + pitch - chorales.LOWEST for pitch in (72, 67, 64, 62)}
     first = [note[72], chorales.REST, note[64], note[67]]
     second = [chorales.HOLD, chorales.HOLD, note[62], note[67]]
