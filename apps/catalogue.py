@@ -8,12 +8,12 @@ Models are built without their weights, so that the largest takes no memory.
 """
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 
 import click
 
+import kerasmlsp
 from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.parameters import PARAMETERS
 
@@ -133,7 +133,7 @@ def _row(box):
 
 def _docstrings():
     """Docstrings of all builders by name, from the source, since an import of Keras would take seconds."""
-    folder = Path(importlib.util.find_spec("kerasmlsp.models").origin).parent
+    folder = Path(kerasmlsp.__file__).parent / "models"
     trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
     functions = [node for tree in trees.values() for node in tree.body if isinstance(node, ast.FunctionDef)]
     found = {node.name: ast.get_docstring(node) for node in functions if not node.name.startswith("_")}

@@ -144,7 +144,7 @@ def _folder(path: Path, purpose: str) -> dict:
             file.write(bytes(_TRIED))
     except OSError as error:
         problem = messages.sentence(OSError(error.errno, error.strerror, str(path)))
-    if problem is None and free < _LEAST_FREE:
+    if problem is None and free is not None and free < _LEAST_FREE:
         problem = f"{path} has {free:.2g} GB free, which a training may fill: free some space, or work elsewhere."
     return {"folder": str(path), "for": purpose, "free GB": free, "problem": problem}
 
@@ -165,7 +165,7 @@ for _, commands in _GROUPS:
         root.add_command(command)
 
 
-def main():
+def main() -> None:
     """Runs the command line; the console script `kerasmlsp`."""
     root(prog_name="kerasmlsp")
 

@@ -11,7 +11,9 @@ import math
 import os
 import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,7 +66,7 @@ class _EchoHandler(logging.Handler):
         click.echo(by_options(self.format(record)), err=True)
 
 
-def set_up_logs(context: click.Context, debug: bool):
+def set_up_logs(context: click.Context, debug: bool) -> None:
     """Sends the logs of kerasmlsp, and only errors of other packages, to stderr until the command ends.
 
     TensorFlow reads its own level once, while it is imported: so this comes before.
@@ -76,11 +78,12 @@ def set_up_logs(context: click.Context, debug: bool):
     level_before = logger.level
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
     logging.getLogger().addHandler(handler)
-    context.call_on_close(lambda: (logging.getLogger().removeHandler(handler), logger.setLevel(level_before)))
+    context.call_on_close(lambda: logging.getLogger().removeHandler(handler))
+    context.call_on_close(lambda: logger.setLevel(level_before))
 
 
 @contextlib.contextmanager
-def quiet_imports():
+def quiet_imports() -> Iterator[None]:
     """Keeps what TensorFlow's libraries write to stderr while they are imported away from the terminal.
 
     They write it before they read TF_CPP_MIN_LOG_LEVEL (seen with TensorFlow 2.21), past `sys.stderr`, so the file
@@ -103,7 +106,7 @@ def quiet_imports():
 class Command(click.Command):
     """A command that its root knows when it has failed, so that messages can name its options."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         ctx.meta[__name__] = ctx
         return super().invoke(ctx)
 
@@ -121,23 +124,29 @@ class OneSentenceErrors(click.Group):
     command tells how to go on after Ctrl-C by raising `KeyboardInterrupt("...")`.
     """
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
             raise  # click answers these itself, a closed pipe (`| head`) with silence
         except KeyboardInterrupt as error:
-            raise _failure(ctx, f"Stopped. {error}".strip(), code=130) from error
+            raise _failure(ctx, f"Stopped. {error}".strip(), _Stopped) from error
         except Exception as error:
             raise _failure(ctx, by_options(sentence(error), ctx.meta.get(__name__))) from error
 
 
-def _failure(context: click.Context, message: str, code: int = 1) -> click.ClickException:
+class _Stopped(click.ClickException):
+    """Ctrl-C was pressed."""
+
+    exit_code = 130
+
+
+def _failure(
+    context: click.Context, message: str, kind: type[click.ClickException] = click.ClickException
+) -> click.ClickException:
     if context.params.get("debug"):
         click.echo(traceback.format_exc(), err=True)
-    failure = click.ClickException(message)
-    failure.exit_code = code
-    return failure
+    return kind(message)
 
 
 def sentence(error: Exception) -> str:
@@ -211,7 +220,7 @@ def _file_sentence(error: OSError) -> str:
         return _no_space_sentence(path or Path.cwd())
     if path is None:
         return _first_paragraph(error) or f"{type(error).__name__}: run again with --debug to see where."
-    reasons = {
+    reasons: dict[int | None, str] = {
         errno.ENOENT: "is not there: check its spelling, and the folder that you are in",
         errno.EACCES: "may not be read or written: change its permissions or choose another place",
         errno.EPERM: "may not be read or written: change its permissions or choose another place",

@@ -11,7 +11,9 @@ import math
 import os
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +22,9 @@ from kerasmlsp.apps.printing import model_name, print_results, tell_figure
 from kerasmlsp.extras import install
 from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILES = {"onnx": ".onnx", "litert": ".tflite"}
@@ -85,7 +90,7 @@ _MODEL_OPTIONS = (
 )
 
 
-def model_options(function):
+def model_options(function: Callable) -> Callable:
     """The options that choose the saved model of a command, as `find_model` takes them."""
     for option in reversed(_MODEL_OPTIONS):
         function = option(function)
@@ -106,7 +111,7 @@ def find_model(app: str, *, models: Path | None, shipped: bool, version: int | N
     return loading.find(app, version, loading.shipped() if shipped else models)
 
 
-def load_model(folder: Path, *, whole_calls: bool = False):
+def load_model(folder: Path, *, whole_calls: bool = False) -> "SavedModel":
     """Loads the saved model in the folder that `find_model` returned, and says on stderr which one answers.
 
     Args:
@@ -147,7 +152,7 @@ _output_option = click.option(
 )
 
 
-def export_options(function):
+def export_options(function: Callable) -> Callable:
     """The options of the command `export`, as `export` takes them."""
     options = (json_option, licence_option, data_note_option, _output_option, _format_option, target_option, run_option)
     for option in options:
@@ -156,7 +161,7 @@ def export_options(function):
 
 
 def export(
-    config,
+    config: type[Any],
     run: str,
     models: Path,
     format: str,
@@ -164,8 +169,8 @@ def export(
     data_note: str,
     licence: str,
     as_json: bool,
-    **settings,
-):
+    **settings: Any,
+) -> None:
     """Makes a saved model or a file of the net of a run of an application, and prints where it is.
 
     Args:
@@ -213,7 +218,7 @@ def _check_conversion(config, run: str, format: str):
         raise click.ClickException(f"`--format {format}` needs the package {missing[0]}: {install(missing[0])}.")
 
 
-def started(config, run: str):
+def started(config: type[Any], run: str) -> Any:
     """Returns the configuration of a run, before anything heavy is imported.
 
     Raises:
@@ -232,12 +237,12 @@ class Target(click.Path):
         *endings: Those that are allowed, as `.png`.
     """
 
-    def __init__(self, *endings: str):
+    def __init__(self, *endings: str) -> None:
         super().__init__(dir_okay=False, path_type=Path)
         self.endings = endings
 
-    def convert(self, value, param, ctx):
-        path = super().convert(value, param, ctx)
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_ending(path, *self.endings, option=param.opts[0])
         return path
 
@@ -245,7 +250,7 @@ class Target(click.Path):
 class FiniteRange(click.FloatRange):
     """Numbers in a range, without NaN and infinities."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
@@ -257,7 +262,7 @@ class Encoding(click.ParamType):
 
     name = "encoding"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return value if is_encoding(value) else self.fail(f"must be {ENCODINGS}. Received: {value!r}", param, ctx)
 
 
@@ -269,7 +274,7 @@ reject_option = click.option(
 )
 
 
-def settings(config, *names: str, **defaults):
+def settings(config: type[Any], *names: str, **defaults: Any) -> Callable[[Callable], Callable]:
     """A decorator with an option for each field of a configuration, its own first, then those of every training.
 
     Args:
@@ -278,7 +283,7 @@ def settings(config, *names: str, **defaults):
         **defaults: Defaults that differ from those of the fields; None for the value that the run was trained with.
     """
 
-    def decorate(function):
+    def decorate(function: Callable) -> Callable:
         chosen = [each for each in fields(config) if not names or each[0].name in names]
         for field, kind, _, known in reversed(chosen):
             default = defaults.get(field.name, field.default)
@@ -324,16 +329,23 @@ def _click_type(kind: type, known):
 seed_option = settings(Settings, "seed")
 
 
-def train_options(config):
+def train_options(config: type[Any]) -> Callable[[Callable], Callable]:
     """The options of the command `train`, as `train` takes them."""
 
-    def decorate(function):
+    def decorate(function: Callable) -> Callable:
         return run_option(resume_option(overwrite_option(settings(config)(json_option(function)))))
 
     return decorate
 
 
-def train(config, values: dict, *, then: str, shown=lambda result: result, check=None):
+def train(
+    config: type[Any],
+    values: dict,
+    *,
+    then: str,
+    shown: Callable[[Any], Any] = lambda result: result,
+    check: Callable[[Any], None] | None = None,
+) -> None:
     """Trains a run of an application, prints its results, and says what comes next.
 
     Args:
@@ -362,7 +374,16 @@ def train(config, values: dict, *, then: str, shown=lambda result: result, check
     start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
 
 
-def start(config, run: str, *, resume: bool, overwrite: bool, as_json: bool, then: str, shown=lambda result: result):
+def start(
+    config: Any,
+    run: str,
+    *,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+    then: str,
+    shown: Callable[[Any], Any] = lambda result: result,
+) -> None:
     """Trains as `train` does, with a configuration that is there."""
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
@@ -377,7 +398,7 @@ def start(config, run: str, *, resume: bool, overwrite: bool, as_json: bool, the
     click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
-def configuration(config, run: Path | None, values: dict):
+def configuration(config: type[Any], run: Path | None, values: dict) -> Any:
     """Makes a run's configuration of the values of its options, or takes that of a run that is to be gone on with.
 
     Args:
@@ -407,7 +428,7 @@ def configuration(config, run: Path | None, values: dict):
     return started
 
 
-def refuse(reason: str, *names: str):
+def refuse(reason: str, *names: str) -> None:
     """Ends a command as wrong usage where options were given that do not apply.
 
     Args:
@@ -420,7 +441,7 @@ def refuse(reason: str, *names: str):
         raise click.UsageError(f"{reason}: leave {' and '.join(shown)} out.")
 
 
-def refuse_ending(path: Path, *endings: str, option: str):
+def refuse_ending(path: Path, *endings: str, option: str) -> None:
     """Ends a command as wrong usage where a file to write has another ending than its kind."""
     if path.suffix.lower() not in endings:
         raise click.BadParameter(
@@ -435,8 +456,13 @@ def given(name: str) -> bool:
 
 
 def check_data(
-    data, dataset: str | None = None, *, optional: bool = False, encoding: str = "utf-8", **columns: str | None
-):
+    data: str | Path | None,
+    dataset: str | None = None,
+    *,
+    optional: bool = False,
+    encoding: str = "utf-8",
+    **columns: str | None,
+) -> None:
     """Refuses data that cannot be read, and options for reading others, before anything heavy is imported.
 
     Args:
@@ -462,7 +488,7 @@ def check_data(
     check_table("data", data, encoding, **columns)
 
 
-def check_table(name: str, place, encoding: str = "utf-8", **columns: str | None):
+def check_table(name: str, place: str | Path, encoding: str = "utf-8", **columns: str | None) -> None:
     """Refuses a file or folder that is not there, and of a table columns that are not.
 
     Args:
@@ -480,13 +506,13 @@ def check_table(name: str, place, encoding: str = "utf-8", **columns: str | None
         tables.check_columns(path, encoding=encoding, **columns)
 
 
-def check_sources(sources):
+def check_sources(sources: Sequence[str | Path]) -> None:
     """Refuses files and folders none of which is there; "-" stands for stdin."""
     if not any(str(each) == "-" or Path(each).exists() for each in sources):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(sources[0]))
 
 
-def check_targets(*paths: Path | None):
+def check_targets(*paths: Path | None) -> None:
     """Refuses files to be written, None for none, whose folder is not there."""
     for path in paths:
         if path is not None and not path.parent.is_dir():

@@ -6,11 +6,16 @@ Nothing heavy is imported here: every `--help` passes through this file.
 import collections
 import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kerasmlsp.apps.messages import by_options
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 MOST_ROWS = 50  # of a table on the screen
 
@@ -23,12 +28,12 @@ def model_name(folder: Path) -> str:
     return f"shipped {folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
 
 
-def tell_figure(path: Path):
+def tell_figure(path: Path) -> None:
     """Says on stderr where a figure was drawn; stdout is for results."""
     click.echo(f"The figure is in {path}.", err=True)
 
 
-def print_results(results: dict | list, as_json: bool = False, model=None):
+def print_results(results: dict | list, as_json: bool = False, model: "SavedModel | None" = None) -> None:
     """Prints results on stdout: a dict as one line per entry, a list of dicts as a table, or either as JSON.
 
     In JSON, the dict or each row says by `model` which saved model answered, if one did. NumPy values are taken as
@@ -43,7 +48,7 @@ def print_results(results: dict | list, as_json: bool = False, model=None):
         click.echo("\n".join(_lines(results)))
 
 
-def print_answers(rows: list[dict], problems: list[dict], *, output=None):
+def print_answers(rows: list[dict], problems: list[dict], *, output: Path | None = None) -> None:
     """Prints a row for each file, or how often each label was given where there are many; then what was left out.
 
     Args:
@@ -61,7 +66,7 @@ def print_answers(rows: list[dict], problems: list[dict], *, output=None):
     tell_left_out(problems, len(rows) + len(problems))
 
 
-def tell_left_out(problems: list[dict], total: int):
+def tell_left_out(problems: list[dict], total: int) -> None:
     """Prints which of `total` pictures could not be read, as in `print_answers`, and how many for which reason."""
     if not problems:
         return
@@ -74,7 +79,7 @@ def tell_left_out(problems: list[dict], total: int):
     click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
 
 
-def exit_for(problems: list[dict], sources):
+def exit_for(problems: list[dict], sources: Iterable[str | Path]) -> None:
     """Ends a command with 1 where a file that was named on the command line could not be read."""
     if {problem["file"] for problem in problems} & {str(Path(source)) for source in sources}:
         click.get_current_context().exit(1)
@@ -113,7 +118,7 @@ def _entry(key: str, item, indent: str, width: int) -> list[str]:
     return [f"{indent}{key:<{width}}  {_cell(item)}"]
 
 
-def _table(rows: list[dict]) -> list[str]:
+def _table(rows: Sequence[dict]) -> list[str]:
     heads = list(dict.fromkeys(str(key) for row in rows for key in row))
     cells = [heads, *([_cell(row.get(head)) for head in heads] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -28,6 +28,14 @@ def names():
     return [name for name in every if within(name, [f"kerasmlsp.{part}" for part in PORTABLE])]
 
 
+def applications():
+    """Import names of the applications' files, which run on TensorFlow alone."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    files = (path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "apps").rglob("*.py")))
+    return [".".join(("kerasmlsp", *(part for part in file.parts if part != "__init__"))) for file in files]
+
+
 def offered():
     """Those that others import, without files for their package alone."""
     return [name for name in names() if "._" not in name]
@@ -77,8 +85,9 @@ def test_everything_public_has_an_example(name):
     assert not lacking, f"{lacking} need a section `Example:` at the end of the docstring."
 
 
-@pytest.mark.parametrize("name", offered())
+@pytest.mark.parametrize("name", [*offered(), *applications()])
 def test_public_functions_are_annotated(name):
+    # Commands, which click calls by their options, are objects and no functions.
     found = public(importlib.import_module(name))
     functions = {each: value for each, value in found.items() if inspect.isroutine(value)}
     for value in found.values():

@@ -3,13 +3,14 @@
 import collections
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 NEIGHBOURS, ORDERS = 50, (1, 2, 3, 4)
 
 
-def fixed(captions):
+def fixed(captions: Sequence[Sequence[str]]) -> str:
     """Returns the training caption with the highest BLEU-4 on all training pictures, to say of every picture.
 
     The share of the pictures whose captions hold an n-gram is its precision; n-grams that repeat count once.
@@ -22,7 +23,7 @@ def fixed(captions):
     nearest = functools.cache(lambda length: np.mean([_nearest(each, length) for each in lengths]))
 
     def score(line):
-        words, found = len(line.split()), collections.Counter()
+        words, found = len(line.split()), collections.defaultdict(float)
         if words < ORDERS[-1]:
             return 0.0
         for ngram in set(_ngrams(line)):
@@ -38,7 +39,9 @@ def _nearest(lengths, length):
     return min(lengths.tolist(), key=lambda each: (abs(each - length), each))
 
 
-def consensus(vectors, train_vectors, captions, neighbours=NEIGHBOURS):
+def consensus(
+    vectors: np.ndarray, train_vectors: np.ndarray, captions: Sequence[Sequence[str]], neighbours: int = NEIGHBOURS
+) -> list[str]:
     """Captions by consensus of the nearest training pictures.
 
     Of all captions of the `neighbours` training pictures that are nearest by the cosine of their vectors, each picture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import Any
 
 from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, option, same, share
 
@@ -19,7 +20,7 @@ RECIPES = {
     "lstm": _RECURRENT,
 }
 """How a decoder is built and trained where the configuration does not say."""
-REFINED = {"samples": 5, "epochs": 4, "batch_size": 50, "learning_rate": 1e-4}
+REFINED: dict[str, Any] = {"samples": 5, "epochs": 4, "batch_size": 50, "learning_rate": 1e-4}
 """How a run goes on that learns from its own captions."""
 
 
@@ -85,7 +86,7 @@ class Config(Settings):
         return self.filled(RECIPES[self.architecture])
 
 
-def refined(config: Config, start: str | os.PathLike, **changes: object) -> Config:
+def refined(config: Config, start: str | os.PathLike, **changes: Any) -> Config:
     """Returns the configuration of a run that goes on from the run `start` of `config`, see `reinforce`.
 
     Args:

@@ -6,12 +6,17 @@ import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasmlsp.apps.caption import sources
+from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.data import batching, images, labelled, splits, text, tfds
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 log = logging.getLogger("kerasmlsp")
 
@@ -38,23 +43,23 @@ class Captioned:
         problems: What was left out or looked odd while reading, counted.
     """
 
-    names: list
-    captions: list
-    splits: list
-    digests: list
-    read: Callable
-    problems: dict
+    names: list[str]
+    captions: list[list[str]]
+    splits: list[str]
+    digests: list[str]
+    read: Callable[[int, Iterable[int]], Iterator[np.ndarray | Exception]]
+    problems: dict[str, int]
 
-    def rows(self, split):
+    def rows(self, split: str) -> np.ndarray:
         """Numbers of the pictures of a split."""
         return np.flatnonzero(np.array(self.splits) == split)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         lines = (line for several in self.captions for line in [*several, ""])
         return labelled.fingerprint(self.names, self.splits, self.digests, lines)
 
 
-def read(config, only=None):
+def read(config: Config, only: str | None = None) -> Captioned:
     """Reads the captions that a configuration names; pictures are read later.
 
     Left out and counted are captions without words or of other splits, pictures that are missing and, of pictures that
@@ -104,10 +109,11 @@ def _from_files(config, only):
             "Left out %d of %d pictures: they are not in %s, as %s.", len(missing), len(names), folder, missing[0]
         )
     rows = [row for row in rows if digests[row[0]] is not None]
-    table = _grouped(rows, digests, config, problems, only)
-    return dataclasses.replace(
-        table, read=lambda size, rows: images.read_each([folder / table.names[i] for i in rows], size)
-    )
+
+    def read(size, wanted):
+        return images.read_each([folder / name for name in wanted], size)
+
+    return _grouped(rows, digests, read, config, problems, only)
 
 
 def _worded(caption):
@@ -146,10 +152,9 @@ def _from_tfds(config, only):
                     rows.append((name, line.decode().strip(), split))
                 else:
                     problems["captions without words"] += 1
-    table = _grouped(rows, digests, config, problems, only)
 
-    def read(size, rows):
-        wanted = {table.names[i] for i in rows}
+    def read(size, wanted):
+        wanted = set(wanted)
         for split in names:
             if not any(name.startswith(f"{split}/") for name in wanted):
                 continue
@@ -158,11 +163,11 @@ def _from_tfds(config, only):
                 if f"{split}/{number:07d}" in wanted:
                     yield images.resize(example["image"], size)
 
-    return dataclasses.replace(table, read=read)
+    return _grouped(rows, digests, read, config, problems, only)
 
 
-def _grouped(rows, digests, config, problems, only):
-    """Gathers rows by picture, each picture in one split."""
+def _grouped(rows, digests, read, config, problems, only):
+    """Gathers rows by picture, each picture in one split; `read` is as of `Captioned`, with names of pictures."""
     captions, found = collections.defaultdict(list), collections.defaultdict(set)
     for name, caption, split in rows:
         if split is not None and split not in SPLITS:
@@ -183,12 +188,12 @@ def _grouped(rows, digests, config, problems, only):
         [captions[name] for name in names],
         [chosen[name] for name in names],
         [digests[name] for name in names],
-        None,
+        lambda size, rows: read(size, [names[i] for i in rows]),
         {what: count for what, count in problems.items() if count},
     )
 
 
-def checked(table, config, only=None):
+def checked(table: Captioned, config: Config, only: str | None = None) -> Captioned:
     """Returns the table.
 
     Raises:
@@ -226,14 +231,16 @@ def _told_apart(found, digests, problems):
     return {names[i]: chosen[names[i]] for i in kept}
 
 
-def without(table, rows):
+def without(table: Captioned, rows: Sequence[int]) -> Captioned:
     """Leaves out pictures by their numbers."""
     kept = np.setdiff1d(np.arange(len(table.names)), rows)
-    parts = {name: [getattr(table, name)[i] for i in kept] for name in ("names", "captions", "splits", "digests")}
+    parts: dict[str, Any] = {
+        name: [getattr(table, name)[i] for i in kept] for name in ("names", "captions", "splits", "digests")
+    }
     return dataclasses.replace(table, **parts, read=lambda size, rows: table.read(size, [kept[i] for i in rows]))
 
 
-def words_of(captions):
+def words_of(captions: "tf.Tensor") -> "tf.RaggedTensor":
     """Splits captions into words in lower case, without punctuation.
 
     Args:
@@ -249,7 +256,7 @@ def words_of(captions):
     return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(worded))
 
 
-def normalised(captions):
+def normalised(captions: Iterable[str]) -> list[str]:
     """Captions as they are measured: the words of `words_of` with a space between them, a list of strings."""
     import tensorflow as tf
 
@@ -257,7 +264,7 @@ def normalised(captions):
     return [line.decode() for line in lines.numpy()]
 
 
-def vocabulary(captions, size, min_count):
+def vocabulary(captions: Iterable[str], size: int, min_count: int) -> tuple[list[str], int]:
     """Counts the words of captions.
 
     Returns:
@@ -290,11 +297,11 @@ class Encoded:
     cut: int
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         return np.diff(self.starts)
 
 
-def encode(table, split, words, max_words, rows):
+def encode(table: Captioned, split: str, words: Sequence[str], max_words: int, rows: np.ndarray) -> Encoded:
     """Turns the captions of a split into token ids.
 
     Args:
@@ -318,7 +325,7 @@ def encode(table, split, words, max_words, rows):
     return Encoded(pictures.astype(np.int64), whole.flat_values.numpy(), starts, int(np.sum(lengths >= max_words)))
 
 
-def taker(features, mirrored=None, seed=0):
+def taker(features: np.ndarray, mirrored: np.ndarray | None = None, seed: int = 0) -> Callable:
     """Returns the function from rows and the key of a batch to features, float32.
 
     With `mirrored`, features of the same pictures in a mirror, half of the rows come from there.
@@ -340,7 +347,7 @@ def taker(features, mirrored=None, seed=0):
     return taken
 
 
-def loader(encoded, name, take):
+def loader(encoded: Encoded, name: str, take: Callable) -> Callable:
     """Returns the function from caption numbers and the key of a batch to inputs, targets and their weights.
 
     Inputs are the features, as of `taker`, under `name` and `token_ids` `(batch, length)`, targets the tokens that
@@ -361,13 +368,15 @@ def loader(encoded, name, take):
     return load
 
 
-def training_batches(encoded, name, take, config, *, drop_remainder=False):
+def training_batches(
+    encoded: Encoded, name: str, take: Callable, config: Config, *, drop_remainder: bool = False
+) -> batching.Batches:
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
     return batching.Batches(order, loader(encoded, name, take))
 
 
-def dataset(encoded, name, take, batch_size=128):
+def dataset(encoded: Encoded, name: str, take: Callable, batch_size: int = 128) -> "tf.data.Dataset":
     """Returns a `tf.data.Dataset` of all captions sorted by length."""
     import tensorflow as tf
 

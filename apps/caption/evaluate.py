@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import functools
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +17,10 @@ from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.files import write_atomically, write_json
 from kerasmlsp.metrics import text as text_metrics
 from kerasmlsp.training.runs import EVALUATION, METRICS
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 log = logging.getLogger("kerasmlsp")
 
@@ -35,15 +41,15 @@ class Run:
         frozen: The encoder as it was trained with, if that was kept as it is; else None.
     """
 
-    encoder: object
-    captioner: object
-    words: list
+    encoder: "keras.Model"
+    captioner: "keras.Model"
+    words: list[str]
     config: Config
-    stored: dict
-    frozen: object
+    stored: dict[str, Any]
+    frozen: "keras.Model | None"
 
 
-def load(run: Path):
+def load(run: training.Run | Path) -> Run:
     """Loads a finished run.
 
     Raises:
@@ -60,8 +66,16 @@ def load(run: Path):
 
 
 def evaluate(
-    run: Path, path=None, *, images=None, dataset=None, encoding=None, split="test", beams=None, with_baselines=True
-):
+    run: Path,
+    path: str | Path | None = None,
+    *,
+    images: str | Path | None = None,
+    dataset: str | None = None,
+    encoding: str | None = None,
+    split: str = "test",
+    beams: int | None = None,
+    with_baselines: bool = True,
+) -> dict[str, Any]:
     """Measures a run on a split of its own data, or on what another table holds of that split.
 
     Figures, captions and measures go to its folder `evaluation`, those of the split validation to another.
@@ -92,7 +106,7 @@ def evaluate(
     net = load(run)
     config = dataclasses.replace(net.config, beams=beams or net.config.beams)
     if not own:
-        place = {"data": path and str(path), "images": images and str(images), "dataset": dataset}
+        place: dict[str, Any] = {"data": path and str(path), "images": images and str(images), "dataset": dataset}
         place["encoding"] = encoding or config.encoding
         config = dataclasses.replace(config, **place)
     only = None if own else split
@@ -124,7 +138,9 @@ def evaluate(
     return {**result, "files": [*written, *_figures(folder, net, table, values, rows, numbers, best)]}
 
 
-def caption(net, values, rows, config, beams=None):
+def caption(
+    net: Run, values: np.ndarray, rows: np.ndarray, config: Config, beams: int | None = None
+) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Captions pictures by their features.
 
     Args:
@@ -139,7 +155,11 @@ def caption(net, values, rows, config, beams=None):
     """
     import tensorflow as tf
 
-    options = {"beams": beams or config.beams, "length": config.max_words, "length_penalty": config.length_penalty}
+    options: dict[str, Any] = {
+        "beams": beams or config.beams,
+        "length": config.max_words,
+        "length_penalty": config.length_penalty,
+    }
 
     @tf.function(input_signature=[tf.TensorSpec([None, *net.captioner.get_layer("front").input_shape[1:]], tf.float32)])
     def write(features):
@@ -155,20 +175,22 @@ def caption(net, values, rows, config, beams=None):
     return lines, np.concatenate(scores), tokens
 
 
-def features_of(net, values):
+def features_of(net: Run, values: np.ndarray) -> "np.ndarray | tf.Tensor":
     """Features of kept rows, which are the pictures themselves where the encoder was trained, too."""
     values = np.asarray(values, "float32")
     return values if net.frozen is not None else net.encoder(values, training=False)
 
 
-def without_net(table, net, values, rows, numbers):
+def without_net(
+    table: data.Captioned, net: Run, values: np.ndarray, rows: np.ndarray, numbers: np.ndarray
+) -> dict[str, list[str]]:
     """The captions of both baselines for the pictures `numbers`, by name."""
     train = table.rows("train")
     captions = [data.normalised(table.captions[i]) for i in train]
-    vectors = [_vectors(net, values, rows[which]) for which in (numbers, train)]
+    vectors, train_vectors = (_vectors(net, values, rows[which]) for which in (numbers, train))
     return {
         "fixed sentence": [baselines.fixed(captions)] * len(numbers),
-        "consensus of neighbours": baselines.consensus(*vectors, captions),
+        "consensus of neighbours": baselines.consensus(vectors, train_vectors, captions),
     }
 
 
@@ -177,7 +199,7 @@ def _vectors(net, values, rows):
     return np.concatenate([np.asarray(features_of(net, values[part])).mean(1) for part in parts])
 
 
-def unknown_share(references, words):
+def unknown_share(references: Iterable[Iterable[str]], words: Iterable[str]) -> dict[str, float]:
     """Share of the words of references that a vocabulary lacks, and how many different ones these are."""
     known, every = set(words), [word for several in references for line in several for word in line.split()]
     lacking = [word for word in every if word not in known]

@@ -6,7 +6,14 @@ from kerasmlsp import exporting, training
 from kerasmlsp.apps.caption import evaluate, model
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Captions of pictures"):
+def export(
+    run: Path,
+    models: Path,
+    *,
+    licence: str = "not stated",
+    data: str = "not stated",
+    title: str = "Captions of pictures",
+) -> Path:
     """Exports a run as the next version of the saved model `caption`.
 
     Args:

@@ -8,12 +8,19 @@ import json
 import logging
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasmlsp import files
 from kerasmlsp.data import labelled
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasmlsp.apps.caption.data import Captioned
 
 log = logging.getLogger("kerasmlsp")
 
@@ -32,11 +39,18 @@ class Features:
     """
 
     values: np.ndarray
-    unreadable: dict
+    unreadable: dict[int, str]
     path: Path
 
 
-def cached(table, encoder, size, folder=None, *, mirrored=False):
+def cached(
+    table: "Captioned",
+    encoder: "keras.Model | None",
+    size: int,
+    folder: str | Path | None = None,
+    *,
+    mirrored: bool = False,
+) -> Features:
     """Returns the features of pictures, computed where they are not on disk yet.
 
     The file is named by a fingerprint of the contents of all pictures, of the encoder with its weights, and of the
@@ -75,7 +89,7 @@ def cached(table, encoder, size, folder=None, *, mirrored=False):
     return Features(np.load(path, mmap_mode="r"), unreadable, path)
 
 
-def fingerprint(digests, encoder, size):
+def fingerprint(digests: Iterable[str], encoder: "keras.Model | None", size: int) -> str:
     """Returns 16 hexadecimal digits that tell pictures, encoder and size."""
     if encoder is None:
         return labelled.fingerprint(digests, ["pictures", size])

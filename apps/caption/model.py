@@ -3,18 +3,23 @@
 import dataclasses
 import inspect
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import layers
 
 from kerasmlsp import files, generation, imagenet, losses, models, optimizers
-from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH
+from kerasmlsp.apps.caption.config import EFFICIENTNET, SCRATCH, Config
 from kerasmlsp.apps.caption.data import START, STOP
 from kerasmlsp.data.images import decoded, stretched
 from kerasmlsp.layers import BatchNormalization
 from kerasmlsp.models import efficientnet
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def _transformer(channels, vocabulary_size, units, num_layers, dropout):
@@ -53,17 +58,17 @@ BUILDERS = {"transformer": (_dropped, _transformer), "attention": (_projected, _
 """What the decoder sees, made of features, units and dropout, and the decoder itself."""
 
 
-def image_size(config):
+def image_size(config: Config) -> int:
     """Height and width that the encoder sees."""
     return config.image_size or (96 if config.encoder == SCRATCH else 224)
 
 
-def frozen(config):
+def frozen(config: Config) -> bool:
     """Whether the encoder is kept as it is, so that its features can be computed once."""
     return config.encoder != SCRATCH
 
 
-def build_encoder(config):
+def build_encoder(config: Config) -> keras.Model:
     """Builds the encoder, with its weights where it is kept as it is.
 
     Returns:
@@ -135,7 +140,7 @@ def _with_weights(encoder, weights, net=None):
     return encoder
 
 
-def regions(encoder):
+def regions(encoder: keras.Model) -> keras.Model:
     """The encoder with the rows and columns of its map side by side: features `(batch, regions, channels)`."""
     images = keras.Input(encoder.input_shape[1:], name="images")
     _, rows, columns, channels = encoder.output_shape
@@ -143,7 +148,7 @@ def regions(encoder):
     return keras.Model(images, features, name="regions_of_images")
 
 
-def build(config, shape, vocabulary_size):
+def build(config: Config, shape: tuple[int, ...], vocabulary_size: int) -> keras.Model:
     """Builds what writes captions.
 
     Args:
@@ -166,7 +171,7 @@ def build(config, shape, vocabulary_size):
     return keras.Model({"features": features, "token_ids": ids}, logits, name="captioner")
 
 
-def compiled(config, shape, vocabulary_size, steps):
+def compiled(config: Config, shape: tuple[int, ...], vocabulary_size: int, steps: int) -> keras.Model:
     """Builds the net to train, with optimizer and loss.
 
     An encoder that is trained, too, is the layer "encoder" in front of the layer "captioner", and `images` takes the
@@ -187,13 +192,15 @@ def compiled(config, shape, vocabulary_size, steps):
     return model
 
 
-def optimizer(config, steps):
+def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of a complete configuration for so many steps."""
     ema = max(0.0, 1 - 6 / steps) if config.ema is None else config.ema
     return optimizers.build(dataclasses.replace(config, ema=ema), steps)
 
 
-def for_inference(trained, config, encoder, vocabulary_size):
+def for_inference(
+    trained: keras.Model, config: Config, encoder: keras.Model | None, vocabulary_size: int
+) -> tuple[keras.Model, keras.Model]:
     """Returns the encoder, `(batch, regions, channels)`, and what writes captions, both in float32.
 
     Args:
@@ -217,7 +224,9 @@ def _float32(model):
     return [np.asarray(keras.ops.cast(weight, "float32")) for weight in model.weights]
 
 
-def search(captioner, features, *, beams, length, length_penalty):
+def search(
+    captioner: keras.Model, features: keras.KerasTensor, *, beams: int, length: int, length_penalty: float
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Writes captions.
 
     Args:
@@ -235,11 +244,11 @@ def search(captioner, features, *, beams, length, length_penalty):
     net = decoder(captioner, captioner.get_layer("front")(features, training=False))
     batch = ops.shape(features)[0]
     first = ops.full((batch,), START, "int32")
-    options = {"beams": beams, "length": length, "stop": STOP, "length_penalty": length_penalty}
+    options: dict[str, Any] = {"beams": beams, "length": length, "stop": STOP, "length_penalty": length_penalty}
     return generation.beam_search(net, net.initial_state(batch), first, **options)
 
 
-def decoder(captioner, seen):
+def decoder(captioner: keras.Model, seen: keras.KerasTensor) -> generation.Decoder:
     """What writes captions word by word.
 
     Args:
@@ -258,7 +267,7 @@ def decoder(captioner, seen):
     return generation.Decoder(net.initial_state, step, net.vocabulary_size)
 
 
-def allowed(logits, position):
+def allowed(logits: keras.KerasTensor, position: Any) -> keras.KerasTensor:
     """Logits without what no caption has: padding, unknown words, a second start, and an end before the first word.
 
     Args:
@@ -272,7 +281,9 @@ def allowed(logits, position):
     return ops.where(ops.logical_or(tokens <= START, empty), -1e9, logits)
 
 
-def looked_at(captioner, features, tokens):
+def looked_at(
+    captioner: keras.Model, features: keras.KerasTensor, tokens: keras.KerasTensor
+) -> keras.KerasTensor | None:
     """The weights of the regions for each token of captions, `(batch, length, regions)`; None without attention.
 
     Args:
@@ -291,7 +302,7 @@ def looked_at(captioner, features, tokens):
     return ops.where((tokens != STOP)[..., None], weights, 0.0)
 
 
-def written(tokens, words):
+def written(tokens: "tf.Tensor", words: Sequence[str]) -> "tuple[tf.Tensor, tf.Tensor]":
     """Joins tokens `(..., length)` to strings; `words` is the vocabulary as of `data.vocabulary`."""
     import tensorflow as tf
 
@@ -300,7 +311,9 @@ def written(tokens, words):
     return tf.strings.strip(tf.strings.reduce_join(kept, axis=-1, separator=" ")), kept
 
 
-def endpoints(encoder, captioner, words, config):
+def endpoints(
+    encoder: keras.Model, captioner: keras.Model, words: Sequence[str], config: Config
+) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     `serving_default` takes uint8 `images` `(batch, height, width, 3)` of any size, `serving_bytes` the bytes of JPEG
@@ -314,7 +327,11 @@ def endpoints(encoder, captioner, words, config):
     import tensorflow as tf
 
     size, (rows, columns) = encoder.input_shape[1], map_of(encoder)
-    options = {"beams": config.beams, "length": config.max_words, "length_penalty": config.length_penalty}
+    options: dict[str, Any] = {
+        "beams": config.beams,
+        "length": config.max_words,
+        "length_penalty": config.length_penalty,
+    }
 
     def answer(pictures):
         features = encoder(pictures, training=False)
@@ -335,7 +352,7 @@ def endpoints(encoder, captioner, words, config):
     return functions, [encoder, captioner]
 
 
-def map_of(encoder):
+def map_of(encoder: keras.Model) -> tuple[int, int]:
     """Rows and columns of the map of `regions`."""
     inner = next(layer for layer in encoder.layers if isinstance(layer, keras.Model))
     return inner.output_shape[1:3]

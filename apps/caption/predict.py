@@ -1,15 +1,21 @@
 """Captions for pictures, with nothing but the saved model."""
 
 import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 # Pictures answered in one call.
 BATCH = 32
 
 
-def predict(model, sources):
+def predict(model: "SavedModel", sources: Sequence[Path | bytes]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Captions pictures.
 
     Args:
@@ -45,7 +51,7 @@ def _row(name, answers, place):
     return row
 
 
-def write_table(rows, unreadable, path):
+def write_table(rows: Iterable[dict[str, Any]], unreadable: Iterable[dict[str, Any]], path: Path) -> None:
     """Writes captions as CSV: file, caption, score and, for files that could not be read, the problem."""
 
     def write(place):
@@ -58,7 +64,7 @@ def write_table(rows, unreadable, path):
     write_atomically(path, write)
 
 
-def draw(row, source, path):
+def draw(row: dict[str, Any], source: Path | bytes, path: Path) -> None:
     """Draws a picture and where the model looked for each word of its caption.
 
     Raises:

@@ -1,12 +1,15 @@
 """Self-critical training: a captioner goes on to learn from the captions that it draws itself."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasmlsp import generation, training
 from kerasmlsp.apps.caption import data, model
+from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.data import batching
 from kerasmlsp.metrics import text as text_metrics
 
@@ -32,7 +35,15 @@ class SelfCritical(keras.Model):
         length: Most words.
     """
 
-    def __init__(self, captioner, rewards=None, samples=5, length=24, name="self_critical", **kwargs):
+    def __init__(
+        self,
+        captioner: keras.Model,
+        rewards: Callable | None = None,
+        samples: int = 5,
+        length: int = 24,
+        name: str = "self_critical",
+        **kwargs: Any,
+    ) -> None:
         if samples < 2:
             raise ValueError(f"`samples` must be at least 2. Received: samples={samples}")
         super().__init__(captioner.inputs, captioner.outputs, name=name, **kwargs)
@@ -40,16 +51,16 @@ class SelfCritical(keras.Model):
         self.seed_generator = keras.random.SeedGenerator()
         self.mean_reward = keras.metrics.Mean(name="reward")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         captioner = keras.saving.serialize_keras_object(self.captioner)
         return {"captioner": captioner, "samples": self.samples, "length": self.length, "name": self.name}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "SelfCritical":
         captioner = keras.saving.deserialize_keras_object(config["captioner"], custom_objects)
         return cls(**{**config, "captioner": captioner})
 
-    def train_step(self, batch):
+    def train_step(self, batch: Any) -> dict[str, Any]:
         import tensorflow as tf
 
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
@@ -73,7 +84,7 @@ class SelfCritical(keras.Model):
         self.mean_reward.update_state(reward)
         return self.get_metrics_result()
 
-    def test_step(self, batch):
+    def test_step(self, batch: Any) -> dict[str, Any]:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         tokens = self._write(inputs["features"], 0.0)
         self.mean_reward.update_state(self._rewarded("validation", tokens, inputs["picture"]))
@@ -82,7 +93,8 @@ class SelfCritical(keras.Model):
     def _rewarded(self, split, tokens, picture):
         import tensorflow as tf
 
-        reward = tf.numpy_function(lambda *values: self.rewards(split, *values), [tokens, picture], tf.float32)
+        rewards: Any = self.rewards
+        reward = tf.numpy_function(lambda *values: rewards(split, *values), [tokens, picture], tf.float32)
         return tf.ensure_shape(reward, tokens.shape[:1])
 
     def _write(self, features, temperature):
@@ -110,7 +122,7 @@ class Rewards:
         encoded: `data.Encoded` by split.
     """
 
-    def __init__(self, encoded):
+    def __init__(self, encoded: Mapping[str, data.Encoded]) -> None:
         self.scorers, self.numbers = {}, {}
         for split, each in encoded.items():
             captions = {}
@@ -119,7 +131,7 @@ class Rewards:
             self.numbers[split] = {picture: number for number, picture in enumerate(captions)}
             self.scorers[split] = text_metrics.CiderScorer(list(captions.values()))
 
-    def __call__(self, split, tokens, pictures):
+    def __call__(self, split: str, tokens: np.ndarray, pictures: np.ndarray) -> np.ndarray:
         scorer, numbers = self.scorers[split], self.numbers[split]
         rows = zip(tokens.tolist(), pictures.tolist(), strict=True)
         return np.array([scorer(_ended(row), numbers[picture]) for row, picture in rows], np.float32)
@@ -130,13 +142,21 @@ def _ended(tokens):
     return tokens[: tokens.index(data.STOP) + 1] if data.STOP in tokens else tokens
 
 
-def fit(config, run, encoded, values, mirrored, start, resume):
+def fit(
+    config: Config,
+    run: training.Run,
+    encoded: Mapping[str, data.Encoded],
+    values: np.ndarray,
+    mirrored: np.ndarray | None,
+    start: keras.Model,
+    resume: bool,
+) -> keras.Model:
     """Trains the captioner `start`, a float32 one, and keeps the epoch of the highest reward on validation pictures."""
     rewards = Rewards(encoded)
     pictures = {split: np.unique(each.pictures) for split, each in encoded.items()}
     size = min(config.batch_size, len(pictures["train"]))
     order = batching.shuffled(len(pictures["train"]), size, seed=config.seed, drop_remainder=True)
-    steps = config.epochs * len(order(0))
+    steps = config.epochs * len(order(0))  # type: ignore[operator]
 
     def build():
         captioner = model.build(config, values.shape[1:], start.output_shape[-1])

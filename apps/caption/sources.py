@@ -4,9 +4,11 @@ import csv
 import itertools
 import logging
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kerasmlsp import files
+from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.data import tables
 
 log = logging.getLogger("kerasmlsp")
@@ -17,7 +19,7 @@ _LISTS = {"train": "*trainImages.txt", "val": "*devImages.txt", "test": "*testIm
 _SAMPLE = 20
 
 
-def table_of(data):
+def table_of(data: str | Path) -> Path:
     """Returns the file of captions: `data` itself, or the one in that folder or in a folder of it.
 
     Raises:
@@ -48,7 +50,7 @@ def _rank(path):
     return 2 if name.endswith((".token.txt", ".token")) and "lemma" not in name else None
 
 
-def rows(path, config):
+def rows(path: Path, config: Config) -> Iterator[tuple[str, str, str | None]]:
     """Yields name, caption and split of each row; the split is None where the file names none.
 
     Files ending in `.txt` or `.token` hold a caption in a line: `name.jpg#0`, a tab and the caption, as Flickr8k, whose
@@ -118,7 +120,7 @@ def _unquoted(text):
     return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
-def image_folder(names, table, data, given):
+def image_folder(names: Iterable[str], table: Path, data: str | Path, given: str | Path | None) -> Path:
     """Returns the folder of the pictures.
 
     Args:

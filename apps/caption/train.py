@@ -2,7 +2,9 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ log = logging.getLogger("kerasmlsp")
 VOCABULARY, ENCODER = "vocabulary.json", "encoder.keras"
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured net on captioned pictures.
 
     The run folder gets `config.json`, `vocabulary.json`, `encoder.keras` where the encoder is kept as it is, and what
@@ -109,7 +111,9 @@ def _mirrored(table, encoder, config):
     return features.cached(table, model.regions(encoder), size, config.cache, mirrored=True).values
 
 
-def seen(table, encoder, config, only=None):
+def seen(
+    table: data.Captioned, encoder: keras.Model | None, config: Config, only: str | None = None
+) -> tuple[data.Captioned, np.ndarray, np.ndarray]:
     """Features of the pictures of a table, from disk where they are there.
 
     Args:
@@ -136,7 +140,9 @@ def seen(table, encoder, config, only=None):
     return table, found.values, rows
 
 
-def counted(table, captions, words, rare, cut):
+def counted(
+    table: data.Captioned, captions: Sequence[str], words: Sequence[str], rare: int, cut: int
+) -> dict[str, Any]:
     """What `config.json` tells of the data beside the configuration."""
     return {
         "fingerprint": table.fingerprint(),

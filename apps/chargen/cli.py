@@ -79,7 +79,7 @@ def evaluate(run, data, encoding, weights, as_json, **wanted):
         options.started(Config, run)
     with messages.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
-    if saved:
+    if folder is not None:
         model = options.load_model(folder)
         result = app.evaluate_saved(model, data, encoding or "utf-8")
         printing.print_results(_report(result, as_json), as_json, model)

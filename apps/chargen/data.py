@@ -6,13 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import batching, normalization, tables, tfds
 from kerasmlsp.files import existing, visible_files
 
 log = logging.getLogger("kerasmlsp")
 
 
-def read(path=None, *, dataset=None, manual_dir=None, encoding="utf-8"):
+def read(
+    path: str | Path | None = None,
+    *,
+    dataset: str | None = None,
+    manual_dir: str | Path | None = None,
+    encoding: str = "utf-8",
+) -> str:
     """Reads a text file, all `.txt` files below a folder, or the texts of TensorFlow Datasets.
 
     Files and texts follow each other in the order of their paths or of the data set, an empty line between them.
@@ -50,7 +57,7 @@ def _downloaded(name, manual_dir):
     return ["".join(parts)] if len(parts) == len(info.splits) else parts
 
 
-def characters(text, limit):
+def characters(text: str, limit: int) -> str:
     """Returns the characters of a text, at most the `limit` most frequent, in the order of their code points."""
     counts = collections.Counter(text)
     kept = sorted(counts, key=lambda character: (-counts[character], character))[:limit]
@@ -59,7 +66,7 @@ def characters(text, limit):
     return "".join(sorted(kept))
 
 
-def encode(text, known):
+def encode(text: str, known: str) -> np.ndarray:
     """Returns the places of a text's characters among the known ones, int32; others are left out."""
     points = np.frombuffer(text.encode("utf-32-le"), "<u4")
     codes = np.frombuffer(known.encode("utf-32-le"), "<u4")
@@ -67,7 +74,7 @@ def encode(text, known):
     return places[codes[places] == points].astype(np.int32)
 
 
-def split(text, held_out_share, validation_share):
+def split(text: str, held_out_share: float, validation_share: float) -> tuple[str, str, str]:
     """Cuts a text into its beginning, to select on, the main part, to train on, and its end, which is held out.
 
     What is held out follows what is trained on, as elsewhere with tiny Shakespeare: the names of the play in between
@@ -80,7 +87,7 @@ def split(text, held_out_share, validation_share):
     return text[first:last], text[:first], text[last:]
 
 
-def encoded(text, known, config):
+def encoded(text: str, known: str, config: Config) -> list[np.ndarray]:
     """Returns the parts of `split` as the places of their characters among the known ones.
 
     Of others, those that have a known form, as typographic quotes have, are read so, and the rest is left out.
@@ -100,7 +107,7 @@ def encoded(text, known, config):
     return parts
 
 
-def training_batches(ids, config):
+def training_batches(ids: np.ndarray, config: Config) -> batching.Batches:
     """Returns `Batches` of characters and those that follow, `(batch, window)` each.
 
     Rows are streams that go on in the next batch for recurrent nets, and windows from anywhere for GPT.
@@ -115,7 +122,7 @@ def training_batches(ids, config):
         return rows[:, :-1], rows[:, 1:]
 
     try:
-        return batching.Batches(order(len(ids) - 1, config.batch_size, config.window, seed=config.seed), load)
+        return batching.Batches(order(len(ids) - 1, config.batch_size, config.window, seed=config.seed), load)  # type: ignore[arg-type]
     except ValueError as error:
         raise ValueError(
             f"The text is too short for batches of {config.batch_size} rows of {config.window} characters: give a "
@@ -123,7 +130,7 @@ def training_batches(ids, config):
         ) from error
 
 
-def independent_windows(ids, window):
+def independent_windows(ids: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a text into windows that begin without any context: inputs and targets `(windows, window)`, int32."""
     window = min(window, len(ids) - 1)
     count = (len(ids) - 1) // window

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasmlsp import metrics, training
 from kerasmlsp.apps.chargen import data, model
@@ -10,13 +11,18 @@ from kerasmlsp.data import labelled, normalization
 from kerasmlsp.files import write_json
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
+if TYPE_CHECKING:
+    import keras
 
-def metrics_file(run: Path, weights="float32") -> Path:
+    from kerasmlsp.exporting import SavedModel
+
+
+def metrics_file(run: training.Run | Path, weights: str = "float32") -> Path:
     """Returns where the measures of a run are whose net has such weights."""
     return training.Run(run) / EVALUATION / (METRICS if weights == "float32" else f"metrics-{weights}.json")
 
 
-def load(run: Path, weights="float32"):
+def load(run: training.Run | Path, weights: str = "float32") -> "tuple[keras.Model, Config, dict[str, Any]]":
     """Loads a finished run.
 
     Args:
@@ -37,7 +43,9 @@ def load(run: Path, weights="float32"):
     return model.for_inference(trained, config, len(stored["characters"]), weights), config, stored
 
 
-def evaluate(run: Path, path=None, weights="float32", encoding=None):
+def evaluate(
+    run: Path, path: str | Path | None = None, weights: str = "float32", encoding: str | None = None
+) -> dict[str, Any]:
     """Measures a run on the held-out end of its text, or on another text.
 
     Args:
@@ -81,7 +89,7 @@ def evaluate(run: Path, path=None, weights="float32", encoding=None):
     return {**result, "files": [str(file)]}
 
 
-def evaluate_saved(saved, path, encoding="utf-8"):
+def evaluate_saved(saved: "SavedModel", path: str | Path, encoding: str = "utf-8") -> dict[str, Any]:
     """Measures a saved model on a text, with nothing but the saved model.
 
     Args:
@@ -116,7 +124,7 @@ def evaluate_saved(saved, path, encoding="utf-8"):
 def _measured(name, nats):
     """The mean of pieces of text with its normal interval, none of few; neighbours are taken as independent."""
     mean, error = float(nats.mean()), 1.96 * float(nats.std(ddof=1)) / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
-    values = {"value": mean, "low": mean - error, "high": mean + error}
+    values: dict[str, float | None] = {"value": mean, "low": mean - error, "high": mean + error}
     if len(nats) < metrics.FEWEST:
         values |= {"low": None, "high": None}
     return {

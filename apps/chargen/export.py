@@ -14,11 +14,11 @@ def export(
     run: Path,
     models: Path,
     *,
-    licence="not stated",
-    data="not stated",
-    title="Text, character by character",
-    weights="float32",
-):
+    licence: str = "not stated",
+    data: str = "not stated",
+    title: str = "Text, character by character",
+    weights: str = "float32",
+) -> Path:
     """Exports a run as the next version of the saved model `chargen`.
 
     Args:
@@ -69,7 +69,7 @@ def export(
     )
 
 
-def convert(run: Path, path: Path, format: str):
+def convert(run: Path, path: Path, format: str) -> Path:
     """Writes the net of a run as ONNX or LiteRT: from character ids to the logits of the character after each.
 
     The characters, in the order of their ids, are written beside as `<path>.json`, with the id that stands before a

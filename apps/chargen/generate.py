@@ -1,8 +1,13 @@
 """Text, with nothing but the saved model."""
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from kerasmlsp.data import normalization
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 log = logging.getLogger("kerasmlsp")
 
@@ -10,7 +15,16 @@ PIECE = 128  # characters that are shown at a time
 DEFAULTS = {"temperature": 0.8, "top_k": 0, "top_p": 1.0}
 
 
-def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, seeds=(0,)):
+def generate(
+    model: "SavedModel",
+    prompts: Sequence[str],
+    *,
+    length: int,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seeds: Iterable[int] = (0,),
+) -> list[str]:
     """Writes on after prompts.
 
     Args:
@@ -35,7 +49,7 @@ def generate(model, prompts, *, length, temperature=0.8, top_k=0, top_p=1.0, see
     return [text.decode() for text in answer["text"].tolist()]
 
 
-def stream(model, prompt, *, length, seed=0, **settings):
+def stream(model: "SavedModel", prompt: str, *, length: int, seed: int = 0, **settings: float) -> Iterator[str]:
     """Yields the text after one prompt piece by piece, the same as `generate` writes.
 
     Raises:

@@ -1,9 +1,12 @@
 """The nets of the chargen application, and what its saved model does."""
 
+from collections.abc import Callable, Iterable
+
 import keras
 import numpy as np
 
 from kerasmlsp import generation, models, optimizers
+from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import normalization
 from kerasmlsp.exporting import Input
 from kerasmlsp.generation import chunking
@@ -41,12 +44,12 @@ BUILDERS = {
 }
 
 
-def build(config, vocabulary_size, stateful=False):
+def build(config: Config, vocabulary_size: int, stateful: bool = False) -> keras.Model:
     """Builds the net of a complete configuration; with `stateful`, one for training batches that carry the state."""
     return BUILDERS[config.architecture](vocabulary_size, config, config.batch_size if stateful else None)
 
 
-def compiled(config, vocabulary_size, steps):
+def compiled(config: Config, vocabulary_size: int, steps: int) -> keras.Model:
     """Builds the net to train, with optimizer and loss; the loss is in nats per character."""
     model = build(config, vocabulary_size, stateful=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -54,7 +57,7 @@ def compiled(config, vocabulary_size, steps):
     return model
 
 
-def for_inference(trained, config, vocabulary_size, weights="float32"):
+def for_inference(trained: keras.Model, config: Config, vocabulary_size: int, weights: str = "float32") -> keras.Model:
     """Returns a copy without the states that training carries.
 
     Its weights are float32, or with `weights` "int8" those of `quantize`.
@@ -72,7 +75,7 @@ def for_inference(trained, config, vocabulary_size, weights="float32"):
     return model
 
 
-def quantize(model):
+def quantize(model: keras.Model) -> None:
     """Makes the matrices of GPT's blocks 8-bit integers with a scale for each column, in place.
 
     The vectors that they are multiplied with are rounded to 8 bits, too, each with a scale of its own.
@@ -81,16 +84,16 @@ def quantize(model):
     model.quantize("int8", filters=lambda layer: isinstance(layer, keras.layers.Dense) and layer.name != "logits")
 
 
-def prompt_limit(config):
+def prompt_limit(config: Config) -> int:
     """Characters at the end of a prompt that are read: what a GPT of this configuration can use, or `PROMPT` if more.
 
     A block of GPT sees `window` characters, and by those before it as many again. What a recurrent net keeps of what is
     farther back than `PROMPT` is too little to measure.
     """
-    return max(PROMPT, config.window * config.num_layers if config.architecture == "gpt" else 0)
+    return max(PROMPT, config.window * (config.num_layers or 0) if config.architecture == "gpt" else 0)
 
 
-def inputs(limit, state):
+def inputs(limit: int, state: Iterable[str]) -> dict[str, Input]:
     """Describes the inputs of all endpoints.
 
     Args:
@@ -117,12 +120,12 @@ def inputs(limit, state):
     }
 
 
-def start_of(known):
+def start_of(known: str) -> int:
     """The character that stands before a text: the end of a line."""
     return max(0, known.find("\n"))
 
 
-def endpoints(model, known, limit=PROMPT):
+def endpoints(model: keras.Model, known: str, limit: int = PROMPT) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     `generate` writes on after each prompt, `length` characters, which also gives the `nats` per character of what it
@@ -162,8 +165,8 @@ def endpoints(model, known, limit=PROMPT):
 
     def generate(prompt, length, temperature, top_k, top_p, seed):
         ids, given = encoded(end(prompt))
-        found = filler(generation.template(ids, given, length), seed, temperature, top_k, top_p)
-        return written(*found, given, length)
+        tokens, scores = filler(generation.template(ids, given, length), seed, temperature, top_k, top_p)
+        return written(tokens, scores, given, length)
 
     def default(prompt):
         rows = tf.ones_like(prompt, tf.int32)
@@ -174,8 +177,8 @@ def endpoints(model, known, limit=PROMPT):
         return filler.read(*encoded(end(prompt)))
 
     def step(length, temperature, top_k, top_p, seed, **state):
-        *found, state = filler.write(state, length, seed, temperature, top_k, top_p)
-        return {**written(*found, tf.zeros_like(length), length), **state}
+        tokens, scores, state = filler.write(state, length, seed, temperature, top_k, top_p)
+        return {**written(tokens, scores, tf.zeros_like(length), length), **state}
 
     def score(text):
         ids, given = encoded(text)
@@ -185,7 +188,7 @@ def endpoints(model, known, limit=PROMPT):
     types = {"length": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32", "seed": "int32"}
     settings_of_rows = {name: tf.TensorSpec([None], kind, name=name) for name, kind in types.items()}
     prompt, text = ({name: tf.TensorSpec([None], tf.string, name=name)} for name in ("prompt", "text"))
-    functions = {
+    functions: dict[str, tuple[Callable, dict]] = {
         "serving_default": (default, prompt),
         "generate": (generate, {**prompt, **settings_of_rows}),
         "start": (start, prompt),
@@ -195,7 +198,7 @@ def endpoints(model, known, limit=PROMPT):
     return functions, [model]
 
 
-def nats(model, ids, window, known):
+def nats(model: keras.Model, ids: np.ndarray, window: int, known: str) -> tuple[np.ndarray, np.ndarray]:
     """Measures a net on a text.
 
     Args:
@@ -221,7 +224,7 @@ def nats(model, ids, window, known):
     return windows, pieces(-scores, window)
 
 
-def pieces(nats, window):
+def pieces(nats: np.ndarray, window: int) -> np.ndarray:
     """Means of the nats of every `window` characters, `(windows,)`; of all where there are fewer."""
     window = min(window, len(nats))
     return nats[: len(nats) // window * window].reshape(-1, window).mean(1)

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 from kerasmlsp import training
 from kerasmlsp.apps.chargen import data, model
@@ -13,7 +14,7 @@ from kerasmlsp.data import labelled
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured net on the main part of a text.
 
     The run folder gets `config.json`, which also holds the known characters, and what `kerasmlsp.training.fit` writes.

@@ -2,9 +2,11 @@
 
 import dataclasses
 import logging
+from typing import Any
 
 import numpy as np
 
+from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.data import batching, idx, images, labelled, splits, tfds
 from kerasmlsp.files import existing, visible_folders
 
@@ -50,16 +52,16 @@ class Data:
 
     train: Images
     test: Images
-    classes: list
+    classes: list[str]
     split: str
-    left_out: dict = dataclasses.field(default_factory=dict)
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         parts = (self.train, self.test)
         return labelled.fingerprint(*(part.pixels for part in parts), *(part.labels for part in parts), self.classes)
 
 
-def read(config) -> Data:
+def read(config: Config) -> Data:
     """Reads the images that a configuration names.
 
     A folder may hold `train` and `test`, subfolders of classes, or images alone. Where there is no test part, a share
@@ -69,13 +71,13 @@ def read(config) -> Data:
         FileNotFoundError: There is no such folder.
         ValueError: Neither or both of `data` and `dataset` are given, or there are too few images.
     """
-    if (config.data is None) == (config.dataset is None):
-        raise ValueError("Give the images with either `--data FOLDER` or `--dataset NAME`.")
     problems: list[str] = []
-    if config.dataset is not None:
+    if config.data is not None and config.dataset is None:
+        parts, classes = _folder(existing(config.data, "data"), config, problems)
+    elif config.data is None and config.dataset is not None:
         parts, classes = _downloaded(config)
     else:
-        parts, classes = _folder(existing(config.data, "data"), config, problems)
+        raise ValueError("Give the images with either `--data FOLDER` or `--dataset NAME`.")
     split = "the data's own test part"
     parts = _without_copies(parts, config, problems)
     if len(parts) == 1:
@@ -86,8 +88,8 @@ def read(config) -> Data:
     if min(map(len, parts)) < 2:
         raise ValueError(f"There must be two images at least to train on and to test. Received: {len(parts[0])}")
     channels = _channels(parts[0].pixels, config.colour)
-    parts = [Images(coloured(part.pixels, channels), part.labels) for part in parts]
-    return Data(*parts, classes if len(classes) > 1 else [], split, images.reasons(problems))
+    train, test = (Images(coloured(part.pixels, channels), part.labels) for part in parts)
+    return Data(train, test, classes if len(classes) > 1 else [], split, images.reasons(problems))
 
 
 def _folder(folder, config, problems):
@@ -117,7 +119,7 @@ def _pictures(folder, classes, size, problems):
         raise ValueError(f"`data` must hold images in its subfolders. Received: {folder}, which has none there")
     if beside := len(paths) - len(kept):
         log.warning("Left out %d of %d images of %s: they are in no class's folder.", beside, len(paths), folder)
-    found = list(images.read_each([path for path, _ in kept], size))
+    found: list[Any] = list(images.read_each([path for path, _ in kept], size))
     good, unreadable = images.kept(found, folder)
     problems += [*unreadable, *["beside the folders of the classes"] * beside]
     if not good:
@@ -172,7 +174,8 @@ def _without_copies(parts, config, problems):
     for own in reversed(keys):
         kept.insert(0, splits.without(own, seen))
         seen = own
-    if lost := sum(map(len, parts)) - sum(map(len, kept)):
+    counts = [len(part) - len(rows) for part, rows in zip(parts, kept, strict=True)]
+    if lost := sum(counts):
         log.warning("Left out %d images of %s: copies of others.", lost, config.data or config.dataset)
         problems += ["copies of others"] * lost
     return [part[rows] for part, rows in zip(parts, kept, strict=True)]
@@ -185,7 +188,7 @@ def _channels(pixels, colour):
     return 1 if (sample == sample[..., :1]).all() else 3
 
 
-def coloured(pixels, channels):
+def coloured(pixels: np.ndarray, channels: int) -> np.ndarray:
     """Returns images with 1 or 3 channels: grey as three equal ones, or the luma of coloured ones."""
     if pixels.shape[-1] == channels:
         return pixels
@@ -201,13 +204,13 @@ def _as(pixels, channels):
     return np.round(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
 
 
-def labels_like(labels, count, seed):
+def labels_like(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Returns so many labels in the shares of others and in random order, int32 `(count,)`."""
     ordered = np.sort(labels)[np.arange(count) * len(labels) // count]
     return np.random.default_rng([seed, 2]).permutation(ordered).astype(np.int32)
 
 
-def training_batches(part, config):
+def training_batches(part: Images, config: Config) -> batching.Batches:
     """Returns `Batches` of images in `[-1, 1]`, with the classes where the architecture is conditional.
 
     An epoch has at least `LEAST_STEPS`.

@@ -1,7 +1,9 @@
 """How near the images of a run are to real ones, and whether they are its training images."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +14,16 @@ from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
+if TYPE_CHECKING:
+    import keras
+
 log = logging.getLogger("kerasmlsp")
 
 # Beyond this a full covariance of pixels takes too much memory, and the control is drawn from smaller images.
 PIXELS = 3072
 
 
-def load(run: Path):
+def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
     """Loads a finished run.
 
     Returns:
@@ -34,7 +39,7 @@ def load(run: Path):
     return run.model().averaged_generator, config, stored
 
 
-def evaluate(run: Path, *, samples=10_000, seed=0, neighbours=1000):
+def evaluate(run: Path, *, samples: int = 10_000, seed: int = 0, neighbours: int = 1000) -> dict[str, Any]:
     """Measures drawn images against the test images, beside two controls, and writes figures to `evaluation`.
 
     The controls are as many real images that were trained on, the floor, and as many draws of a Gaussian mixture:
@@ -93,7 +98,7 @@ def _distances(found, reference):
     }
 
 
-def mixture(part, size, seed):
+def mixture(part: data.Images, size: int, seed: int) -> np.ndarray:
     """Draws images from one normal distribution of pixels for each class, the second control.
 
     Images of many pixels are halved first and stretched again afterwards, since a covariance has their square.
@@ -115,7 +120,7 @@ def mixture(part, size, seed):
     )
 
 
-def class_balance(classes, drawn, real):
+def class_balance(classes: Sequence[str], drawn: np.ndarray, real: np.ndarray) -> dict[str, Any]:
     """Compares how often each class is found among drawn and among real images by the same net.
 
     The net's own mistakes are thus in both; a probability below 0.01 rejects that the shares are the same.
@@ -131,7 +136,7 @@ def class_balance(classes, drawn, real):
     return {"chi-square": statistic, "probability": probability, "shares": rows}
 
 
-def memorising(drawn, found, most):
+def memorising(drawn: np.ndarray, found: data.Data, most: int) -> list[dict[str, Any]]:
     """Compares the distance to the nearest training image of drawn images with that of test images.
 
     Test images are as near to the training images as new ones are. Copies are near to one training image alone:

@@ -8,7 +8,9 @@ from kerasmlsp import exporting, training
 from kerasmlsp.apps.gan import evaluate, model
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Images from noise"):
+def export(
+    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str = "Images from noise"
+) -> Path:
     """Exports a run as the next version of the saved model `gan`.
 
     Args:
@@ -56,7 +58,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     return exporting.export(models, "gan", functions, track=track, inputs=inputs, examples=examples, card=card)
 
 
-def convert(run: Path, path: Path, format: str):
+def convert(run: Path, path: Path, format: str) -> Path:
     """Writes the generator of a run as ONNX or LiteRT: from noise, and a class number, to an image of -1 to 1.
 
     The names of the classes are written beside as `<path>.json`.

@@ -10,6 +10,7 @@ those on Inception-v3 (FID), and can be compared with each other only.
 import importlib.resources
 import logging
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -18,6 +19,7 @@ from keras import layers
 
 from kerasmlsp import optimizers, training
 from kerasmlsp.apps.gan import data
+from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.data import batching, images
 from kerasmlsp.training.runs import MODEL
 
@@ -29,7 +31,7 @@ LARGEST = 64
 NO_CLASSES = "Shares of the classes and lost classes: the net that measures does not know the images' classes."
 
 
-def lenet(size, channels, num_classes):
+def lenet(size: int, channels: int, num_classes: int) -> keras.Model:
     """Builds a LeNet-5 that keeps the image's size in its first convolution, so that 28 pixels do as the paper's 32.
 
     Reference: LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition".
@@ -49,13 +51,21 @@ def lenet(size, channels, num_classes):
     return keras.Model(image, probabilities, name="lenet")
 
 
-def with_features(classifier):
+def with_features(classifier: keras.Model) -> keras.Model:
     """Returns a model of the same images to a dict of "features" and "probabilities"."""
     outputs = {"features": classifier.get_layer("features").output, "probabilities": classifier.output}
     return keras.Model(classifier.input, outputs, name="lenet_features")
 
 
-def train(part, num_classes, run, *, seed=0, epochs=EPOCHS, resume=False):
+def train(
+    part: data.Images,
+    num_classes: int,
+    run: training.Run | str | Path,
+    *,
+    seed: int = 0,
+    epochs: int = EPOCHS,
+    resume: bool = False,
+) -> keras.Model:
     """Trains a LeNet on classes into a run folder, exactly resumable.
 
     Args:
@@ -97,11 +107,18 @@ class Features:
         classes: Names of its classes, where they are those of the images.
     """
 
-    def __init__(self, function, size, channels, classes, name):
+    def __init__(
+        self,
+        function: Callable[[np.ndarray], dict[str, np.ndarray]],
+        size: int,
+        channels: int,
+        classes: list[str],
+        name: str,
+    ) -> None:
         self._function, self._size, self._channels = function, size, channels
         self.classes, self.name = classes, name
 
-    def __call__(self, pixels):
+    def __call__(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
         """Returns features `(images, 84)` and class probabilities of uint8 images of any size and colour."""
         found = [self._chunk(pixels[begin : begin + 500]) for begin in range(0, len(pixels), 500)]
         return tuple(np.concatenate([each[name] for each in found]) for name in ("features", "probabilities"))
@@ -112,7 +129,7 @@ class Features:
         return self._function(data.coloured(pixels, self._channels))
 
 
-def shipped(classes=data.FASHION):
+def shipped(classes: Sequence[str] = data.FASHION) -> Features:
     """Loads the net that comes with the package, for images of these classes.
 
     Raises:
@@ -127,7 +144,7 @@ def shipped(classes=data.FASHION):
     return Features(lambda pixels: model(image=pixels), SIZE, 1, known, name)
 
 
-def untrained(size, channels):
+def untrained(size: int, channels: int) -> Features:
     """Makes `Features` of a LeNet with random weights, the same every time."""
     size, random = min(size, LARGEST), np.random.default_rng(0)
     net = lenet(size, channels, 2)  # what it takes for classes is left out
@@ -137,7 +154,7 @@ def untrained(size, channels):
     return _of(net, [], "a LeNet with random weights (no FID)")
 
 
-def own(classifier, classes):
+def own(classifier: keras.Model, classes: list[str]) -> Features:
     """Makes `Features` of a LeNet that `train` gave."""
     return _of(classifier, classes, "a LeNet trained on the classes of the run (no FID)")
 
@@ -152,7 +169,7 @@ def _of(classifier, classes, name):
     return Features(function, size, channels, classes, name)
 
 
-def chosen(config, part, classes):
+def chosen(config: Config, part: data.Images, classes: Sequence[str]) -> str:
     """Whether a run's features are "shipped", "own" or "random".
 
     Raises:
@@ -167,7 +184,9 @@ def chosen(config, part, classes):
     return "own" if classes else "random"
 
 
-def prepared(config, part, classes, run, *, resume=False):
+def prepared(
+    config: Config, part: data.Images, classes: list[str], run: training.Run | Path, *, resume: bool = False
+) -> Features:
     """Returns the `Features` of a run, trained into its folder `features` where they are its own."""
     kind = chosen(config, part, classes)
     if kind == "shipped":

@@ -1,15 +1,24 @@
 """Images, with nothing but the saved model."""
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasmlsp import plotting
 from kerasmlsp.files import write_atomically
 
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
+
 # Images drawn in one call.
 CHUNK = 500
 
 
-def generate(model, seeds, labels=None):
+def generate(
+    model: "SavedModel", seeds: Sequence[int], labels: Sequence[str] | None = None
+) -> tuple[np.ndarray, list[str]]:
     """Draws one image for every seed.
 
     Args:
@@ -31,7 +40,7 @@ def generate(model, seeds, labels=None):
     return _called(model, "serving_default", inputs), labels
 
 
-def interpolate(model, seeds, steps, label=None):
+def interpolate(model: "SavedModel", seeds: Sequence[int], steps: int, label: str | None = None) -> np.ndarray:
     """Draws the images on the way from seed to seed.
 
     Args:
@@ -81,7 +90,7 @@ def _called(model, endpoint, inputs):
     return np.concatenate(parts)
 
 
-def save(images, path, *, columns=None, scale=None):
+def save(images: np.ndarray, path: Path, *, columns: int | None = None, scale: int | None = None) -> None:
     """Writes images as one grid to a file, PNG.
 
     Args:
@@ -97,7 +106,7 @@ def save(images, path, *, columns=None, scale=None):
     write_atomically(path, lambda place: plotting.picture(grid, place))
 
 
-def save_each(images, seeds, labels, folder):
+def save_each(images: np.ndarray, seeds: Iterable[int], labels: Iterable[str], folder: Path) -> list[Path]:
     """Writes every image to a file of its own, named by its seed and class; returns the paths.
 
     Raises:
@@ -113,7 +122,7 @@ def save_each(images, seeds, labels, folder):
     return paths
 
 
-def save_path(images, path, *, columns=None, scale=None):
+def save_path(images: np.ndarray, path: Path, *, columns: int | None = None, scale: int | None = None) -> None:
     """Writes images on a way as a GIF where the name ends so, else as one grid, PNG; `scale` as of `save`.
 
     Raises:

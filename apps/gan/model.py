@@ -1,11 +1,14 @@
 """The nets of the gan application, and what its saved model does."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasmlsp import models, optimizers
+from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.exporting import Input
 from kerasmlsp.models.gan import GAN, WassersteinGAN
 
@@ -14,7 +17,7 @@ BETAS = {"conditional": (0.0, 0.99), "dcgan": (0.5, 0.999), "wgan-gp": (0.0, 0.9
 DISCRIMINATOR_STEPS = {"conditional": 1, "dcgan": 1, "wgan-gp": 4}
 
 
-def compiled(config, size, channels, num_classes, steps):
+def compiled(config: Config, size: int, channels: int, num_classes: int, steps: int) -> GAN | WassersteinGAN:
     """Builds the nets to train, with their optimizers.
 
     Args:
@@ -24,10 +27,10 @@ def compiled(config, size, channels, num_classes, steps):
         num_classes: Number of classes; used by the conditional architecture.
         steps: Steps of the generator in all.
     """
-    sizes = {"num_blocks": num_blocks(size), "filters": config.filters}
+    sizes: dict[str, Any] = {"num_blocks": num_blocks(size), "filters": config.filters}
     wasserstein = config.architecture == "wgan-gp"
     # Penalties on the gradient are defined for each image by itself, which a normalisation over the batch mixes.
-    judge = {**sizes, "batch_norm": not (config.r1 or config.spectral_norm or wasserstein)}
+    judge: dict[str, Any] = {**sizes, "batch_norm": not (config.r1 or config.spectral_norm or wasserstein)}
     judge["power_iterations"] = int(config.spectral_norm)
     shape, sizes["latent_dim"] = (size, size, channels), config.latent_dim
     if config.architecture == "conditional":
@@ -37,16 +40,16 @@ def compiled(config, size, channels, num_classes, steps):
         generator = models.dcgan_generator(*shape, **sizes)
         discriminator = models.dcgan_discriminator(*shape, **judge)
     repeats = DISCRIMINATOR_STEPS[config.architecture]
-    common = {"ema_momentum": config.ema, "augmentation": _augmentation() if config.augment else None}
+    common: dict[str, Any] = {"ema_momentum": config.ema, "augmentation": _augmentation() if config.augment else None}
     if wasserstein:
         gan = WassersteinGAN(generator, discriminator, discriminator_steps=repeats, **common)
     else:
-        gan = GAN(generator, discriminator, r1=config.r1, discriminator_steps=repeats, **common)
+        gan = GAN(generator, discriminator, r1=config.r1 or 0.0, discriminator_steps=repeats, **common)
     gan.compile(_optimizer(config, steps), _optimizer(config, steps * repeats))
     return gan
 
 
-def num_blocks(size):
+def num_blocks(size: int) -> int:
     """Doublings from a map of 4 to 7 pixels, or an odd number of them, to an image."""
     blocks = 0
     while size % 2 == 0 and size > 7:
@@ -66,17 +69,17 @@ def _optimizer(config, steps):
     return optimizers.build(settings, steps, **(betas if config.optimizer in ("adam", "adamw") else {}))
 
 
-def is_conditional(generator):
+def is_conditional(generator: keras.Model) -> bool:
     """Whether a generator takes classes."""
     return isinstance(generator.input, dict)
 
 
-def latents(size, latent_dim, seed):
+def latents(size: int, latent_dim: int, seed: int) -> np.ndarray:
     """Draws noise, float32 `(size, latent_dim)`."""
     return np.random.default_rng([seed, 1]).standard_normal((size, latent_dim), np.float32)
 
 
-def draw(generator, noise, labels, *, chunk=250):
+def draw(generator: keras.Model, noise: np.ndarray, labels: np.ndarray, *, chunk: int = 250) -> np.ndarray:
     """Draws images.
 
     Args:
@@ -100,7 +103,7 @@ def _pixels(values):
     return np.clip(np.round((values + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
-def inputs(classes):
+def inputs(classes: Sequence[str]) -> dict[str, Input]:
     """Describes the inputs of all endpoints."""
     return {
         "seed": Input("Decides the noise; the same gives the same image.", least=0, most=2**31 - 1, default=0),
@@ -115,7 +118,7 @@ def inputs(classes):
     }
 
 
-def endpoints(generator, classes):
+def endpoints(generator: keras.Model, classes: Sequence[str]) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     `serving_default` draws the image of a `seed`: noise that follows from the seed alone, and with classes a `label`

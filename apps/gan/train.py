@@ -3,6 +3,7 @@
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 from kerasmlsp import training
 from kerasmlsp.apps.gan import data, features, model, watching
@@ -11,7 +12,7 @@ from kerasmlsp.apps.gan.config import Config
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured nets on images.
 
     The run folder gets `config.json`, what `kerasmlsp.training.fit` writes, `film/` and `film.gif` with the same noise

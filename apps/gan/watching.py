@@ -2,15 +2,21 @@
 
 import logging
 import math
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from kerasmlsp import plotting
 from kerasmlsp.apps.gan import data, model
+from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
+
+if TYPE_CHECKING:
+    from kerasmlsp.apps.gan.features import Features
 
 log = logging.getLogger("kerasmlsp")
 
@@ -24,14 +30,14 @@ class Alarms:
         run: The run folder.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: str | os.PathLike) -> None:
         self.path = Path(run) / WARNINGS
 
-    def lines(self):
+    def lines(self) -> list[str]:
         """Returns the warnings so far."""
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
-    def __call__(self, epoch, kind, text):
+    def __call__(self, epoch: int, kind: str, text: str) -> None:
         begin = f"epoch {epoch + 1}, {kind}: "
         lines = self.lines()
         # An epoch that was broken off and is gone through again has told it already.
@@ -62,7 +68,17 @@ class Watch(keras.callbacks.Callback):
 
     KINDS, EACH = 16, 8
 
-    def __init__(self, alarms, real, config, *, window=100, grace=500, certain=0.995, collapsed=0.5):
+    def __init__(
+        self,
+        alarms: Alarms,
+        real: data.Images,
+        config: Config,
+        *,
+        window: int = 100,
+        grace: int = 500,
+        certain: float = 0.995,
+        collapsed: float = 0.5,
+    ) -> None:
         super().__init__()
         self.alarms, self.config = alarms, config
         self.window, self.grace, self.certain, self.collapsed = window, grace, certain, collapsed
@@ -75,19 +91,19 @@ class Watch(keras.callbacks.Callback):
         # A class with a single image has no distance.
         self.real = np.mean([distances.mean_distance(group) for group in groups if len(group) > 1] or [0.0])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         # Steps of a window, and totals and counts of the metrics over them; epochs may be shorter than a window.
         self.steps, self.sums = 0, {}
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.before = epoch, None
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch, self.before = epoch, {}
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Not at the begin of the epoch: the metrics of one that was broken off are put back only then.
-        if self.before is None:
+        if not self.before:
             self.before = self._totals()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 text = f"{name} is {value} after batch {batch + 1}"
@@ -102,7 +118,7 @@ class Watch(keras.callbacks.Callback):
             self._judge({name: total / max(count, 1e-9) for name, (total, count) in self.sums.items()})
             self.steps, self.sums = 0, {}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         # The next epoch counts from 0.
         self._add()
 
@@ -157,7 +173,18 @@ class Measure(keras.callbacks.Callback):
         lost: A class is called lost where it has less than this part of its share among real images.
     """
 
-    def __init__(self, run, alarms, real, features, config, *, most=10_000, frame=64, lost=0.2):
+    def __init__(
+        self,
+        run: str | os.PathLike,
+        alarms: Alarms,
+        real: data.Images,
+        features: "Features",
+        config: Config,
+        *,
+        most: int = 10_000,
+        frame: int = 64,
+        lost: float = 0.2,
+    ) -> None:
         super().__init__()
         self.folder, self.alarms, self.features, self.frame, self.lost = Path(run) / FILM, alarms, features, frame, lost
         real = real[distances.spread(np.arange(len(real)), most)]
@@ -166,7 +193,7 @@ class Measure(keras.callbacks.Callback):
         self.labels = data.labels_like(real.labels, config.metric_samples, config.seed)
         self.noise = model.latents(config.metric_samples, config.latent_dim, config.seed)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
         drawn = model.draw(self.model.averaged_generator, self.noise, self.labels)
@@ -184,7 +211,7 @@ class Measure(keras.callbacks.Callback):
         write_atomically(self.folder / f"{epoch + 1:04d}.png", lambda path: plotting.picture(frame, path))
 
 
-def film(run, epochs):
+def film(run: str | os.PathLike, epochs: int) -> Path | None:
     """Writes `film.gif` of the frames of the first `epochs` epochs; returns its path, or None where there is none."""
     from PIL import Image
 

@@ -113,7 +113,7 @@ class Config(Settings):
                 f"`group_pattern` must be a regular expression ({error}). Received: {self.group_pattern!r}"
             ) from error
 
-    def refuse_for(self, kind):
+    def refuse_for(self, kind: str) -> None:
         """Raises a ValueError where settings of pictures were changed and the data are of another kind."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         changed = [name for name in OF_PICTURES if getattr(self, name) != defaults[name]]

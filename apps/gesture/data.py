@@ -3,11 +3,18 @@
 import dataclasses
 import logging
 import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data import backgrounds, batching, images, labelled, splits, tables, tfds
 from kerasmlsp.files import existing
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 log = logging.getLogger("kerasmlsp")
 
@@ -29,21 +36,29 @@ class Examples:
 
     kind: str
     inputs: np.ndarray
-    labels: list
+    labels: list[str]
     groups: np.ndarray | None = None
-    left_out: dict = dataclasses.field(default_factory=dict)
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         return labelled.fingerprint(self.inputs, self.labels)
 
-    def taken(self, indices):
+    def taken(self, indices: np.ndarray) -> "Examples":
         """Returns some of the examples."""
         groups = None if self.groups is None else self.groups[indices]
         labels = [self.labels[i] for i in indices]
         return Examples(self.kind, self.inputs[indices], labels, groups, self.left_out)
 
 
-def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kind=None):
+def read(
+    config: Config,
+    path: str | Path | None = None,
+    *,
+    dataset: str | None = None,
+    manual_dir: str | Path | None = None,
+    split: str = "train",
+    kind: str | None = None,
+) -> Examples:
     """Reads labelled examples. Of equal pictures the first is kept, so that none is both trained on and held out.
 
     Args:
@@ -58,20 +73,20 @@ def read(config, path=None, *, dataset=None, manual_dir=None, split="train", kin
         FileNotFoundError: A file or folder is not there.
         ValueError: Neither or both of `path` and `dataset` are given, or the data cannot be used.
     """
-    if (path is None) == (dataset is None):
-        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     kind = kind or (None if config.input == "auto" else config.input)
-    if dataset is not None:
-        found = _from_tfds(dataset, split, manual_dir, config)
-    else:
+    if path is not None and dataset is None:
         path = existing(path)
         found = _numbers(path, config, kind) if _holds_numbers(path, kind, config.encoding) else _pictures(path, config)
+    elif path is None and dataset is not None:
+        found = _from_tfds(dataset, split, manual_dir, config)
+    else:
+        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if kind not in (None, found.kind):
         raise ValueError(f"`input` must be what the data are. Received: {kind}, while the data are {found.kind}")
     return found
 
 
-def read_own(config):
+def read_own(config: Config) -> tuple[Examples, list[str]]:
     """Reads the examples that a run is trained on, without classes of too few.
 
     Returns:
@@ -82,7 +97,7 @@ def read_own(config):
         ValueError: The data cannot be used.
     """
     examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
-    labelled.check_classes(config.data or config.dataset, examples.labels)
+    labelled.check_classes(str(config.data or config.dataset), examples.labels)
     kept, rare = labelled.frequent(examples.labels, config.min_count)
     return examples.taken(kept) if rare else examples, rare
 
@@ -120,12 +135,14 @@ def _copies(pixels, kept):
 
 def _groups(names, pattern):
     matches = [re.search(pattern, name) for name in names]
-    without = next((name for name, match in zip(names, matches, strict=True) if not (match and match.groups())), None)
+    # A group may have no part in a match, as that of `(a)|b`.
+    persons = [(match[1] if match and match.groups() else None) for match in matches]
+    without = next((name for name, person in zip(names, persons, strict=True) if person is None), None)
     if without is not None:
         raise ValueError(
             f"`--group-pattern` must match every path and have a group (...). Received: {pattern!r} for {without}"
         )
-    return np.unique([match[1] for match in matches], return_inverse=True)[1]
+    return np.unique(np.array(persons), return_inverse=True)[1]
 
 
 def _from_tfds(dataset, split, manual_dir, config):
@@ -165,8 +182,8 @@ def _is_number(cell):
 
 
 def _numbers(path, config, kind):
-    labels, values = read_numbers(path, kind, encoding=config.encoding)
-    names = labels
+    given, values = read_numbers(path, kind, encoding=config.encoding)
+    names = labels = given or []
     if config.class_names:
         text = tables.read_text(existing(config.class_names, "class_names"), encoding=config.encoding)
         listed = [line.strip() for line in text.splitlines()]
@@ -178,7 +195,9 @@ def _numbers(path, config, kind):
     return Examples(kind, values, names)
 
 
-def read_numbers(path, kind=None, *, labelled=True, encoding="utf-8"):
+def read_numbers(
+    path: str | Path, kind: str | None = None, *, labelled: bool = True, encoding: str = "utf-8"
+) -> tuple[list[str] | None, np.ndarray]:
     """Reads a CSV with one example a row: the class, then x and y of each point. A header is left out.
 
     Args:
@@ -212,7 +231,7 @@ def read_numbers(path, kind=None, *, labelled=True, encoding="utf-8"):
     return labels, values.reshape(len(rows), *SHAPES[wanted[numbers]])
 
 
-def split(examples, config):
+def split(examples: Examples, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices to train on and those that are held out, none of them where the share is 0."""
     if not config.validation_share:
         return np.arange(len(examples.labels)), np.arange(0)
@@ -221,7 +240,7 @@ def split(examples, config):
     return splits.split_indices(examples.labels, config.validation_share, config.seed, blocks=config.holdout_blocks)
 
 
-def folds(examples, count, config):
+def folds(examples: Examples, count: int, config: Config) -> np.ndarray:
     """Deals the examples into folds: by person where that is known, else by class in runs of neighbours or singly.
 
     Returns:
@@ -240,7 +259,7 @@ def folds(examples, count, config):
     return splits.folds(groups, count, config.seed)
 
 
-def read_background(folder, size):
+def read_background(folder: str | Path | None, size: int) -> np.ndarray | None:
     """Reads pictures that show none of the classes, uint8 `(pictures, size, size, 3)`; None where `folder` is None.
 
     Raises:
@@ -249,14 +268,22 @@ def read_background(folder, size):
     """
     if folder is None:
         return None
-    found = list(images.read_each(images.list_images(folder), size))
+    found: list[Any] = list(images.read_each(images.list_images(folder), size))
     kept, problems = images.kept(found, folder)
     if not kept:
         raise ValueError(f"`background` must hold pictures that can be read. Received: {folder}, where {problems[0]}")
     return np.stack([found[i] for i in kept])
 
 
-def training_batches(examples, targets, weights, config, background=None, *, drop_remainder=False):
+def training_batches(
+    examples: Examples,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    config: Config,
+    background: np.ndarray | None = None,
+    *,
+    drop_remainder: bool = False,
+) -> batching.Batches:
     """Returns `Batches` of inputs, targets and weights whose order follows from seed and epoch.
 
     Args:
@@ -274,7 +301,7 @@ def training_batches(examples, targets, weights, config, background=None, *, dro
     return batching.Batches(order, load)
 
 
-def loader(inputs, targets, weights):
+def loader(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Callable:
     """Returns the function from example indices to inputs, targets and weights."""
     import tensorflow as tf
 
@@ -286,7 +313,7 @@ def loader(inputs, targets, weights):
     return load
 
 
-def with_backgrounds(take, pictures, config, background):
+def with_backgrounds(take: Callable, pictures: np.ndarray, config: Config, background: np.ndarray | None) -> Callable:
     """Returns `take`, a function as of `loader` for pictures, with other backgrounds in every batch.
 
     What stands behind the things becomes another, where it is plain. A batch is followed by pictures that show none of
@@ -296,10 +323,10 @@ def with_backgrounds(take, pictures, config, background):
     import tensorflow as tf
 
     things = tf.constant(np.stack([backgrounds.foreground(picture) for picture in pictures]))
-    others = None if background is None else tf.constant(background)
+    others, pool = (None, 0) if background is None else (tf.constant(background), len(background))
 
     def drawn(count, seed):
-        places = tf.random.stateless_uniform([count], seed, maxval=len(background), dtype=tf.int32)
+        places = tf.random.stateless_uniform([count], seed, maxval=pool, dtype=tf.int32)
         return tf.cast(tf.gather(others, places), tf.float32)
 
     def moved(found, indices, seeds):
@@ -331,13 +358,13 @@ def with_backgrounds(take, pictures, config, background):
     return load
 
 
-def dataset(examples, targets, batch_size=256):
+def dataset(examples: Examples, targets: np.ndarray, batch_size: int = 256) -> "tf.data.Dataset":
     """Returns a `tf.data.Dataset` of all examples in their order."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((examples.inputs, targets)).batch(batch_size).prefetch(2)
 
 
-def one_hot(labels, classes):
+def one_hot(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Returns targets `(examples, classes)`, float32."""
     return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]

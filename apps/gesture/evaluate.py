@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from kerasmlsp.data import labelled
 from kerasmlsp.files import write_atomically
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
+if TYPE_CHECKING:
+    import keras
+
 log = logging.getLogger("kerasmlsp")
 
 FOLDS = "folds"
 
 
-def load(run: Path):
+def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
     """Loads a finished run.
 
     Returns:
@@ -29,11 +33,22 @@ def load(run: Path):
         FileNotFoundError: The run is not there or not finished.
         ValueError: The run is of another application, or a file of it is damaged.
     """
+    run = training.Run(run)
     config, stored = run.configuration(Config)
     return run.model(), config, stored
 
 
-def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, encoding=None, background=None, folds=0, worst=50):
+def evaluate(
+    run: Path,
+    path: str | Path | None = None,
+    *,
+    dataset: str | None = None,
+    manual_dir: str | Path | None = None,
+    encoding: str | None = None,
+    background: str | Path | None = None,
+    folds: int = 0,
+    worst: int = 50,
+) -> dict[str, Any]:
     """Measures a run and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -65,7 +80,7 @@ def evaluate(run: Path, path=None, *, dataset=None, manual_dir=None, encoding=No
     if path is not None or dataset is not None:
         if folds:
             raise ValueError("`--folds` takes the data of the run: leave out `--data` and `--dataset`.")
-        source = {"dataset": dataset, "manual_dir": manual_dir, "split": "test"}
+        source: dict[str, Any] = {"dataset": dataset, "manual_dir": manual_dir, "split": "test"}
         # Nobody has to be told apart where nothing is trained.
         config = dataclasses.replace(config, rounds=False, group_pattern=None, encoding=encoding or config.encoding)
         examples = data.read(config, path, **source, kind=stored["kind"])
@@ -154,7 +169,7 @@ def _cross_validated(run, examples, classes, config, count):
     return probabilities, shares
 
 
-def predict(model, examples, batch_size=256):
+def predict(model: "keras.Model", examples: data.Examples, batch_size: int = 256) -> np.ndarray:
     """Returns class probabilities `(examples, classes)`."""
     return model.predict(examples.inputs, batch_size=batch_size, verbose=0)
 

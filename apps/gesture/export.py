@@ -11,7 +11,9 @@ from kerasmlsp.apps.gesture.train import NET
 TITLES = {"images": "Hand signs in pictures", "landmarks": "Hand signs by landmarks", "history": "Gestures by movement"}
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title=None):
+def export(
+    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
+) -> Path:
     """Exports a run as the next version of the saved model `gesture`.
 
     Args:
@@ -54,7 +56,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     )
 
 
-def convert(run: Path, path: Path, format: str):
+def convert(run: Path, path: Path, format: str) -> Path:
     """Writes the net of a run as ONNX or LiteRT: from uint8 pictures of its own size, or points, to probabilities.
 
     The classes, and when an answer is unsure, are written beside as `<path>.json`.
@@ -76,7 +78,7 @@ def convert(run: Path, path: Path, format: str):
 
 def _points(net):
     """Two inputs of a net for numbers, so that answers to a batch can be compared with those to each alone."""
-    name, *shape = net.inputs[0].name, *net.inputs[0].shape[1:]
+    name, shape = net.inputs[0].name, net.inputs[0].shape[1:]
     return {name: np.random.default_rng(0).normal(0, 0.3, (2, *shape)).astype("float32")}
 
 

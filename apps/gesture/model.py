@@ -1,9 +1,12 @@
 """The nets behind `--architecture`, compiled, and the saved model's functions from a picture or numbers to a label."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 from keras import ops
 
 from kerasmlsp import augment, classification, imagenet, interpret, models, optimizers
+from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data.images import decoded, showing, stretched
 from kerasmlsp.exporting import PICTURES, Input
 
@@ -17,7 +20,7 @@ INPUTS = {
 }
 
 
-def build(architecture, config, shape, num_classes):
+def build(architecture: str, config: Config, shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Builds the untrained model of an architecture, with augmentation in front of a net for pictures.
 
     Args:
@@ -39,6 +42,7 @@ def build(architecture, config, shape, num_classes):
         return models.path_gru(num_classes, num_steps=shape[0])
     if architecture == "cnn":
         return models.path_cnn(num_classes, num_steps=shape[0])
+    height, width, channels = shape
     images = keras.Input(shape, name="images")
     maps = augmentation(config)(images)
     if architecture != "efficientnet":
@@ -47,17 +51,19 @@ def build(architecture, config, shape, num_classes):
         maps = keras.layers.Rescaling(50.0, 127.5, dtype="float32", name="exposed")(light(maps))
     if architecture == "lenet":
         maps = keras.layers.Rescaling(1 / 255, dtype="float32", name="scaled")(maps)
-        net = models.lenet5(num_classes, input_shape=shape)
+        net = models.lenet5(num_classes, input_shape=(height, width, channels))
     elif architecture == "efficientnet":
-        net = imagenet.load_efficientnet_lite0(models.efficientnet_lite0(num_classes, input_shape=shape))
+        net = imagenet.load_efficientnet_lite0(
+            models.efficientnet_lite0(num_classes, input_shape=(height, width, channels))
+        )
         for layer in net.layers[:-1]:
             layer.trainable = False
     else:
-        net = models.gesture_resnet(num_classes, input_shape=shape)
+        net = models.gesture_resnet(num_classes, input_shape=(height, width, channels))
     return keras.Model(images, net(maps), name="gesture")
 
 
-def augmentation(config):
+def augmentation(config: Config) -> augment.ImageAugmentation:
     """The random changes of pictures that a configuration asks for."""
     return augment.ImageAugmentation(
         rotation=config.rotation,
@@ -77,7 +83,7 @@ def augmentation(config):
     )
 
 
-def compiled(architecture, config, shape, num_classes, steps):
+def compiled(architecture: str, config: Config, shape: tuple[int, ...], num_classes: int, steps: int) -> keras.Model:
     """Builds a model and compiles it for `steps` training steps."""
     model = build(architecture, config, shape, num_classes)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
@@ -86,7 +92,7 @@ def compiled(architecture, config, shape, num_classes, steps):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-def accuracy(targets, probabilities):
+def accuracy(targets: keras.KerasTensor, probabilities: keras.KerasTensor) -> keras.KerasTensor:
     """Which examples are told right: those of no class, of equal targets, where no class stands out.
 
     Args:
@@ -101,7 +107,9 @@ def accuracy(targets, probabilities):
     return ops.cast(ops.where(ops.max(targets, axis=-1) < 1, unsure, right), "float32")
 
 
-def endpoints(model, kind, classes, size, threshold=None):
+def endpoints(
+    model: keras.Model, kind: str, classes: Sequence[str], size: int, threshold: float | None = None
+) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     All give `label`, `probabilities` in the order of `classes`, `confidence` and `unsure`, see `classification.answer`:
@@ -147,7 +155,7 @@ def endpoints(model, kind, classes, size, threshold=None):
     return functions, [model]
 
 
-def of_bytes(model):
+def of_bytes(model: keras.Model) -> keras.Model:
     """Returns the net for uint8 pictures of its own size, without what only training needs."""
     images = keras.Input(model.input_shape[1:], dtype="uint8", name="images")
     maps = keras.layers.Rescaling(1.0, dtype="float32", name="as_floats")(images)
@@ -156,7 +164,7 @@ def of_bytes(model):
     return keras.Model(images, {"probabilities": maps}, name="gesture")
 
 
-def heat(model, images):
+def heat(model: keras.Model, images: keras.KerasTensor) -> keras.KerasTensor:
     """Returns the Grad-CAM maps `(batch, rows, columns)` of what a model for pictures decides."""
     for layer in model.layers[:-1]:
         images = layer(images, training=False) if not isinstance(layer, keras.layers.InputLayer) else images

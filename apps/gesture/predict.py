@@ -1,7 +1,9 @@
 """Labels for pictures of hands, landmarks or paths, with nothing but the saved model."""
 
 import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,16 +11,21 @@ from kerasmlsp import classification
 from kerasmlsp.data import images
 from kerasmlsp.files import write_atomically
 
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
+
 # Pictures answered in one call.
 BATCH = 64
 
 
-def kind(model):
+def kind(model: "SavedModel") -> str:
     """Returns what a loaded saved model takes: "images", "landmarks" or "path"."""
     return next(iter(model.endpoints["serving_default"]["inputs"]))
 
 
-def predict_pictures(model, sources, *, explain=False, reject_below=None):
+def predict_pictures(
+    model: "SavedModel", sources: Sequence[Path | bytes], *, explain: bool = False, reject_below: float | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Classifies pictures.
 
     Args:
@@ -51,7 +58,13 @@ def predict_pictures(model, sources, *, explain=False, reject_below=None):
     return rows, unreadable
 
 
-def predict_numbers(model, values, names=None, *, reject_below=None):
+def predict_numbers(
+    model: "SavedModel",
+    values: Sequence[np.ndarray] | np.ndarray,
+    names: Sequence[str] | None = None,
+    *,
+    reject_below: float | None = None,
+) -> list[dict[str, Any]]:
     """Classifies landmarks or paths.
 
     Args:
@@ -70,7 +83,7 @@ def predict_numbers(model, values, names=None, *, reject_below=None):
     return [{"file": name, **row} for name, row in zip(names, found, strict=True)]
 
 
-def write_table(rows, unreadable, path):
+def write_table(rows: Sequence[dict[str, Any]], unreadable: Iterable[dict[str, Any]], path: Path) -> None:
     """Writes answers as CSV: file, label, unsure (yes or no), `p_<class>`, and problem for files not read."""
     classes = list(rows[0]["probabilities"]) if rows else []
 
@@ -87,7 +100,7 @@ def write_table(rows, unreadable, path):
     write_atomically(path, write)
 
 
-def draw(rows, sources, path):
+def draw(rows: Iterable[dict[str, Any]], sources: Iterable[Path | bytes], path: Path) -> None:
     """Draws the pictures of `rows`, each beside itself under its Grad-CAM map."""
     from kerasmlsp import plotting
 
@@ -105,7 +118,7 @@ def _size(model):
     return size
 
 
-def rows_of(model, path, encoding="utf-8"):
+def rows_of(model: "SavedModel", path: str | Path, encoding: str = "utf-8") -> np.ndarray:
     """Reads a CSV of numbers as a saved model takes them; a class in front of the numbers is left out.
 
     Raises:

@@ -1,7 +1,9 @@
 """From labelled examples to a run."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,12 +12,15 @@ from kerasmlsp.apps.gesture import data, model, robustness
 from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data import labelled
 
+if TYPE_CHECKING:
+    import keras
+
 log = logging.getLogger("kerasmlsp")
 
 NET = "net"
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured architecture.
 
     The run folder gets `config.json`, `curves.png`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
@@ -82,7 +87,7 @@ def _train(config, run, resume):
     }
 
 
-def calibrated(net, examples, classes, config):
+def calibrated(net: "keras.Model", examples: data.Examples, classes: Sequence[str], config: Config) -> dict[str, Any]:
     """Returns when the saved model is to be unsure, see `classification.calibrated`.
 
     Pictures count as they are and as `robustness` changes them, since a hand in other light or before another
@@ -102,12 +107,21 @@ def calibrated(net, examples, classes, config):
     return classification.calibrated(labels, probabilities, config.answered)
 
 
-def fit(examples, validation, classes, config, folder, background, *, resume):
+def fit(
+    examples: data.Examples,
+    validation: data.Examples | None,
+    classes: Sequence[str],
+    config: Config,
+    folder: training.Run | Path,
+    background: np.ndarray | None,
+    *,
+    resume: bool,
+) -> "keras.Model":
     """Trains one net into a folder; without validation the last epoch is kept.
 
     `background` are the pictures of `config.background`, as `data.read_background` returns them.
     """
-    settings = config.complete(examples.kind)
+    settings, architecture = config.complete(examples.kind), config.architecture_for(examples.kind)
     targets = data.one_hot(examples.labels, classes)
     weights = np.ones(len(targets), "float32")
     if config.class_weights:
@@ -115,9 +129,9 @@ def fit(examples, validation, classes, config, folder, background, *, resume):
         weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
     remainder = config.jit == "on"
     batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=remainder)
-    steps = settings.epochs * len(batches.order(0))
+    steps = settings.epochs * len(batches.order(0))  # type: ignore[operator]
     return training.fit(
-        lambda: model.compiled(settings.architecture, settings, examples.inputs.shape[1:], len(classes), steps),
+        lambda: model.compiled(architecture, settings, examples.inputs.shape[1:], len(classes), steps),
         batches,
         folder,
         settings,

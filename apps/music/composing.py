@@ -31,14 +31,16 @@ class Composer(tf.Module):
         model: A causal model, see `generation.stepwise`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         super().__init__()
         self.decoder = generation.stepwise(model)
         # Without XLA, which took longer here even when it had compiled.
         self._advance = tf.function(self._fill)
 
     @tf.function(input_signature=_SIGNATURE)  # traced once, whatever the lengths
-    def __call__(self, template, particles, seed, temperature, top_p):
+    def __call__(
+        self, template: tf.Tensor, particles: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor, top_p: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Fills the free places.
 
         Args:

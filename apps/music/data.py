@@ -2,11 +2,14 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from kerasmlsp import files, music
-from kerasmlsp.apps.music.keys import key_of
+from kerasmlsp.apps.music.config import Config
+from kerasmlsp.apps.music.keys import key_and_bar, key_of
 from kerasmlsp.music import scores
 from kerasmlsp.targets.chorale_tokens import BARS, HOLD, KEY, LOWEST, METRE, PHASE, PITCH, PITCHES, REST, START, STOP
 
@@ -29,7 +32,9 @@ _REASONS = {
 log = logging.getLogger("kerasmlsp")
 
 
-def read(path=None, *, json_steps_per_quarter=4):
+def read(
+    path: str | Path | None = None, *, json_steps_per_quarter: int = 4
+) -> tuple[list[music.Chorale], dict[str, int]]:
     """Reads chorales, each with a key and a metre.
 
     Args:
@@ -58,7 +63,7 @@ def read(path=None, *, json_steps_per_quarter=4):
     return pieces, counts
 
 
-def completed(piece):
+def completed(piece: music.Chorale) -> music.Chorale:
     """Returns a chorale with a key, a bar of known length and a pickup.
 
     Raises:
@@ -76,7 +81,7 @@ def completed(piece):
     return dataclasses.replace(piece, key=piece.key or key_of(piece.pitches), bar=bar, pickup=piece.pickup % bar)
 
 
-def melodies(pieces):
+def melodies(pieces: Sequence[music.Chorale]) -> np.ndarray:
     """Numbers pieces by melody: two have one where half of the motifs of the shorter soprano are in the other.
 
     A motif is eight intervals in a row, so that transposition, metre and metrical shift make no difference.
@@ -95,7 +100,7 @@ def melodies(pieces):
     return np.array(group)
 
 
-def split(pieces, config):
+def split(pieces: Sequence[music.Chorale], config: Config) -> dict[str, list[music.Chorale]]:
     """Divides pieces such that no melody is in two parts, or as the file says.
 
     Args:
@@ -126,14 +131,14 @@ def split(pieces, config):
     return {"train": [piece for piece, group in zip(pieces, groups, strict=True) if group in rest], **parts}
 
 
-def tokens(piece, start=0, stop=None):
+def tokens(piece: music.Chorale, start: int = 0, stop: int | None = None) -> np.ndarray:
     """Encodes steps `start` to `stop` of a completed chorale: int32 `(4 + 4 * steps + 1,)`, `STOP` only at its end."""
     body = np.concatenate([steps(piece, struck=True)[start : start + 1], steps(piece)[start + 1 : stop]])
     ended = [STOP] if stop is None or stop >= len(piece.pitches) else []
     return np.array([*preface(piece, start), *body.ravel(), *ended], np.int32)
 
 
-def steps(piece, *, struck=False):
+def steps(piece: music.Chorale, *, struck: bool = False) -> np.ndarray:
     """The tokens of every step, int32 `(steps, 4)`; `struck` begins each note anew in every step."""
     pitches, onsets = piece.pitches[:, _ORDER].astype(int), piece.onsets[:, _ORDER]
     silent = pitches == 0
@@ -142,8 +147,8 @@ def steps(piece, *, struck=False):
     return np.where(begins | struck, np.where(silent, REST, pitches - LOWEST + PITCH), HOLD).astype(np.int32)
 
 
-def preface(piece, start=0):
+def preface(piece: music.Chorale, start: int = 0) -> tuple[int, int, int, int]:
     """The tokens before step `start`: `START`, key, metre and where in the bar that step is."""
-    tonic, mode = piece.key
-    metre = BARS.index(piece.bar) + (len(BARS) if start else 0)
-    return START, KEY + tonic + 12 * (mode == "minor"), METRE + metre, PHASE + (start - piece.pickup) % piece.bar
+    (tonic, mode), bar = key_and_bar(piece)
+    metre = BARS.index(bar) + (len(BARS) if start else 0)
+    return START, KEY + tonic + 12 * (mode == "minor"), METRE + metre, PHASE + (start - piece.pickup) % bar

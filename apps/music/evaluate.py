@@ -1,22 +1,28 @@
 """How well a run foretells chorales that it has not seen, and how well what it writes keeps the rules."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasmlsp import generation, metrics, music, training
 from kerasmlsp.apps.music import data, generate, model, train, windows
 from kerasmlsp.apps.music.config import Config
+from kerasmlsp.apps.music.keys import key_and_bar
 from kerasmlsp.files import write_atomically
 from kerasmlsp.targets.chorale_tokens import PREFACE
 from kerasmlsp.training.runs import EVALUATION, METRICS
+
+if TYPE_CHECKING:
+    import keras
 
 VOICES = ("soprano", "bass", "tenor", "alto")
 _AT_ONCE = 16
 
 
-def load(run: Path):
+def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
     """Loads a finished run.
 
     Returns:
@@ -32,7 +38,16 @@ def load(run: Path):
     return model.for_inference(run.model(), config), config, stored
 
 
-def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p=1.0, seed=0):
+def evaluate(
+    run: Path,
+    path: str | Path | None = None,
+    *,
+    samples: int = 32,
+    bars: int = 8,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Measures a run on the pieces that were held out, or on others, and chorales that it writes beside them.
 
     Args:
@@ -69,7 +84,7 @@ def evaluate(run: Path, path=None, *, samples=32, bars=8, temperature=1.0, top_p
     folder.mkdir(exist_ok=True)
     files = []
     if samples:
-        settings = {"temperature": temperature, "top_p": top_p, "seed": seed}
+        settings: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "seed": seed}
         written = compose(net, pieces, samples, bars, **settings)
         result["settings"] = {"samples": samples, "bars": bars, **settings}
         result["harmony"] = harmony(written, pieces)
@@ -105,7 +120,16 @@ def _foretold(net, pieces, window):
     }
 
 
-def compose(net, pieces, samples, bars, *, temperature=1.0, top_p=1.0, seed=0):
+def compose(
+    net: "keras.Model",
+    pieces: Sequence[music.Chorale],
+    samples: int,
+    bars: int,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> list[music.Chorale]:
     """Writes chorales in the keys and metres of pieces, taken in turn.
 
     Returns:
@@ -115,22 +139,24 @@ def compose(net, pieces, samples, bars, *, temperature=1.0, top_p=1.0, seed=0):
 
     write = model.endpoints(net)[0]["serving_default"][0]
     rows = [pieces[i % len(pieces)] for i in range(samples)]
-    written = [None] * samples
-    for bar in sorted({piece.bar for piece in rows}):
-        mine = [i for i, piece in enumerate(rows) if piece.bar == bar]
-        facts = [(rows[i].key[0], rows[i].key[1] == "minor", bar, rows[i].pickup, seed + i) for i in mine]
+    written: list[Any] = [None] * samples
+    keys = [key_and_bar(piece)[0] for piece in rows]
+    lengths = [key_and_bar(piece)[1] for piece in rows]
+    for bar in sorted(set(lengths)):
+        mine = [i for i in range(samples) if lengths[i] == bar]
+        facts = [(keys[i][0], keys[i][1] == "minor", bar, rows[i].pickup, seed + i) for i in mine]
         names = ("tonic", "minor", "bar", "pickup", "seed")
-        inputs = {name: tf.constant(column, tf.int32) for name, column in zip(names, np.transpose(facts), strict=True)}
+        inputs = {name: tf.constant(column, tf.int32) for name, column in zip(names, np.array(facts).T, strict=True)}
         inputs["temperature"], inputs["top_p"] = (tf.fill([len(mine)], float(each)) for each in (temperature, top_p))
         answer = write(steps=tf.constant(bars * bar), particles=tf.constant(1), **inputs)
         for place, i in enumerate(mine):
             pitches, onsets = answer["pitches"][place].numpy(), answer["onsets"][place].numpy()
-            facts = {"key": rows[i].key, "bar": bar, "pickup": rows[i].pickup}
-            written[i] = music.Chorale(f"sample-{i}", pitches.astype(np.int16), onsets, **facts)
+            notes = pitches.astype(np.int16), onsets
+            written[i] = music.Chorale(f"sample-{i}", *notes, key=keys[i], bar=bar, pickup=rows[i].pickup)
     return written
 
 
-def harmony(written, pieces):
+def harmony(written: Sequence[music.Chorale], pieces: Sequence[music.Chorale]) -> dict[str, dict[str, float]]:
     """Rules per bar of written chorales beside the pieces' own, and divergences from the pieces, all moved to C.
 
     The pieces' own divergence is that of their one half from the other.

@@ -12,7 +12,14 @@ _MELODIES = ((72, 74, 76, 77, 79, 72), (76, 77, 76, 74, 72, 69))
 _QUARTER = 4
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Chorales in four voices"):
+def export(
+    run: Path,
+    models: Path,
+    *,
+    licence: str = "not stated",
+    data: str = "not stated",
+    title: str = "Chorales in four voices",
+) -> Path:
     """Exports a run as the next version of the saved model `music`.
 
     Args:

@@ -3,13 +3,18 @@
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasmlsp import files, music
 from kerasmlsp.apps.music.config import ENDINGS
-from kerasmlsp.apps.music.keys import key_name, key_of
+from kerasmlsp.apps.music.keys import key_and_bar, key_name, key_of
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 PITCHES = (28, 88)  # that there are tokens for
 SOPRANO = (57, 81)  # what Bach's sing
@@ -18,14 +23,16 @@ METRES = {"4/4": 16, "3/4": 12}
 log = logging.getLogger("kerasmlsp")
 
 
-def new(bars, metre, key, pickup=0):
+def new(bars: int, metre: str, key: tuple[int, str], pickup: int = 0) -> music.Chorale:
     """Returns an empty piece to be written: a `music.Chorale` of free places, whose pitches are -1."""
     steps = bars * METRES[metre]
     free = np.full((steps, 4), -1, np.int16)
     return _piece("chorale", free, np.zeros((steps, 4), bool), key, METRES[metre], 4 * pickup)
 
 
-def continued(path, bars, key=None, pickup=None):
+def continued(
+    path: str | Path, bars: int, key: tuple[int, str] | None = None, pickup: int | None = None
+) -> music.Chorale:
     """Reads a beginning and leaves `bars` free behind it.
 
     Raises:
@@ -54,7 +61,7 @@ def continued(path, bars, key=None, pickup=None):
     return _piece("continued", pitches, onsets, key or piece.key, bar, pickup)
 
 
-def harmonised(path, key=None, pickup=None):
+def harmonised(path: str | Path, key: tuple[int, str] | None = None, pickup: int | None = None) -> music.Chorale:
     """Reads a melody and leaves three voices free below it; it is moved by octaves to where sopranos sing.
 
     Raises:
@@ -82,7 +89,15 @@ def _piece(name, pitches, onsets, key, bar, pickup):
     return music.Chorale(name, pitches, onsets, key or key_of(pitches), bar=bar, pickup=pickup)
 
 
-def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
+def write(
+    model: "SavedModel",
+    piece: music.Chorale,
+    *,
+    seeds: Sequence[int],
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    attempts: int = 16,
+) -> list[tuple[music.Chorale, float | None]]:
     """Has the model write the free places of a piece.
 
     Args:
@@ -96,9 +111,9 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
     Returns:
         List of pairs of a `music.Chorale` and its nats per sixteenth under the net: the less, the likelier.
     """
-    rows = len(seeds)
-    facts = {"tonic": piece.key[0], "minor": int(piece.key[1] == "minor"), "bar": piece.bar, "pickup": piece.pickup}
-    inputs = {name: [value] * rows for name, value in facts.items()}
+    rows, ((tonic, mode), bar) = len(seeds), key_and_bar(piece)
+    facts = {"tonic": tonic, "minor": int(mode == "minor"), "bar": bar, "pickup": piece.pickup}
+    inputs: dict[str, Any] = {name: [value] * rows for name, value in facts.items()}
     inputs |= {"temperature": [temperature] * rows, "top_p": [top_p] * rows, "seed": list(seeds), "particles": attempts}
     given = {"pitches": np.stack([piece.pitches] * rows), "onsets": np.stack([piece.onsets] * rows)}
     answer = model.call("complete", **given, **inputs)
@@ -110,7 +125,15 @@ def write(model, piece, *, seeds, temperature=0.8, top_p=0.95, attempts=16):
     ]
 
 
-def generate(model, piece, output, *, seeds, tempo, **settings):
+def generate(
+    model: "SavedModel",
+    piece: music.Chorale,
+    output: str | Path,
+    *,
+    seeds: Sequence[int],
+    tempo: float,
+    **settings: Any,
+) -> list[dict[str, Any]]:
     """Writes versions of a piece, each as MIDI, WAV, MusicXML and a picture.
 
     Args:
@@ -125,20 +148,20 @@ def generate(model, piece, output, *, seeds, tempo, **settings):
     Returns:
         List of dicts of `name`, `key`, `bars`, `seed`, `nats per sixteenth` and `files`.
     """
-    output, rows = Path(output), []
+    output, rows, (key, bar) = Path(output), [], key_and_bar(piece)
     single = output.suffix.lower() in ENDINGS
     (output.parent if single else output).mkdir(parents=True, exist_ok=True)
     for seed, (chorale, nats) in zip(seeds, write(model, piece, seeds=seeds, **settings), strict=True):
         path = output if single else output / f"{chorale.name}.mid"
         if single and len(seeds) > 1:
             path = output.with_name(f"{output.stem}-{seed}{output.suffix}")
-        facts = {"key": key_name(chorale.key), "bars": len(chorale.pitches) / chorale.bar, "seed": seed}
+        facts = {"key": key_name(key), "bars": len(chorale.pitches) / bar, "seed": seed}
         saved = [str(file) for file in save(chorale, path, tempo=tempo)]
         rows.append({"name": path.stem, **facts, "nats per sixteenth": nats, "files": saved})
     return rows
 
 
-def save(chorale, path, *, tempo):
+def save(chorale: music.Chorale, path: Path, *, tempo: float) -> list[Path]:
     """Writes a chorale as MIDI, WAV, MusicXML and a picture: the file `path`, with one of `ENDINGS`, and three beside.
 
     What needs a package that is not installed is left out, and the log says so.
@@ -146,13 +169,13 @@ def save(chorale, path, *, tempo):
     Returns:
         List of the paths.
     """
-    notes = chorale.pitches, chorale.onsets
-    title, bars = f"{path.stem}, {key_name(chorale.key)}", {"bar": chorale.bar, "pickup": chorale.pickup}
+    notes, (key, bar) = (chorale.pitches, chorale.onsets), key_and_bar(chorale)
+    title = f"{path.stem}, {key_name(key)}"
     writers = {
-        ".mid": lambda file: music.write_midi(file, *notes, tempo=tempo, program=19, key=chorale.key),
+        ".mid": lambda file: music.write_midi(file, *notes, tempo=tempo, program=19, key=key),
         ".wav": lambda file: music.write_wav(file, *notes, tempo=tempo),
         ".musicxml": lambda file: music.write_musicxml(file, chorale, tempo=tempo),
-        ".png": lambda file: music.write_piano_roll(file, *notes, title=title, **bars),
+        ".png": lambda file: music.write_piano_roll(file, *notes, bar=bar, pickup=chorale.pickup, title=title),
     }
     own = ENDINGS[path.suffix.lower()]
     paths = {ending: path if ending == own else path.with_suffix(ending) for ending in writers}
@@ -160,7 +183,7 @@ def save(chorale, path, *, tempo):
     return [file for file, write in writing.items() if written(file, write)]
 
 
-def written(path, write):
+def written(path: Path, write: Callable[[], Any]) -> bool:
     """Calls `write` and tells whether the file is written, which some are not without the extra `music`."""
     try:
         write()

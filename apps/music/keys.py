@@ -1,8 +1,13 @@
 """Keys: their names, and which one a piece is in."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from kerasmlsp.music import Chorale
 
 _LETTERS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -15,7 +20,7 @@ _PROFILES = np.array(
 )
 
 
-def parse_key(text):
+def parse_key(text: str) -> tuple[int, str]:
     """Returns tonic (0 for C to 11) and "major" or "minor" of a name: C, Bb major, F# minor, am, e (in minor).
 
     Raises:
@@ -30,12 +35,23 @@ def parse_key(text):
     return tonic, "minor" if minor else "major"
 
 
-def key_name(key):
+def key_name(key: tuple[int, str]) -> str:
     """Returns the name of a key: `(9, "minor")` is A minor."""
     return f"{_NAMES[key[0]]} {key[1]}"
 
 
-def key_of(pitches):
+def key_and_bar(piece: "Chorale") -> tuple[tuple[int, str], int]:
+    """Returns the key of a piece and the length of a bar in steps.
+
+    Raises:
+        ValueError: The piece lacks one of them.
+    """
+    if piece.key is None or piece.bar is None:
+        raise ValueError(f"`piece` must have a key and a bar. Received: {piece.name}, key={piece.key}, bar={piece.bar}")
+    return piece.key, piece.bar
+
+
+def key_of(pitches: ArrayLike) -> tuple[int, str]:
     """Estimates the key of MIDI pitches (0 for a rest) by how their pitch classes correlate with those of each key.
 
     Reference: Krumhansl 1990, "Cognitive Foundations of Musical Pitch".

@@ -1,9 +1,12 @@
 """The nets of the music application, and what its saved model does."""
 
+from collections.abc import Callable
+
 import keras
 
 from kerasmlsp import models, optimizers
 from kerasmlsp.apps.music import composing
+from kerasmlsp.apps.music.config import Config
 from kerasmlsp.exporting import Input
 from kerasmlsp.targets.chorale_tokens import (
     BARS,
@@ -81,12 +84,12 @@ def _transformer(config, steps):
 BUILDERS = {"chorale-transformer": _chorale_transformer, "tonicnet": _tonicnet, "transformer": _transformer}
 
 
-def build(config):
+def build(config: Config) -> keras.Model:
     """Builds the untrained net of a complete configuration."""
     return BUILDERS[config.architecture](config, config.window + PREFACE // 4)
 
 
-def compiled(config, steps):
+def compiled(config: Config, steps: int) -> keras.Model:
     """Builds the net to train for `steps` steps, with optimizer and loss; the loss is in nats per token."""
     model = build(config)
     # The mean over tokens that count, not over all: the preface and what is behind the end count for nothing.
@@ -95,7 +98,7 @@ def compiled(config, steps):
     return model
 
 
-def for_inference(trained, config):
+def for_inference(trained: keras.Model, config: Config) -> keras.Model:
     """Returns a float32 copy: low precision would make a row in a batch differ from the same row alone."""
     model = build(config)
     for weight, value in zip(model.weights, trained.weights, strict=True):
@@ -103,7 +106,7 @@ def for_inference(trained, config):
     return model
 
 
-def endpoints(net):
+def endpoints(net: keras.Model) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     `complete` takes steps of a sixteenth in which some notes are given and the others, pitch -1, are to be written: a
@@ -149,7 +152,7 @@ def endpoints(net):
         **{name: spec(name, kind, None) for name, kind in TYPES.items()},
     }
     given = {"pitches": spec("pitches", "int32", None, None, 4), "onsets": spec("onsets", "bool", None, None, 4)}
-    functions = {
+    functions: dict[str, tuple[Callable, dict]] = {
         "serving_default": (compose, {"steps": spec("steps", "int32"), **common}),
         "complete": (complete, {**given, **common}),
     }

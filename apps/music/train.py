@@ -2,9 +2,11 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from kerasmlsp import training
+from kerasmlsp import music, training
 from kerasmlsp.apps.music import data, model, windows
 from kerasmlsp.apps.music.config import Config
 from kerasmlsp.data import labelled
@@ -12,7 +14,7 @@ from kerasmlsp.data import labelled
 log = logging.getLogger("kerasmlsp")
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains a net to predict the next token of chorales.
 
     The run folder gets `config.json` and what `kerasmlsp.training.fit` writes.
@@ -61,7 +63,7 @@ def _train(config, run, resume):
     }
 
 
-def fingerprint(pieces):
+def fingerprint(pieces: Sequence[music.Chorale]) -> str:
     """Tells whether two lists of pieces are the same."""
     return labelled.fingerprint([piece.name for piece in pieces], [piece.pitches.tobytes().hex() for piece in pieces])
 

@@ -1,14 +1,19 @@
 """Windows of chorales as batches of tokens, for training and for measuring."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kerasmlsp import music
 from kerasmlsp.apps.music import data
+from kerasmlsp.apps.music.config import Config
 from kerasmlsp.data import batching
 from kerasmlsp.targets.chorale_tokens import BARS, KEY, PHASE, PITCH, PREFACE, STOP
 
 
-def training_batches(pieces, config, *, drop_remainder=False):
+def training_batches(
+    pieces: Sequence[music.Chorale], config: Config, *, drop_remainder: bool = False
+) -> batching.Batches:
     """Returns `Batches` of windows: in each epoch other cuts of every piece, in other keys.
 
     A window begins on a beat, and nearly as often with the piece as anywhere in it. A piece has as many of them in an
@@ -90,7 +95,7 @@ class _Source:
         return tokens[:, :-1], tokens[:, 1:], tf.cast(counted[:, 1:], tf.float32)
 
 
-def measured(pieces, window):
+def measured(pieces: Sequence[music.Chorale], window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cuts pieces into windows in which every token is counted once, with half a window before it where there is one.
 
     Returns:

@@ -2,10 +2,18 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from kerasmlsp.apps.sentiment.config import Config
 from kerasmlsp.data import batching, labelled, text, tfds
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 log = logging.getLogger("kerasmlsp")
 
@@ -28,20 +36,20 @@ class Encoded:
     labels: np.ndarray
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         return np.diff(self.starts)
 
 
 def read(
-    path=None,
+    path: str | Path | None = None,
     *,
-    dataset=None,
-    manual_dir=None,
-    split="train",
-    text_column="text",
-    label_column="label",
-    encoding="utf-8",
-):
+    dataset: str | None = None,
+    manual_dir: str | Path | None = None,
+    split: str = "train",
+    text_column: str = "text",
+    label_column: str = "label",
+    encoding: str = "utf-8",
+) -> tuple[list[str], list[str]]:
     """Reads labelled texts from a file or folder, or from TensorFlow Datasets.
 
     Returns:
@@ -50,11 +58,11 @@ def read(
     Raises:
         ValueError: Neither or both of `path` and `dataset` are given, or the data cannot be used.
     """
-    if (path is None) == (dataset is None):
-        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
-    if path is not None:
+    if path is not None and dataset is None:
         columns = {"text_column": text_column, "label_column": label_column}
         return labelled.read_labelled_texts(path, **columns, encoding=encoding, least_classes=1)
+    if path is not None or dataset is None:
+        raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     columns = (text_column, label_column)
     examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
     rows = list(examples.as_numpy_iterator())
@@ -67,12 +75,12 @@ def _as_text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def shortened(texts, words):
+def shortened(texts: Iterable[str], words: int) -> list[str]:
     """Cuts every text to its first `words` words."""
     return [" ".join(each.split()[:words]) for each in texts]
 
 
-def encode(texts, labels, words, max_tokens):
+def encode(texts: Sequence[str], labels: ArrayLike, words: Sequence[str], max_tokens: int) -> Encoded:
     """Turns texts into token ids.
 
     Args:
@@ -96,13 +104,13 @@ def encode(texts, labels, words, max_tokens):
     return Encoded(np.concatenate(parts), starts, np.asarray(labels, np.int32))
 
 
-def joined(first, second):
+def joined(first: Encoded, second: Encoded) -> Encoded:
     """Returns the texts of two `Encoded` as one."""
     starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
     return Encoded(np.concatenate([first.tokens, second.tokens]), starts, np.concatenate([first.labels, second.labels]))
 
 
-def loader(encoded):
+def loader(encoded: Encoded) -> Callable:
     """Returns the function from example indices to token ids `(batch, length)` and class numbers `(batch,)`."""
     import tensorflow as tf
 
@@ -115,13 +123,13 @@ def loader(encoded):
     return load
 
 
-def training_batches(encoded, config, *, drop_remainder=False):
+def training_batches(encoded: Encoded, config: Config, *, drop_remainder: bool = False) -> batching.Batches:
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
     return batching.Batches(order, loader(encoded))
 
 
-def dataset(encoded, batch_size):
+def dataset(encoded: Encoded, batch_size: int) -> "tuple[tf.data.Dataset, np.ndarray]":
     """Returns a `tf.data.Dataset` of all texts sorted by length, and the order of the texts in it."""
     import tensorflow as tf
 

@@ -1,6 +1,8 @@
 """How good a run is on texts that it has not seen."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from kerasmlsp.apps.sentiment.train import VOCABULARY
 from kerasmlsp.data import labelled
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
+if TYPE_CHECKING:
+    import keras
 
-def load(run: Path):
+
+def load(run: training.Run | Path) -> "tuple[keras.Model, list[str], dict[str, Any]]":
     """Loads a finished run.
 
     Returns:
@@ -29,15 +34,15 @@ def load(run: Path):
 
 def evaluate(
     run: Path,
-    path=None,
+    path: str | Path | None = None,
     *,
-    dataset=None,
-    manual_dir=None,
-    text_column=None,
-    label_column=None,
-    encoding=None,
-    worst=50,
-):
+    dataset: str | None = None,
+    manual_dir: str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    worst: int = 50,
+) -> dict[str, Any]:
     """Measures a run on labelled texts and writes figures and the worst mistakes to its folder `evaluation`.
 
     Args:
@@ -91,7 +96,7 @@ def evaluate(
     return {**result, "files": [str(file) for file in [target, *files]]}
 
 
-def predict(model, texts, words, max_tokens):
+def predict(model: "keras.Model", texts: Sequence[str], words: Sequence[str], max_tokens: int) -> np.ndarray:
     """Returns class probabilities `(texts, classes)` in the order of `texts`."""
     encoded = data.encode(texts, np.zeros(len(texts)), words, max_tokens)
     batches, order = data.dataset(encoded, 256)

@@ -15,7 +15,9 @@ EXAMPLES = [
 ]
 
 
-def export(run: Path, models: Path, *, licence="not stated", data="not stated", title="Sentiment of texts"):
+def export(
+    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str = "Sentiment of texts"
+) -> Path:
     """Exports a run as the next version of the saved model `sentiment`.
 
     Args:
@@ -57,7 +59,7 @@ def export(run: Path, models: Path, *, licence="not stated", data="not stated", 
     )
 
 
-def convert(run: Path, path: Path, format: str):
+def convert(run: Path, path: Path, format: str) -> Path:
     """Writes the net of a run, from token ids to probabilities, as ONNX or LiteRT.
 
     Neither format has string operations, so that the vocabulary of the run is written beside as `<path>.json`.

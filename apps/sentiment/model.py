@@ -1,15 +1,20 @@
 """The nets behind `--architecture`, compiled, and the saved model's functions from text to label."""
 
 import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from kerasmlsp import classification, layers, models, optimizers
-from kerasmlsp.apps.sentiment.config import MEMBERS
+from kerasmlsp.apps.sentiment.config import MEMBERS, Config
 from kerasmlsp.data import text
 from kerasmlsp.data.text import UNKNOWN
 from kerasmlsp.exporting import Input
+
+if TYPE_CHECKING:
+    from kerasmlsp.apps.sentiment.data import Encoded
 
 log = logging.getLogger("kerasmlsp")
 
@@ -17,12 +22,12 @@ REFITTED = ("ngrams",)
 """Nets that are trained once more, on all texts, when the held-out ones have calibrated them."""
 
 
-def members(architecture):
+def members(architecture: str) -> tuple[str, ...]:
     """Returns the names of the nets that an architecture is made of."""
     return MEMBERS.get(architecture, (architecture,))
 
 
-def build(member, vocabulary_size, num_classes):
+def build(member: str, vocabulary_size: int, num_classes: int) -> keras.Model:
     """Builds the untrained net of one member."""
     nets = min(vocabulary_size, 30_000)
     if member == "ngrams":
@@ -36,7 +41,9 @@ def build(member, vocabulary_size, num_classes):
     return models.transformer_classifier(nets, num_classes)
 
 
-def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
+def compiled(
+    member: str, config: Config, vocabulary_size: int, num_classes: int, steps: int, encoded: "Encoded"
+) -> keras.Model:
     """Builds one member and compiles it for `steps` training steps; the n-gram model counts its n-grams first."""
     from kerasmlsp.apps.sentiment import data
 
@@ -50,7 +57,9 @@ def compiled(member, config, vocabulary_size, num_classes, steps, encoded):
     return model
 
 
-def calibration(nets, held_out):
+def calibration(
+    nets: Sequence[keras.Model], held_out: "Sequence[Encoded]"
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Fits the layer that combines trained nets to texts that they were not trained on.
 
     Args:
@@ -80,7 +89,7 @@ def calibration(nets, held_out):
     return layer.get_weights(), classes, fitted.predict(texts, batch_size=4096, verbose=0)
 
 
-def combined(nets, weights):
+def combined(nets: Sequence[keras.Model], weights: Sequence[np.ndarray]) -> keras.Model:
     """Returns the uncompiled `calibrated_ensemble` of trained nets with the weights that `calibration` fitted."""
     model = models.calibrated_ensemble([_uncompiled(net) for net in nets])
     model.get_layer("calibration").set_weights(weights)
@@ -97,7 +106,9 @@ def _uncompiled(net):
 INPUTS = {"text": Input("Texts to classify.", range="UTF-8; of long ones the middle is not read")}
 
 
-def endpoints(model, words, classes, max_tokens, threshold=None):
+def endpoints(
+    model: keras.Model, words: Sequence[str], classes: Sequence[str], max_tokens: int, threshold: float | None = None
+) -> tuple[dict[str, tuple[Callable, dict]], list]:
     """Returns the functions of the saved model, and what they hold.
 
     `serving_default` gives `label`, `probabilities` in the order of `classes`, `confidence` and `unsure`, see

@@ -2,12 +2,17 @@
 
 import csv
 import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasmlsp import classification
 from kerasmlsp.data import tables
 from kerasmlsp.files import write_atomically
+
+if TYPE_CHECKING:
+    from kerasmlsp.exporting import SavedModel
 
 # Rows read at a time; of these, `BATCH` of about the same length are answered in one call.
 CHUNK, BATCH = 4096, 32
@@ -15,7 +20,9 @@ CHUNK, BATCH = 4096, 32
 THREADS = min(os.cpu_count() or 1, 8)
 
 
-def predict_texts(model, texts, *, reject_below=None):
+def predict_texts(
+    model: "SavedModel", texts: Iterable[str], *, reject_below: float | None = None
+) -> list[dict[str, Any]]:
     """Classifies texts.
 
     Args:
@@ -35,7 +42,7 @@ def predict_texts(model, texts, *, reject_below=None):
     # Neighbours in length share a batch, so that hardly any time goes into padding.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) if isinstance(texts[i], str) else 0)
     parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    results = [None] * len(texts)
+    results: list[Any] = [None] * len(texts)
     with ThreadPoolExecutor(THREADS) as pool:
         call = pool.map if len(parts) > 1 else map
         for part, answers in zip(parts, call(lambda part: model(text=[texts[i] for i in part]), parts), strict=True):
@@ -44,7 +51,7 @@ def predict_texts(model, texts, *, reject_below=None):
     return results
 
 
-def explain(model, texts, *, reject_below=None):
+def explain(model: "SavedModel", texts: Iterable[str], *, reject_below: float | None = None) -> list[dict[str, Any]]:
     """Classifies texts, each with `attention`: its tokens in order, with the weight that each of them got.
 
     Args:
@@ -65,7 +72,15 @@ def explain(model, texts, *, reject_below=None):
     return rows
 
 
-def predict_file(model, path, output, *, text_column=None, encoding="utf-8", reject_below=None):
+def predict_file(
+    model: "SavedModel",
+    path: str | Path,
+    output: str | Path,
+    *,
+    text_column: str | None = None,
+    encoding: str = "utf-8",
+    reject_below: float | None = None,
+) -> dict[str, Any]:
     """Classifies a column of a table of any size and writes the table with the answers beside it, as CSV.
 
     The file is read, answered and written in pieces, and `output` appears only when it is whole.
@@ -115,7 +130,7 @@ def predict_file(model, path, output, *, text_column=None, encoding="utf-8", rej
     return {"rows": rows, "without text": blank, "output": str(Path(output)), "labels": counts, "unsure": unsure[0]}
 
 
-def trained_column(card):
+def trained_column(card: Mapping[str, Any]) -> str:
     """Returns the column of texts that a saved model was trained on, as its card has it."""
     trained = card.get("training")
     return (trained.get("text_column") if isinstance(trained, dict) else None) or "text"

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ log = logging.getLogger("kerasmlsp")
 VOCABULARY = "vocabulary.json"
 
 
-def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False):
+def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains every net of the configured architecture, then calibrates them together on the held-out texts.
 
     The run folder gets `config.json`, `vocabulary.json`, a folder per net (see `kerasmlsp.training.fit`) and
@@ -71,9 +72,9 @@ def _train(config, run, resume):
         short = data.shortened(whole, config.short_words)
         sets.append(data.encode(short, numbers[held_out], words, config.max_tokens))
     log.info("Calibrating on the held-out texts%s.", ", whole and short" if len(sets) > 1 else "")
-    weights, *answers = model.calibration(nets, sets)
+    weights, truth, probabilities = model.calibration(nets, sets)
     # Before a net is trained on the held-out texts, too.
-    run.write(classification.THRESHOLD, classification.calibrated(*answers, config.answered))
+    run.write(classification.THRESHOLD, classification.calibrated(truth, probabilities, config.answered))
     for place, name in enumerate(names):
         if name in model.REFITTED:
             log.info("Training %s once more, on the held-out texts too.", name)

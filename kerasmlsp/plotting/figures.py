@@ -239,7 +239,9 @@ def picture(pixels: np.ndarray, path: str | Path) -> None:
     _pillow(pixels).save(path, format="PNG")
 
 
-def animation(frames: np.ndarray, path: str | Path, *, milliseconds: int = 150, hold: int = 1500) -> None:
+def animation(
+    frames: Sequence[np.ndarray] | np.ndarray, path: str | Path, *, milliseconds: int = 150, hold: int = 1500
+) -> None:
     """Writes frames as a GIF that repeats.
 
     Args:
@@ -466,7 +468,7 @@ def heat_maps(
 
 
 def word_maps(
-    image: np.ndarray, words: Sequence[str], maps: np.ndarray, path: str | Path, *, title: str | None = None
+    image: np.ndarray, words: Sequence[str], maps: ArrayLike, path: str | Path, *, title: str | None = None
 ) -> None:
     """Draws an image, and beside it once for every word of its caption, coloured where the word was looked up.
 

@@ -15,7 +15,7 @@ from commands import command, stop_and_resume, within
 from PIL import Image
 
 from kerasmlsp.apps import cli
-from kerasmlsp.apps.gesture import data, model, predict
+from kerasmlsp.apps.gesture import data, evaluate, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
 from kerasmlsp.data import images
 from kerasmlsp.exporting import converting, loading
@@ -306,6 +306,11 @@ def test_a_table_of_paths_is_as_good_as_a_folder(workshop):
     assert table.left_out == {"of no format that is read": 1} and len(np.unique(table.groups)) == 1
 
 
+def test_a_run_is_loaded_by_the_path_of_its_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run"):
+        evaluate.load(tmp_path)
+
+
 def test_copies_of_pictures_are_left_out(tmp_path, caplog):
     random = np.random.default_rng(0)
     for place, kind in enumerate(("disc", "ring")):
@@ -397,6 +402,7 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("train", "--data", "photos", "--input", "landmarks", "--run", "x"), 1, "the data are images"),
         (("train", "--data", "photos", "--group-pattern", "(", "--run", "x"), 2, "regular expression"),
         (("train", "--data", "photos", "--group-pattern", r"person(\d)", "--run", "x"), 1, "must match every path"),
+        (("train", "--data", "photos", "--group-pattern", r"person(\d)|o", "--run", "x"), 1, "must match every path"),
         (("train", "--data", "photos", "--group-pattern", r"(\d)", "--rounds", "--run", "x"), 2, "either"),
         (("train", "--data", "photos/ring", "--run", "x"), 1, "one folder of pictures per class"),
         (("train", "--data", "bad/empty", "--run", "x"), 1, "must hold pictures"),
