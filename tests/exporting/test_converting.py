@@ -47,7 +47,7 @@ def test_names_in_converted_files():
 def test_missing_converter_names_the_extra(nets, tmp_path, monkeypatch, format):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    with pytest.raises(ValueError, match=rf"pip install \"kerasmlsp\[{format}\]\""):
+    with pytest.raises(ValueError, match=rf"pip install -e '\.\[{format}\]'"):
         exporting.convert(nets["conv"], tmp_path / "net", format, examples=[[1, 2, 3], [4, 5, 0]])
     assert tree(tmp_path) == []
 

@@ -421,8 +421,8 @@ def with_parts(case):
 @pytest.mark.parametrize(
     ("build", "mode"),
     [
-        (small_gpt, "int8"),
-        pytest.param(small_classifier, "int8", marks=pytest.mark.slow),
+        pytest.param(small_gpt, "int8", marks=pytest.mark.slow),
+        (small_classifier, "int8"),
         pytest.param(small_classifier, "int4", marks=pytest.mark.slow),
     ],
 )
