@@ -58,9 +58,9 @@ def print_answers(rows: list[dict], problems: list[dict], *, output: Path | None
     """
     if len(rows) > MOST_ROWS:
         labels = collections.Counter(row["label"] for row in rows if "label" in row)
-        unknown = {"not known": sum(not row["known"] for row in rows)} if "known" in rows[0] else {}
+        unsure = {"unsure": sum(row["unsure"] for row in rows)} if "unsure" in rows[0] else {}
         counts = {"labels": dict(labels.most_common())} if labels else {}
-        print_results({"answers": len(rows), **counts, **unknown, "each": output or "written by `--output FILE`"})
+        print_results({"answers": len(rows), **counts, **unsure, "each": output or "written by `--output FILE`"})
     elif rows:
         print_results(rows)
     tell_left_out(problems, len(rows) + len(problems))

@@ -45,12 +45,7 @@ def _check(config):
     if config.encoder == SCRATCH:
         options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights")
     options.refuse("They are drawn by the command `refine`", "samples")
-    options.check_data(config.data, config.dataset, encoding=config.encoding, **_columns(config))
-
-
-def _columns(config):
-    """The columns that the table must have."""
-    return {"image_column": config.image_column, "caption_column": config.caption_column}
+    options.check_data(config.data, config.dataset, encoding=config.encoding, **config.columns)
 
 
 @caption.command()
@@ -90,7 +85,7 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
     options.check_data(data, dataset, optional=True)
     started = options.started(Config, run)
     if data:
-        options.check_table("data", data, encoding or started.encoding, **_columns(started))
+        options.check_table("data", data, encoding or started.encoding, **started.columns)
     if images:
         options.check_table("images", images)
     with messages.quiet_imports():

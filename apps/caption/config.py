@@ -81,6 +81,11 @@ class Config(Settings):
     ema: float | None = same("ema", None, unset="over about a sixth of all steps")
     monitor: str = same("monitor", "val_nats")
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """By field, the columns that a table must have."""
+        return {"image_column": self.image_column, "caption_column": self.caption_column}
+
     def complete(self) -> "Config":
         """Returns the configuration with the architecture's own values where it has none."""
         return self.filled(RECIPES[self.architecture])

@@ -69,7 +69,7 @@ def rows(path: Path, config: Config) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _of_table(path, config):
-    columns = {"image_column": config.image_column, "caption_column": config.caption_column}
+    columns = config.columns
     for chunk in tables.read_table(path, chunk_size=50_000, encoding=config.encoding):
         tables.check_columns(path, chunk.columns, **columns)
         wanted = [*columns.values(), *([config.split_column] if config.split_column in chunk.columns else [])]
@@ -97,7 +97,7 @@ def _of_tokens(path, lines, config):
 
 
 def _of_lines(path, lines, config):
-    columns = {"image_column": config.image_column, "caption_column": config.caption_column}
+    columns = config.columns
     heads = {separator: [head.strip(' "') for head in lines[0].split(separator)] for separator in ",\t;|"}
     separator = max(heads, key=lambda each: (set(columns.values()) <= set(heads[each]), len(heads[each])))
     head = heads[separator]
@@ -113,7 +113,8 @@ def _of_lines(path, lines, config):
                 f"`data` must have {len(head)} cells in every line as in its header. Received: {path}, where line "
                 f"{number} (blank ones not counted) has {len(cells)}"
             )
-        yield cells[image].strip(' "'), _unquoted(cells[caption].strip()), split and cells[split].strip().lower()
+        part = None if split is None else cells[split].strip().lower()
+        yield cells[image].strip(' "'), _unquoted(cells[caption].strip()), part
 
 
 def _unquoted(text):

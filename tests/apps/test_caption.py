@@ -365,6 +365,18 @@ def test_captions_of_kaggle_are_read(tmp_path, place):
     assert len(list(table.read(8, range(9)))) == 9
 
 
+def test_a_split_may_be_the_first_column_of_lines(tmp_path):
+    lines = flickr(tmp_path, "kaggle")
+    path = tmp_path / "captions.txt"
+    head, *rows = path.read_text().split("\n")
+    path.write_text(
+        "\n".join([f"split,{head}", *(f"{('train', 'val', 'test')[n // 2 % 3]},{r}" for n, r in enumerate(rows))])
+    )
+    table = data.read(Config(data=str(path)))
+    assert dict(zip(table.names, table.captions, strict=True)) == lines
+    assert table.splits == ["train", "validation", "test"] * 3
+
+
 @pytest.mark.parametrize("place", ["", "Flickr8k_text", "Flickr8k_text/Flickr8k.token.txt"])
 def test_the_files_of_flickr8k_are_read(tmp_path, place, caplog):
     lines = flickr(tmp_path, "original")

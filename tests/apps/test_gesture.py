@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -246,7 +247,9 @@ def test_predict_leaves_out_what_it_cannot_read(workshop):
 def test_many_answers_are_summed_up(workshop):
     told = command("gesture", "predict", "photos").stdout
     assert "IMG_100" not in told and "written by `--output FILE`" in told and len(told.splitlines()) < 10
-    assert len(run_json("predict", "photos")) == 73
+    rows = run_json("predict", "photos")
+    assert len(rows) == 73
+    assert re.search(r"^unsure +(\d+)$", told, re.MULTILINE)[1] == str(sum(row.get("unsure", 0) for row in rows))
 
 
 def test_predict_explains_with_a_figure(workshop):
