@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILES = {"onnx": ".onnx", "litert": ".tflite"}
-"""Endings of the files that a net is exported to."""
 LARGEST_SEED = 2**31 - 1  # saved models take int32
 LONGEST_NAME = 200
 """Bytes of the name of a folder: 255 at most, and locks and temporary files beside it have longer names."""
@@ -178,34 +176,34 @@ def export(
         run, models, format, output, data_note, licence, as_json: As of `export_options`.
         **settings: Options of the application for a saved model.
     """
-    folder = Path("runs") / config.app / run
     if format == "savedmodel":
         refuse("A saved model goes to the folder `--models`", "output")
         started(config, run)
     else:
+        from kerasmlsp.exporting.converting import FORMATS
+
+        ending, packages = FORMATS[format]
         alone = f"A file of the format {format} is the net alone, without a model card"
         refuse(alone, "models", "data_note", "licence", *settings)
-        output = output or Path(run + _FILES[format])
-        refuse_ending(output, _FILES[format], option="--output")
-        _check_conversion(config, run, format)
+        output = output or Path(run + ending)
+        refuse_ending(output, ending, option="--output")
+        _check_conversion(config, run, format, packages)
         check_targets(output)
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.export")
     if format == "savedmodel":
-        path = module.export(folder, models, licence=licence, data=data_note, **settings)
+        path = module.export(_folder(config, run), models, licence=licence, data=data_note, **settings)
     else:
-        path = module.convert(folder, output, format)
+        path = module.convert(_folder(config, run), output, format)
     print_results({"exported": str(path)}, as_json)
 
 
-def _check_conversion(config, run: str, format: str):
+def _check_conversion(config, run: str, format: str, packages):
     """Refuses what cannot be converted, and missing packages, before anything heavy is imported."""
     converts = importlib.import_module(config.__module__).CONVERTS
     if isinstance(converts, str):
         raise click.UsageError(f"`--format {format}` is not possible for {config.app}: {converts}")
-    from kerasmlsp.training import Run
-
-    _, stored = Run(Path("runs") / config.app / run).configuration(config)
+    _, stored = _stored(config, run)
     trained = stored.get("trained") or stored["architecture"]
     if trained not in converts[format]:
         other = " or ".join(f"`--format {name}`" for name, works in converts.items() if trained in works)
@@ -213,7 +211,6 @@ def _check_conversion(config, run: str, format: str):
             f"The architecture {trained} cannot become a file of the format {format}, which lacks operations that "
             f"it needs: give {other or 'no `--format`'}, or train one of {', '.join(converts[format])}."
         )
-    packages = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}[format]
     if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
         raise click.ClickException(f"`--format {format}` needs the package {missing[0]}: {install(missing[0])}.")
 
@@ -225,9 +222,17 @@ def started(config: type[Any], run: str) -> Any:
         FileNotFoundError: There is no such run.
         ValueError: It is damaged, or of another application.
     """
+    return _stored(config, run)[0]
+
+
+def _stored(config, run: str):
     from kerasmlsp.training import Run
 
-    return Run(Path("runs") / config.app / run).configuration(config)[0]
+    return Run(_folder(config, run)).configuration(config)
+
+
+def _folder(config, run: str) -> Path:
+    return Path("runs") / config.app / run
 
 
 class Target(click.Path):
@@ -358,7 +363,7 @@ def train(
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
     if resume and overwrite:
         raise click.UsageError("Give either `--resume`, to go on with the run, or `--overwrite`, to start anew.")
-    chosen = configuration(config, Path("runs") / config.app / run if resume else None, values)
+    chosen = configuration(config, _folder(config, run) if resume else None, values)
     if chosen.optimizer != "sgd":
         refuse("The momentum is that of `--optimizer sgd`", "momentum")
     if chosen.schedule != "step":
@@ -388,12 +393,12 @@ def start(
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
     try:
-        result = module.train(config, Path("runs") / config.app / run, resume=resume, overwrite=overwrite)
+        result = module.train(config, _folder(config, run), resume=resume, overwrite=overwrite)
     except KeyboardInterrupt as stopped:
         again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
         raise KeyboardInterrupt(str(stopped) or again) from None
     print_results(result if as_json else shown(result), as_json)
-    if (curves := Path("runs") / config.app / run / "curves.png").exists():
+    if (curves := _folder(config, run) / "curves.png").exists():
         tell_figure(curves)
     click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 

@@ -37,10 +37,9 @@ def train(**values):
 
 
 def _check(config):
-    columns = {"text_column": config.text_column, "label_column": config.label_column}
-    options.check_data(config.data, config.dataset, encoding=config.encoding, **columns)
+    options.check_data(config.data, config.dataset, encoding=config.encoding, **config.columns)
     if config.exclude:
-        options.check_table("exclude", config.exclude, config.encoding, **columns)
+        options.check_table("exclude", config.exclude, config.encoding, **config.columns)
 
 
 @sentiment.command()

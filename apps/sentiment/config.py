@@ -52,3 +52,8 @@ class Config(Settings):
     short_words: int = option(20, "Calibrate also for texts cut to so few words; 0 for not.", least=0)
     answered: float = share(0.95, "Share of the held-out texts, whole and short, that the saved model is sure of.")
     batch_size: int = same("batch_size", 64)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """By field, the columns that a table must have."""
+        return {"text_column": self.text_column, "label_column": self.label_column}

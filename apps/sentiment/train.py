@@ -87,8 +87,7 @@ def _train(config, run, resume):
 
 
 def _read(config):
-    columns = {"text_column": config.text_column, "label_column": config.label_column}
-    columns["encoding"] = config.encoding
+    columns = {**config.columns, "encoding": config.encoding}
     texts, labels = data.read(config.data, dataset=config.dataset, manual_dir=config.manual_dir, **columns)
     labelled.check_classes(config.data or config.dataset, labels)
     others = data.read(config.exclude, **columns)[0] if config.exclude else ()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["convert"]
 
+FORMATS = {"onnx": (".onnx", ("tf2onnx", "onnxruntime")), "litert": (".tflite", ("ai_edge_litert",))}
+"""By format: the ending of its files, and the packages that write and run them."""
+
 # How TensorFlow's converter and ONNX Runtime name what they lack.
 _LACKING = re.compile(r"'tf\.(\w+)' op is neither a custom op|No Op registered for (\w+)")
 
@@ -344,6 +347,6 @@ _OPERATIONS = {
     "XlaDynamicUpdateSlice": _dynamic_update_slice,
 }
 _CONVERTERS = {
-    "onnx": (".onnx", ("tf2onnx", "onnxruntime"), _write_onnx, _open_onnx),
-    "litert": (".tflite", ("ai_edge_litert",), _write_litert, _open_litert),
+    "onnx": (*FORMATS["onnx"], _write_onnx, _open_onnx),
+    "litert": (*FORMATS["litert"], _write_litert, _open_litert),
 }

@@ -4,9 +4,7 @@ import importlib.metadata
 import itertools
 import logging
 import zipfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +12,8 @@ from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
 from kerasmlsp.music.grid import length, moves, roll_of, skyline
 from kerasmlsp.music.pieces import LOWEST, REST, STEPS_PER_QUARTER, VOICES, Chorale, begins
-from kerasmlsp.music.reading import from_each_file, read_steps, tell_moved
-from kerasmlsp.music.scores import Score, read_scores, tell_metres, warned
+from kerasmlsp.music.reading import each_piece, from_each_file, read_steps, tell_moved
+from kerasmlsp.music.scores import Score, read_scores, tell_metres
 
 _FORMAT = 1  # of the cache: raise it where the meaning of a field changes
 _CENTRES = np.array([70, 65, 60, 52])  # about the middle of each voice, where nothing is known yet
@@ -82,26 +80,11 @@ def read_chorales(
 
 def _chorales(path: Path, repeats: int, moved: list[np.ndarray], scores: list[Score]) -> list[Chorale]:
     if path.suffix.lower() == ".json":
-        return _each(read_steps(path), lambda piece: _from_steps(piece, path, repeats))
+        return each_piece(read_steps(path), lambda piece: _from_steps(piece, path, repeats))
     found = read_scores(path)
     scores += found
     moved += [moves(score.parts, STEPS_PER_QUARTER) for score in found]
-    return _each(found, lambda score: _from_score(score, path))
-
-
-def _each(pieces: Sequence, read: Callable[[Any], Chorale]) -> list[Chorale]:
-    """What `read` makes of the pieces of a file; those that it refuses are left out where it takes others."""
-    chorales, failures = [], []
-    for piece in pieces:
-        try:
-            chorales.append(read(piece))
-        except ValueError as error:
-            failures.append(error)
-    for failure in failures:
-        if not chorales:
-            raise failure
-        warned(failure)
-    return chorales
+    return each_piece(found, lambda score: _from_score(score, path))
 
 
 def _from_steps(piece: tuple[str, str | None, list], path: Path, repeats: int) -> Chorale:

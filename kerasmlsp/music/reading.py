@@ -1,8 +1,9 @@
 """Piano rolls and melodies from files: MIDI, ABC, MusicXML, and JSON as the JSB chorales come."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,6 +124,29 @@ def from_each_file(path: str | Path, read: Callable[[Path], list], *, recursive:
     return pieces
 
 
+def each_piece(pieces: Iterable, read: Callable[[Any], Any]) -> list:
+    """Returns what `read` makes of the pieces of a file; those that it refuses are left out where it takes others.
+
+    Raises:
+        ValueError: `read` raises it for every piece; that of the first.
+
+    Example:
+        >>> each_piece(["60", "67"], int)
+        [60, 67]
+    """
+    taken, failures = [], []
+    for piece in pieces:
+        try:
+            taken.append(read(piece))
+        except ValueError as error:
+            failures.append(error)
+    for failure in failures:
+        if not taken:
+            raise failure
+        warned(failure)
+    return taken
+
+
 def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
     """Reads JSON in the format of the JSB chorales.
 
@@ -143,21 +167,20 @@ def read_steps(path: Path) -> list[tuple[str, str | None, list]]:
     content = read_json(path)
     splits = content if isinstance(content, dict) else {None: content}
     form = '{"train": [[[60, 64], [60]]]}: splits of pieces of steps of MIDI pitches'
-    pieces, failures = [], []
     try:
         numbered = [(split, number, piece) for split, group in splits.items() for number, piece in enumerate(group)]
     except TypeError as error:
         raise ValueError(f"`path` must hold JSON like {form}. Received: {path} ({error})") from error
-    for split, number, piece in numbered:
+
+    def read(numbered):
+        split, number, piece = numbered
         name = "-".join(str(part) for part in (path.stem, split, number) if part is not None)
         try:
-            pieces.append((name, split, [[_pitch(pitch) for pitch in step] for step in piece]))
+            return name, split, [[_pitch(pitch) for pitch in step] for step in piece]
         except (TypeError, ValueError) as error:
-            failures.append(ValueError(f"`path` must hold JSON like {form}. Received: {path}, piece {name} ({error})"))
-    for failure in failures:
-        if not pieces:
-            raise failure
-        warned(failure)
+            raise ValueError(f"`path` must hold JSON like {form}. Received: {path}, piece {name} ({error})") from error
+
+    pieces = each_piece(numbered, read)
     if not any(step for _, _, piece in pieces for step in piece):
         raise ValueError(f"`path` must hold notes. Received: {path}, which holds none")
     return pieces
