@@ -156,10 +156,9 @@ def test_predict_tells_what_it_left_out(workshop, tmp_path):
         assert figure.width > 300
 
 
-# The workshop trains a transformer, too.
-@pytest.mark.parametrize(
-    "architecture", [pytest.param(a, marks=[pytest.mark.slow] * (a != "attention")) for a in ARCHITECTURES]
-)
+# The workshop trains a transformer.
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_trains_on_kept_features(workshop, architecture):
     words = ("--data", "captions.csv", "--architecture", architecture, "--run", architecture, "--epochs", 1, *TINY)
     options = ("--encoder-weights", "random", "--seed", 3, "--cache", "cache", "--json")
@@ -186,6 +185,7 @@ def test_a_net_learns_from_its_own_captions(workshop):
     assert "kept as it is" in command("caption", "refine", "--start", "whole", "--run", "x", code=1).stderr
 
 
+@pytest.mark.slow
 def test_what_is_rewarded_gets_likely():
     config = Config(units=16, num_layers=1, dropout=0.0, learning_rate=0.02, max_words=5, warmup=0.0).complete()
     net = reinforce.SelfCritical(model.build(config, (4, 3), 9), lambda split, tokens, _: rewarded(tokens), 4, 5)
@@ -460,7 +460,7 @@ def slow(size, rows):
 features.cached(data.dataclasses.replace(table, read=slow), None, 16, sys.argv[1] + "/cache")
 """
     words = [sys.executable, "-c", script, str(tmp_path)]
-    processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     told = "".join(process.communicate()[1] for process in processes)
     assert all(process.returncode == 0 for process in processes), told
     assert told.count("Computing the features") == 1

@@ -113,6 +113,7 @@ def test_generate_writes_on(workshop):
     assert command(*words).stdout == "the cat" + rows[0]["text"] + "\n"
 
 
+@pytest.mark.slow
 def test_weights_of_8_bits_are_measured_and_exported(workshop):
     words = ("--data", "text.txt", "--run", "small", "--epochs", 4, *TINY, "--learning-rate", 0.01, "--json")
     parameters = json.loads(command("chargen", "train", *words).stdout)["parameters"]
@@ -160,7 +161,7 @@ def test_streams_read_nothing_again(workshop, monkeypatch):
 
 def test_older_saved_models_stream_as_before(workshop, monkeypatch):
     monkeypatch.setattr(generate, "PIECE", 5)
-    saved = loading.load(loading.find("chargen"))
+    saved = loading.SavedModel(loading.find("chargen"))
     expected = list(generate.stream(saved, "the cat", length=12, seed=4))
     for name in ("start", "step"):
         del saved.endpoints[name], saved._signatures[name]

@@ -359,7 +359,7 @@ def test_an_image_data_set_of_tfds_is_read(workshop, monkeypatch):
     assert found.inputs.shape == (6, 16, 16, 3) and found.labels == ["a", "b"] * 3
 
 
-@pytest.mark.parametrize(("kind", "points"), [("landmarks", 21), ("history", 16)])
+@pytest.mark.parametrize(("kind", "points"), [("landmarks", 21), pytest.param("history", 16, marks=pytest.mark.slow)])
 def test_numbers_are_trained_on_evaluated_and_predicted(workshop, kind, points):
     write_numbers(f"{kind}.csv", points, 120)
     write_numbers(f"{kind}-test.csv", points, 30, seed=1)

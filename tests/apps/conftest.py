@@ -1,0 +1,27 @@
+"""What holds for the tests of every application."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kerasmlsp.exporting import loading
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_models():
+    """Commands of one file share what they loaded: to load a model and compile its loops takes seconds each time."""
+    load, kept = loading.load, {}
+
+    def load_once(path):
+        written = Path(path, "saved_model.pb")
+        if not written.is_file():
+            return load(path)  # raises
+        key = os.path.abspath(path), written.stat().st_mtime_ns
+        if key not in kept:
+            kept[key] = load(path)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load", load_once)
+        yield
