@@ -14,10 +14,10 @@ def kept_models():
     load, kept = loading.load, {}
 
     def load_once(path):
-        written = Path(path, "saved_model.pb")
-        if not written.is_file():
-            return load(path)  # raises
-        key = os.path.abspath(path), written.stat().st_mtime_ns
+        written = [Path(path, name) for name in ("saved_model.pb", "card.json")]
+        if not all(map(Path.is_file, written)):
+            return load(path)
+        key = os.path.abspath(path), *(each.stat().st_mtime_ns for each in written)
         if key not in kept:
             kept[key] = load(path)
         return kept[key]
