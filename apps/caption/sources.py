@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kerasmlsp import files
-from kerasmlsp.apps.caption.config import Config
+from kerasmlsp.apps.caption.config import LISTS, Config
 from kerasmlsp.data import tables
 
 log = logging.getLogger("kerasmlsp")
@@ -60,7 +60,7 @@ def rows(path: Path, config: Config) -> Iterator[tuple[str, str, str | None]]:
     Raises:
         ValueError: A column is missing, or a line has too few cells.
     """
-    if path.suffix.lower() not in (".txt", ".token"):
+    if path.suffix.lower() not in LISTS:
         return _of_table(path, config)
     lines = [line for line in tables.read_text(path, encoding=config.encoding).split("\n") if line.strip()]
     if not lines:

@@ -62,7 +62,7 @@ def characters(text: str, limit: int) -> str:
     counts = collections.Counter(text)
     kept = sorted(counts, key=lambda character: (-counts[character], character))[:limit]
     if lost := sum(counts.values()) - sum(counts[character] for character in kept):
-        log.info("Left out %d characters to train on of kinds beyond the %d most frequent.", lost, limit)
+        log.info("Left out %d of %d characters: of kinds beyond the %d most frequent.", lost, len(text), limit)
     return "".join(sorted(kept))
 
 
@@ -103,7 +103,8 @@ def encoded(text: str, known: str, config: Config) -> list[np.ndarray]:
         )
     for ids, part, name in zip(parts[1:], whole[1:], ("to select on", "held out"), strict=True):
         if lost := len(part) - len(ids):
-            log.info("Left out %d characters of the part %s that are unknown from the part to train on.", lost, name)
+            told = "Left out %d of %d characters of the part %s: unknown from the part to train on."
+            log.info(told, lost, len(part), name)
     return parts
 
 

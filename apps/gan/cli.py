@@ -120,7 +120,7 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
         options.refuse("Single files are drawn as they are, in no grid", "columns", "scale")
     seeds = options.seeds(seed, num)
     folder = options.find_model("gan", **wanted)
-    options.check_targets(grid)
+    options.check_targets(grid=grid)
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)
@@ -153,7 +153,7 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     kerasmlsp gan interpolate --class Bag --seeds 3,14,15 --steps 12 --grid path.gif
     """
     folder = options.find_model("gan", **wanted)
-    options.check_targets(grid)
+    options.check_targets(grid=grid)
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)

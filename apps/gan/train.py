@@ -50,7 +50,8 @@ def _train(config, run, resume):
         "fingerprint": found.fingerprint(),
     }
     run.start(config, facts, resume=resume)
-    log.info("%d images of %dx%d in %d classes to train on.", len(found.train), size, size, max(1, len(found.classes)))
+    classes = f" in {len(found.classes)} classes" if found.classes else ""
+    log.info("%d images of %dx%d%s to train on.", len(found.train), size, size, classes)
     measured = features.prepared(config, found.train, found.classes, run, resume=resume)
     log.info("Distances are measured on %s.", measured.name)
     if not measured.classes:

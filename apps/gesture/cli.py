@@ -139,7 +139,7 @@ def predict(sources, explain, figure, output, encoding, reject_below, as_json, *
     """
     folder = options.find_model("gesture", **wanted)
     options.check_sources(sources)
-    options.check_targets(figure, output)
+    options.check_targets(figure=figure, output=output)
     from kerasmlsp.apps.gesture import predict as app
 
     model = options.load_model(folder)

@@ -108,7 +108,7 @@ def predict(texts, file, text_column, encoding, output, explain, figure, reject_
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
     folder = options.find_model("sentiment", **wanted)
-    options.check_targets(output, figure)
+    options.check_targets(output=output, figure=figure)
     from kerasmlsp.apps.sentiment import predict as app
     from kerasmlsp.exporting import loading
 
@@ -165,10 +165,10 @@ def _report(result):
 
 
 def _draw(row, path):
-    from kerasmlsp import files, plotting
+    from kerasmlsp import classification, files, plotting
 
     tokens, weights = zip(*row["attention"], strict=True)
-    title = f"{row['label']} ({row['confidence']:.2f})"
+    title = classification.title(row)
     files.write_atomically(path, lambda place: plotting.token_weights(tokens, weights, place, title=title))
 
 

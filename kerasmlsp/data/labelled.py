@@ -145,7 +145,8 @@ def frequent(labels: Sequence[str], least: int) -> tuple[np.ndarray, list[str]]:
         )
     if rare:
         told = ", ".join(f"{name} ({count})" for name, count in list(rare.items())[:10])
-        _log.warning("Left out %d classes of fewer than %d examples: %s.", len(rare), least, told)
+        told += f" and {len(rare) - 10} more" if len(rare) > 10 else ""
+        _log.warning("Left out the classes of fewer than %d examples: %s.", least, told)
     return np.array([place for place, label in enumerate(labels) if label not in rare], np.int64), list(rare)
 
 

@@ -335,8 +335,8 @@ def test_the_alphabet_is_that_of_what_is_trained_on(tmp_path, monkeypatch, caplo
         train.train(config, tmp_path / "run")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["characters"] == "abc"
     assert seen["net"].output_shape[-1] == 3
-    for part in ("to select on", "held out"):
-        assert f"Left out 1 characters of the part {part}" in caplog.text
+    for part in ("60 characters of the part to select on", "121 characters of the part held out"):
+        assert f"Left out 1 of {part}" in caplog.text
 
 
 def stop():
