@@ -20,7 +20,7 @@ import click
 from kerasmlsp.apps.messages import by_options, quiet_imports
 from kerasmlsp.apps.printing import model_name, print_results, tell_figure
 from kerasmlsp.extras import install
-from kerasmlsp.files import existing, visible_files
+from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
 if TYPE_CHECKING:
@@ -522,12 +522,11 @@ def check_table(
 
 
 def check_text(place: str | Path, encoding: str) -> None:
-    """Refuses a text, or one among those in a folder, that is in another encoding or no text."""
+    """Refuses a text, or one among those in a folder, that is in another encoding or no text, and a folder of none."""
     from kerasmlsp.data import tables
 
-    path = Path(place).expanduser()
-    for each in visible_files(path, (".txt",)) if path.is_dir() else [path]:
-        tables.read_text(each, encoding=encoding)
+    for _ in tables.read_texts(place, encoding=encoding):
+        pass
 
 
 def check_sources(sources: Sequence[str | Path]) -> None:

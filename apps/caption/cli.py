@@ -46,6 +46,15 @@ def _check(config):
         options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights")
     options.refuse("They are drawn by the command `refine`", "samples")
     options.check_data(config.data, config.dataset, encoding=config.encoding, lists=LISTS, **config.columns)
+    _check_folder(config.data)
+
+
+def _check_folder(data):
+    """Refuses a folder without captions."""
+    from kerasmlsp.apps.caption import sources
+
+    if data:
+        sources.table_of(data)
 
 
 @caption.command()
@@ -86,6 +95,7 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
     started = options.started(Config, run)
     if data:
         options.check_table("data", data, encoding or started.encoding, lists=LISTS, **started.columns)
+        _check_folder(data)
     if images:
         options.check_table("images", images)
     with messages.quiet_imports():

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 from kerasmlsp import files
 from kerasmlsp.apps.caption.config import LISTS, Config
 from kerasmlsp.data import tables
-
-log = logging.getLogger("kerasmlsp")
 
 _TOKEN = re.compile(r"[^\t]+#\d+\t")
 _LISTS = {"train": "*trainImages.txt", "val": "*devImages.txt", "test": "*testImages.txt"}
@@ -36,9 +33,7 @@ def table_of(data: str | Path) -> Path:
             "`data` must be a file of captions, or a folder that holds captions.csv, captions.txt (as of Kaggle) or "
             f"Flickr8k.token.txt. Received: {data}, which holds none"
         )
-    chosen = min(found, key=_rank)
-    log.info("Took the captions of %s.", chosen)
-    return chosen
+    return min(found, key=_rank)
 
 
 def _rank(path):

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import batching, normalization, tables, tfds
-from kerasmlsp.files import existing, visible_files
+from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
 
@@ -40,10 +40,7 @@ def read(
 
 
 def _files(path: Path, encoding: str):
-    paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
-    if not paths:
-        raise ValueError(f"There is no .txt file in {path} or below.")
-    texts = (tables.read_text(each, encoding=encoding) for each in paths)
+    texts = tables.read_texts(path, encoding=encoding)
     return (text.strip("\n") for text in texts) if path.is_dir() else texts
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.apps.gan.config import ONE_CLASS, Config
 
 RUNS = Path("runs/gan")
 MOST = 100_000
@@ -56,6 +56,20 @@ def _check(config):
     if config.architecture == "wgan-gp":
         options.refuse("The architecture wgan-gp has a penalty of its own", "r1")
     options.check_data(config.data, config.dataset)
+    if config.data and Path(config.data).is_dir():
+        _check_folder(config.data, config.architecture)
+
+
+def _check_folder(folder, architecture):
+    """Refuses a folder without pictures, or without the classes that are wanted, but for the files of Fashion-MNIST."""
+    from kerasmlsp import files
+    from kerasmlsp.data import idx, images
+
+    if idx.holds_idx(folder):
+        return
+    images.list_images(folder)
+    if architecture == "conditional" and not files.visible_folders(folder):
+        raise ValueError(ONE_CLASS)
 
 
 @gan.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasmlsp import training
 from kerasmlsp.apps.gan import data, features, model, watching
-from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.apps.gan.config import ONE_CLASS, Config
 
 log = logging.getLogger("kerasmlsp")
 
@@ -85,7 +85,4 @@ def _train(config, run, resume):
 
 def _check(config, found):
     if config.architecture == "conditional" and not found.classes:
-        raise ValueError(
-            "`architecture` conditional needs two classes at least: put the images into subfolders, one for each, or "
-            "take `--architecture dcgan`."
-        )
+        raise ValueError(ONE_CLASS)

@@ -159,7 +159,12 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("chargen evaluate --shipped --data text.txt", 1, "`--data` must be text in utf-8"),
         ("chargen evaluate --run no", 1, "There is no run in runs/chargen/no"),
         ("chargen evaluate --shipped --data no.txt", 1, "`--data` must be there already"),
-        ("chargen generate --models .", 1, "Received: ., which holds fit.csv, runs, table.csv"),
+        ("chargen generate --models .", 1, "Received: ., which holds empty, fit.csv, flat, runs"),
+        ("sentiment train --data empty", 1, "`--data` must hold one folder of .txt files per class"),
+        ("sentiment evaluate --run taken --data empty", 1, "must hold one folder of .txt files per class"),
+        ("gesture train --data empty", 1, "`--data` must hold one folder of pictures per class"),
+        ("caption train --data empty", 1, "`--data` must be a file of captions, or a folder"),
+        ("chargen train --data empty", 1, "`--data` must hold .txt files"),
         ("music train --data no", 1, "`--data` must be there already"),
         ("music evaluate --run no", 1, "There is no run in runs/music/no"),
         ("music generate --melody no.mid", 1, "`--melody` must be there already"),
@@ -172,6 +177,8 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("caption predict no.jpg", 1, "no.jpg is not there"),
         ("caption predict no.jpg --models no", 1, "`--models` must be a folder"),
         ("gan train --data no", 1, "`--data` must be there already"),
+        ("gan train --data empty", 1, "`--data` must hold pictures"),
+        ("gan train --data flat", 1, "`--architecture` conditional needs two classes"),
         ("gan evaluate --run no", 1, "There is no run in runs/gan/no"),
         ("gan generate --grid no/out.png", 1, "`--grid` must be in a folder that is there"),
         ("gan interpolate --grid out.png --models no", 1, "`--models` must be a folder"),
@@ -191,7 +198,10 @@ def test_what_is_not_there_is_told_before_tensorflow_is_imported(words, code, to
     (tmp_path / "fit.csv").write_text("text,label\ngood,1\nbad,2\n")
     (tmp_path / "text.txt").write_bytes("caf\u00e9".encode("cp1252"))
     (tmp_path / "runs/sentiment/taken").mkdir(parents=True)
-    (tmp_path / "runs/sentiment/taken/config.json").write_text("{}")
+    (tmp_path / "runs/sentiment/taken/config.json").write_text('{"app": "sentiment", "seed": 0}')
+    for name in ("empty", "flat"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "flat/a.png").touch()
     before = sorted(tmp_path.rglob("*"))
     for name in ("tensorflow", "keras"):
         monkeypatch.setitem(sys.modules, name, None)
