@@ -246,7 +246,7 @@ def test_of_a_long_prompt_the_end_is_read_and_said(workshop, caplog):
         (("train", "--data", "missing.txt", "--run", "x"), 1, "missing.txt"),
         (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "empty.txt", "--run", "x"), 1, "no text in"),
-        (("train", "--data", "bare", "--run", "x"), 1, "no .txt file"),
+        (("train", "--data", "bare", "--run", "x"), 1, "must hold .txt files"),
         (("train", "--data", "latin.txt", "--run", "x"), 1, "--encoding cp1252"),
         (("train", "--data", "short.txt", "--run", "x"), 1, "too short for batches of 32 rows of 128"),
         (("train", "--data", "text.txt", "--architecture", "magic"), 2, "simple-rnn"),
