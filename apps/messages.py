@@ -26,8 +26,9 @@ _BYTES = {"double": 8, "int64": 8, "complex64": 8, "half": 2, "bfloat16": 2, "in
 def by_options(text: str, context: click.Context | None = None) -> str:
     """Names in a message the options of a command, where the library names its arguments.
 
-    An argument is the option of its name. The argument `path` is the option whose value the message names, else "the
-    path"; what stands behind an argument in brackets, as (--folds), is the option itself.
+    An argument is the option of its name. The argument `path` is the option whose value the message names, "the path
+    in" the option whose folder holds what it names, else "the path"; what stands behind an argument in brackets, as
+    (--folds), is the option itself.
 
     Args:
         text: The message.
@@ -43,20 +44,21 @@ def by_options(text: str, context: click.Context | None = None) -> str:
     text = re.sub(r"`(\w+)`", lambda found: f"`{options[found[1]]}`" if found[1] in options else found[0], text)
     if "`path`" in text:
         arguments = {each.name: each.human_readable_name for each in parameters if isinstance(each, click.Argument)}
-        given = _option_of_path(text, context.params, {**arguments, **options})
-        text = text.replace("`path`", f"`{given}`") if given else re.sub("^`path`", "The path", text)
-    return text.replace("`path`", "the path")
+        told = _told_of_path(text, context.params, {**arguments, **options})
+        text = re.sub(r"(?:^|(?<=\. ))`path`", lambda _: told[0].upper() + told[1:], text).replace("`path`", told)
+    return text
 
 
-def _option_of_path(text: str, values: dict, shown: dict) -> str | None:
-    """What is shown of the parameter with the longest path that stands in a message; None where there is none."""
-    found = {}
-    for name, value in values.items():
-        if name in shown and isinstance(value, Path):
-            for path in map(str, (value, value.absolute())):
-                if re.search(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", text):
-                    found[len(path)] = shown[name]
-    return found[max(found)] if found else None
+def _told_of_path(text: str, values: dict, shown: dict) -> str:
+    """What to call the path in a message, which names it behind: by the parameter whose value it is or lies in."""
+    text = text[text.index("`path`") :]
+    found = {(0, 0): "the path"}
+    given = [(shown[name], value) for name, value in values.items() if name in shown and isinstance(value, Path)]
+    for option, path in ((option, str(form)) for option, value in given for form in (value, value.absolute())):
+        for whole, end, told in ((1, r"(?![\w/-])", f"`{option}`"), (0, "/", f"the path in `{option}`")):
+            if re.search(rf"(?<![\w./-]){re.escape(path)}{end}", text):
+                found[len(path), whole] = told
+    return found[max(found)]
 
 
 class _EchoHandler(logging.Handler):

@@ -188,7 +188,7 @@ def export(
         output = output or Path(run + ending)
         refuse_ending(output, ending, option="--output")
         _check_conversion(config, run, format, packages)
-        check_targets(output)
+        check_targets(output=output)
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.export")
     if format == "savedmodel":
@@ -390,6 +390,10 @@ def start(
     shown: Callable[[Any], Any] = lambda result: result,
 ) -> None:
     """Trains as `train` does, with a configuration that is there."""
+    if not (resume or overwrite):
+        from kerasmlsp.training import Run
+
+        Run(_folder(config, run)).check_free()
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
     try:
@@ -466,6 +470,7 @@ def check_data(
     *,
     optional: bool = False,
     encoding: str = "utf-8",
+    lists: Sequence[str] = (),
     **columns: str | None,
 ) -> None:
     """Refuses data that cannot be read, and options for reading others, before anything heavy is imported.
@@ -474,13 +479,13 @@ def check_data(
         data: The file or folder that is read, or None.
         dataset: The data set of TensorFlow Datasets that is read, or None.
         optional: Whether the command can do without data.
-        encoding: That of a table of text.
+        encoding, lists: As of `check_table`.
         **columns: By parameter, the columns that a table must have; None where the parameter has no value.
 
     Raises:
         click.UsageError: There are neither or both, or options that do not apply.
         FileNotFoundError: There is no such file or folder.
-        ValueError: A column is not there.
+        ValueError: A column is not there, or a text is in another encoding.
     """
     if dataset is None:
         refuse("The original files are those of `--dataset`", "manual_dir")
@@ -490,25 +495,38 @@ def check_data(
         raise click.UsageError("Give the data with either `--data PATH` or `--dataset NAME`.")
     if not data:
         return
-    check_table("data", data, encoding, **columns)
+    check_table("data", data, encoding, lists=lists, **columns)
 
 
-def check_table(name: str, place: str | Path, encoding: str = "utf-8", **columns: str | None) -> None:
-    """Refuses a file or folder that is not there, and of a table columns that are not.
+def check_table(
+    name: str, place: str | Path, encoding: str = "utf-8", *, lists: Sequence[str] = (), **columns: str | None
+) -> None:
+    """Refuses a file or folder that is not there, of a table columns that are not, and text in another encoding.
 
     Args:
         name: The parameter.
         place: Its value.
         encoding: That of a table of text.
+        lists: Endings of files that may be without a header, whose columns are not looked for.
         **columns: As of `check_data`.
     """
     path = existing(place, name)
     if path.is_dir():
         refuse(f"{place} is a folder, which has no columns", *columns)
-    elif columns and path.suffix.lower() not in (".txt", ".token"):  # lists of other forms, without a header
+    elif columns and path.suffix.lower() in lists:
+        check_text(path, encoding)
+    elif columns:
         from kerasmlsp.data import tables
 
         tables.check_columns(path, encoding=encoding, **columns)
+
+
+def check_text(place: str | Path, encoding: str) -> None:
+    """Refuses a text, or one among those in a folder, that is in another encoding or no text, and a folder of none."""
+    from kerasmlsp.data import tables
+
+    for _ in tables.read_texts(place, encoding=encoding):
+        pass
 
 
 def check_sources(sources: Sequence[str | Path]) -> None:
@@ -517,11 +535,14 @@ def check_sources(sources: Sequence[str | Path]) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(sources[0]))
 
 
-def check_targets(*paths: Path | None) -> None:
-    """Refuses files to be written, None for none, whose folder is not there."""
-    for path in paths:
+def check_targets(**paths: Path | None) -> None:
+    """Refuses files to be written, by parameter, None for none, whose folder is not there."""
+    for name, path in paths.items():
         if path is not None and not path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+            raise FileNotFoundError(
+                f"`{name}` must be in a folder that is there already: make {path.parent}, or check its spelling. "
+                f"Received: {path}"
+            )
 
 
 def seeds(first: int, count: int) -> list[int]:

@@ -171,6 +171,16 @@ def rows(answers: Mapping[str, np.ndarray], classes: Sequence[str], reject_below
     return found
 
 
+def title(row: Mapping[str, Any]) -> str:
+    """Returns what stands above the figure of an answer, one of `rows`.
+
+    Example:
+        >>> title({"label": "pos", "confidence": 0.53, "unsure": True})
+        'pos (0.53, unsure)'
+    """
+    return f"{row['label']} ({row['confidence']:.2f}{', unsure' if row['unsure'] else ''})"
+
+
 def reject_below(model: "SavedModel") -> float:
     """Returns the confidence below which a loaded saved model is unsure; 0 where that was not calibrated.
 

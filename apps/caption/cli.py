@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.caption.config import REFINED, SCRATCH, Config, refined
+from kerasmlsp.apps.caption.config import LISTS, REFINED, SCRATCH, Config, refined
 
 RUNS = Path("runs/caption")
 THEN = "evaluate --run {run}"
@@ -45,7 +45,16 @@ def _check(config):
     if config.encoder == SCRATCH:
         options.refuse(f"The encoder {SCRATCH} is trained from scratch, with the captions", "encoder_weights")
     options.refuse("They are drawn by the command `refine`", "samples")
-    options.check_data(config.data, config.dataset, encoding=config.encoding, **config.columns)
+    options.check_data(config.data, config.dataset, encoding=config.encoding, lists=LISTS, **config.columns)
+    _check_folder(config.data)
+
+
+def _check_folder(data):
+    """Refuses a folder without captions."""
+    from kerasmlsp.apps.caption import sources
+
+    if data:
+        sources.table_of(data)
 
 
 @caption.command()
@@ -85,7 +94,8 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
     options.check_data(data, dataset, optional=True)
     started = options.started(Config, run)
     if data:
-        options.check_table("data", data, encoding or started.encoding, **started.columns)
+        options.check_table("data", data, encoding or started.encoding, lists=LISTS, **started.columns)
+        _check_folder(data)
     if images:
         options.check_table("images", images)
     with messages.quiet_imports():
@@ -122,7 +132,7 @@ def predict(sources, figure, output, as_json, **wanted):
     """
     folder = options.find_model("caption", **wanted)
     options.check_sources(sources)
-    options.check_targets(figure, output)
+    options.check_targets(figure=figure, output=output)
     from kerasmlsp.apps.caption import predict as app
     from kerasmlsp.data import images
 

@@ -12,6 +12,8 @@ CONVERTS = (
     "`--format`."
 )
 """Why nets are no files of other formats."""
+LISTS = (".txt", ".token")
+"""Endings of files with a caption in a line, which may have no header."""
 EFFICIENTNET, SCRATCH = "efficientnet-lite0", "cnn"
 _RECURRENT = {"units": 256, "num_layers": 1, "dropout": 0.5, "epochs": 12, "learning_rate": 2e-3}
 RECIPES = {

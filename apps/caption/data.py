@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +88,8 @@ def read(config: Config, only: str | None = None) -> Captioned:
 
 def _from_files(config, only):
     path = sources.table_of(config.data)
+    if path != Path(config.data):
+        log.info("Took the captions of %s.", path)
     problems, rows = collections.Counter(), []
     for name, caption, split in sources.rows(path, config):
         if not _worded(caption):

@@ -2,16 +2,13 @@
 
 import csv
 import itertools
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kerasmlsp import files
-from kerasmlsp.apps.caption.config import Config
+from kerasmlsp.apps.caption.config import LISTS, Config
 from kerasmlsp.data import tables
-
-log = logging.getLogger("kerasmlsp")
 
 _TOKEN = re.compile(r"[^\t]+#\d+\t")
 _LISTS = {"train": "*trainImages.txt", "val": "*devImages.txt", "test": "*testImages.txt"}
@@ -36,9 +33,7 @@ def table_of(data: str | Path) -> Path:
             "`data` must be a file of captions, or a folder that holds captions.csv, captions.txt (as of Kaggle) or "
             f"Flickr8k.token.txt. Received: {data}, which holds none"
         )
-    chosen = min(found, key=_rank)
-    log.info("Took the captions of %s.", chosen)
-    return chosen
+    return min(found, key=_rank)
 
 
 def _rank(path):
@@ -60,7 +55,7 @@ def rows(path: Path, config: Config) -> Iterator[tuple[str, str, str | None]]:
     Raises:
         ValueError: A column is missing, or a line has too few cells.
     """
-    if path.suffix.lower() not in (".txt", ".token"):
+    if path.suffix.lower() not in LISTS:
         return _of_table(path, config)
     lines = [line for line in tables.read_text(path, encoding=config.encoding).split("\n") if line.strip()]
     if not lines:

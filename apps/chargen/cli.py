@@ -47,6 +47,8 @@ def train(**values):
 
 def _check(config):
     options.check_data(config.data, config.dataset)
+    if config.data:
+        options.check_text(config.data, config.encoding)
 
 
 @chargen.command()
@@ -75,8 +77,9 @@ def evaluate(run, data, encoding, weights, as_json, **wanted):
         options.refuse("The run's own text is read as it was trained on", "encoding")
     options.check_data(data, optional=True)
     folder = options.find_model("chargen", **wanted) if saved else None
-    if not saved:
-        options.started(Config, run)
+    own = "utf-8" if saved else options.started(Config, run).encoding
+    if data:
+        options.check_text(data, encoding or own)
     with messages.quiet_imports():
         from kerasmlsp.apps.chargen import evaluate as app
     if folder is not None:

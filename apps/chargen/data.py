@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import batching, normalization, tables, tfds
-from kerasmlsp.files import existing, visible_files
+from kerasmlsp.files import existing
 
 log = logging.getLogger("kerasmlsp")
 
@@ -40,10 +40,7 @@ def read(
 
 
 def _files(path: Path, encoding: str):
-    paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
-    if not paths:
-        raise ValueError(f"There is no .txt file in {path} or below.")
-    texts = (tables.read_text(each, encoding=encoding) for each in paths)
+    texts = tables.read_texts(path, encoding=encoding)
     return (text.strip("\n") for text in texts) if path.is_dir() else texts
 
 
@@ -62,7 +59,7 @@ def characters(text: str, limit: int) -> str:
     counts = collections.Counter(text)
     kept = sorted(counts, key=lambda character: (-counts[character], character))[:limit]
     if lost := sum(counts.values()) - sum(counts[character] for character in kept):
-        log.info("Left out %d characters to train on of kinds beyond the %d most frequent.", lost, limit)
+        log.info("Left out %d of %d characters: of kinds beyond the %d most frequent.", lost, len(text), limit)
     return "".join(sorted(kept))
 
 
@@ -103,7 +100,8 @@ def encoded(text: str, known: str, config: Config) -> list[np.ndarray]:
         )
     for ids, part, name in zip(parts[1:], whole[1:], ("to select on", "held out"), strict=True):
         if lost := len(part) - len(ids):
-            log.info("Left out %d characters of the part %s that are unknown from the part to train on.", lost, name)
+            told = "Left out %d of %d characters of the part %s: unknown from the part to train on."
+            log.info(told, lost, len(part), name)
     return parts
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.apps.gan.config import ONE_CLASS, Config
 
 RUNS = Path("runs/gan")
 MOST = 100_000
@@ -56,6 +56,20 @@ def _check(config):
     if config.architecture == "wgan-gp":
         options.refuse("The architecture wgan-gp has a penalty of its own", "r1")
     options.check_data(config.data, config.dataset)
+    if config.data and Path(config.data).is_dir():
+        _check_folder(config.data, config.architecture)
+
+
+def _check_folder(folder, architecture):
+    """Refuses a folder without pictures, or without the classes that are wanted, but for the files of Fashion-MNIST."""
+    from kerasmlsp import files
+    from kerasmlsp.data import idx, images
+
+    if idx.holds_idx(folder):
+        return
+    images.list_images(folder)
+    if architecture == "conditional" and not files.visible_folders(folder):
+        raise ValueError(ONE_CLASS)
 
 
 @gan.command()
@@ -120,7 +134,7 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
         options.refuse("Single files are drawn as they are, in no grid", "columns", "scale")
     seeds = options.seeds(seed, num)
     folder = options.find_model("gan", **wanted)
-    options.check_targets(grid)
+    options.check_targets(grid=grid)
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)
@@ -153,7 +167,7 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     kerasmlsp gan interpolate --class Bag --seeds 3,14,15 --steps 12 --grid path.gif
     """
     folder = options.find_model("gan", **wanted)
-    options.check_targets(grid)
+    options.check_targets(grid=grid)
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)

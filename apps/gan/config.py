@@ -7,6 +7,11 @@ from kerasmlsp.training.settings import OWN, Settings, dataset, manual_dir, opti
 ARCHITECTURES = ("conditional", "dcgan", "wgan-gp")
 CONVERTS = {"onnx": ARCHITECTURES, "litert": ARCHITECTURES}
 """Architectures whose generators can be files of a format; see `docs/conversion.md`."""
+ONE_CLASS = (
+    "`architecture` conditional needs two classes at least: put the images into subfolders, one for each, or take "
+    "`--architecture dcgan`."
+)
+"""What to say of images without classes."""
 RECIPES = {
     "conditional": {"filters": 48, "r1": 0.1, "epochs": 40, "learning_rate": 5e-4},
     "dcgan": {"filters": 32, "r1": 0.0, "epochs": 40, "learning_rate": 2e-4},

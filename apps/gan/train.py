@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasmlsp import training
 from kerasmlsp.apps.gan import data, features, model, watching
-from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.apps.gan.config import ONE_CLASS, Config
 
 log = logging.getLogger("kerasmlsp")
 
@@ -50,7 +50,8 @@ def _train(config, run, resume):
         "fingerprint": found.fingerprint(),
     }
     run.start(config, facts, resume=resume)
-    log.info("%d images of %dx%d in %d classes to train on.", len(found.train), size, size, max(1, len(found.classes)))
+    classes = f" in {len(found.classes)} classes" if found.classes else ""
+    log.info("%d images of %dx%d%s to train on.", len(found.train), size, size, classes)
     measured = features.prepared(config, found.train, found.classes, run, resume=resume)
     log.info("Distances are measured on %s.", measured.name)
     if not measured.classes:
@@ -84,7 +85,4 @@ def _train(config, run, resume):
 
 def _check(config, found):
     if config.architecture == "conditional" and not found.classes:
-        raise ValueError(
-            "`architecture` conditional needs two classes at least: put the images into subfolders, one for each, or "
-            "take `--architecture dcgan`."
-        )
+        raise ValueError(ONE_CLASS)

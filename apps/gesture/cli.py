@@ -44,6 +44,15 @@ def _check(config):
     if config.background is None:
         options.refuse("It is a share of the pictures of `--background`", "background_share")
     options.check_data(config.data, config.dataset, encoding=config.encoding, **_columns(config))
+    _check_folder(config.data)
+
+
+def _check_folder(data):
+    """Refuses a folder without classes."""
+    from kerasmlsp.data import images
+
+    if data and Path(data).is_dir():
+        images.class_folders(data)
 
 
 def _columns(config):
@@ -87,6 +96,7 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
     options.check_data(data, dataset, optional=True)
     options.started(Config, run)
+    _check_folder(data)
     with messages.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:
@@ -139,7 +149,7 @@ def predict(sources, explain, figure, output, encoding, reject_below, as_json, *
     """
     folder = options.find_model("gesture", **wanted)
     options.check_sources(sources)
-    options.check_targets(figure, output)
+    options.check_targets(figure=figure, output=output)
     from kerasmlsp.apps.gesture import predict as app
 
     model = options.load_model(folder)

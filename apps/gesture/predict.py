@@ -106,7 +106,7 @@ def draw(rows: Iterable[dict[str, Any]], sources: Iterable[Path | bytes], path: 
 
     by_name = {"-" if isinstance(source, bytes) else str(source): source for source in sources}
     pictures = [images.read_image(by_name[row["file"]], longest=images.SHOWN) for row in rows]
-    titles = [f"{row['label']} ({row['confidence']:.2f})" for row in rows]
+    titles = [classification.title(row) for row in rows]
     maps = [row["heat"] for row in rows]
     write_atomically(path, lambda place: plotting.heat_maps(pictures, maps, place, titles=titles))
 

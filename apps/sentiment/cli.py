@@ -40,6 +40,16 @@ def _check(config):
     options.check_data(config.data, config.dataset, encoding=config.encoding, **config.columns)
     if config.exclude:
         options.check_table("exclude", config.exclude, config.encoding, **config.columns)
+    for place in (config.data, config.exclude):
+        _check_folder(place)
+
+
+def _check_folder(place):
+    """Refuses a folder without classes."""
+    from kerasmlsp.data import labelled
+
+    if place and Path(place).is_dir():
+        labelled.class_folders(place)
 
 
 @sentiment.command()
@@ -62,6 +72,7 @@ def evaluate(run, data, dataset, manual_dir, text_column, label_column, encoding
     columns = {"text_column": text_column or started.text_column, "label_column": label_column or started.label_column}
     if data:
         options.check_table("data", data, encoding or started.encoding, **columns)
+        _check_folder(data)
     with messages.quiet_imports():
         from kerasmlsp.apps.sentiment import evaluate as app
     columns["encoding"] = encoding
@@ -108,7 +119,7 @@ def predict(texts, file, text_column, encoding, output, explain, figure, reject_
     if figure and len(texts) != 1:
         raise click.UsageError("`--figure` draws one text: give just one.")
     folder = options.find_model("sentiment", **wanted)
-    options.check_targets(output, figure)
+    options.check_targets(output=output, figure=figure)
     from kerasmlsp.apps.sentiment import predict as app
     from kerasmlsp.exporting import loading
 
@@ -165,10 +176,10 @@ def _report(result):
 
 
 def _draw(row, path):
-    from kerasmlsp import files, plotting
+    from kerasmlsp import classification, files, plotting
 
     tokens, weights = zip(*row["attention"], strict=True)
-    title = f"{row['label']} ({row['confidence']:.2f})"
+    title = classification.title(row)
     files.write_atomically(path, lambda place: plotting.token_weights(tokens, weights, place, title=title))
 
 

@@ -93,7 +93,7 @@ def _read(config):
     others = data.read(config.exclude, **columns)[0] if config.exclude else ()
     kept = splits.without(splits.text_keys(texts), splits.text_keys(others))
     if len(kept) < len(texts):
-        log.info("Left out %d texts that occur twice or are in --exclude.", len(texts) - len(kept))
+        log.info("Left out %d of %d texts: they occur twice or are in --exclude.", len(texts) - len(kept), len(texts))
     texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
     if len(set(labels)) < 2:
         raise ValueError("Fewer than two classes are left once repeated texts and those of `--exclude` are left out.")

@@ -9,7 +9,7 @@ def check_batch(values, *axes):
         *axes: Names of its axes, the first `batch`.
 
     Raises:
-        ValueError: It has more or fewer.
+        ValueError: It has more or fewer, or is no tensor.
 
     Example:
         >>> import numpy as np
@@ -18,8 +18,25 @@ def check_batch(values, *axes):
         Traceback (most recent call last):
         ValueError: `inputs` must be a batch `(batch, samples)`: ... `example[None]`. Received: shape (16000,)
     """
-    if len(values.shape) != len(axes):
+    check_tensor(values)
+    check_shape(values.shape, *axes)
+
+
+def check_shape(shape, *axes):
+    """Refuses the shape of what `check_batch` refuses."""
+    if isinstance(shape, dict) or any(isinstance(each, (tuple, list)) for each in shape):
+        check_tensor(shape)
+    if len(shape) != len(axes):
         raise ValueError(
             f"`inputs` must be a batch `({', '.join(axes)})`: put `.batch(32)` before `.map(...)` in a tf.data "
-            f"pipeline, or give a single one as `example[None]`. Received: shape {tuple(values.shape)}"
+            f"pipeline, or give a single one as `example[None]`. Received: shape {tuple(shape)}"
+        )
+
+
+def check_tensor(values):
+    """Refuses pairs of inputs and labels, and dicts of other things than a layer takes."""
+    if isinstance(values, (tuple, list, dict)):
+        raise ValueError(
+            "`inputs` must be one tensor: map `lambda x, y: (layer(x), y)` in a tf.data pipeline, or give pictures and "
+            f"labels as `{{'images': x, 'labels': y}}`. Received: a {type(values).__name__}"
         )

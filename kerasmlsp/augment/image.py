@@ -521,7 +521,7 @@ def _saturated(images, most, generator):
 
 
 def _images(inputs):
-    return inputs["images"] if isinstance(inputs, dict) else inputs
+    return inputs.get("images", inputs) if isinstance(inputs, dict) else inputs
 
 
 def _with_images(inputs, images):

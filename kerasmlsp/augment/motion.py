@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasmlsp.augment._checks import check_batch
+from kerasmlsp.augment._checks import check_batch, check_shape
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -95,6 +95,7 @@ class RandomAxisRotation(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
+        check_shape(input_shape, "batch", "steps", "channels")
         if input_shape[-1] % 3:
             raise ValueError(f"`inputs` must have three channels for each sensor. Received: shape={tuple(input_shape)}")
 
@@ -166,6 +167,7 @@ class TimeWarp(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
+        check_shape(input_shape, "batch", "steps", "channels")
         steps = input_shape[1]
         if steps is None or steps < 2:
             raise ValueError(

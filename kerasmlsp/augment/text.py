@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasmlsp.augment._checks import check_tensor
 from kerasmlsp.layers.ngrams import PADDING, UNKNOWN
 
 
@@ -46,6 +47,7 @@ class TokenDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=False):
+        check_tensor(inputs)
         if not training or not self.rate:
             return inputs
         chance = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)

@@ -1,6 +1,7 @@
 """What a file of text is encoded in: read as told, or refused in one sentence that says what it seems to be."""
 
 import codecs
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def check(path: str | Path, start: bytes, encoding: str = "utf-8") -> None:
         encoding: What it is to be read as.
 
     Raises:
-        ValueError: It is UTF-16 or UTF-32 and `encoding` another, or it is no text.
+        ValueError: It is UTF-16 or UTF-32 and `encoding` another, or the other way round, or it is no text.
 
     Example:
         >>> check("diary.txt", "dear diary".encode("utf-16"))
@@ -44,15 +45,15 @@ def check(path: str | Path, start: bytes, encoding: str = "utf-8") -> None:
     for mark, told in _OTHERS:
         if start.startswith(mark):
             raise ValueError(f"`path` must be text, and this is {told}. Received: {path}")
-    if _is_wide(encoding):
-        return
-    wide = next((name for mark, name in _MARKS if start.startswith(mark)), None) or _unmarked(start)
-    if wide:
+    found = next((name for mark, name in _MARKS if start.startswith(mark)), None) or _unmarked(start)
+    if _is_wide(encoding) and not found and _decoded(start, "utf-8"):
+        found = "utf-8"
+    if found and _decoded(start, encoding) != _decoded(start, found):
         raise ValueError(
-            f"`path` must be text in {encoding}, and this is {wide}: give `encoding` (--encoding {wide}). "
+            f"`path` must be text in {encoding}, and this is {found}: give `encoding` (--encoding {found}). "
             f"Received: {path}"
         )
-    if _is_binary(start, encoding):
+    if not _is_wide(encoding) and _is_binary(start, encoding):
         raise ValueError(f"`path` must be text, and this is binary data: give another file. Received: {path}")
 
 
@@ -97,6 +98,14 @@ def wrong(path: str | Path, lines: Iterable[bytes], encoding: str) -> ValueError
 
 def _is_wide(encoding: str) -> bool:
     return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
+def _decoded(start: bytes, encoding: str) -> str | None:
+    """What a start that may end within a character is in an encoding, without a mark; None where it is not in it."""
+    try:
+        return codecs.getreader(encoding)(io.BytesIO(start)).read().removeprefix("\ufeff")
+    except UnicodeError:
+        return None
 
 
 def _is_binary(start: bytes, encoding: str) -> bool:

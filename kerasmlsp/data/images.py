@@ -20,7 +20,7 @@ import numpy as np
 from kerasmlsp import files
 from kerasmlsp.data import labelled, tables
 from kerasmlsp.extras import install, required
-from kerasmlsp.files import existing, visible_files, visible_folders
+from kerasmlsp.files import existing, visible_files
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -548,13 +548,22 @@ def _bilinear():
 
 
 def _folder_rows(folder):
-    classes = [each for each in visible_folders(folder) if not each.name.startswith("_")]
-    names = {each.name for each in classes}
-    if {"train", "test"} <= names:
-        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
-    if not classes:
-        raise ValueError(f"`path` must hold one folder of pictures per class, as rock/ and paper/. Received: {folder}")
-    return [(file.relative_to(folder).as_posix(), each.name) for each in classes for file in list_images(each)]
+    classes = class_folders(folder)
+    return [(file.relative_to(folder).as_posix(), name) for name in classes for file in list_images(folder / name)]
+
+
+def class_folders(folder: str | Path) -> dict[str, Path]:
+    """Returns the folders of the classes of pictures in a folder by name, as `labelled.class_folders`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("rock", "paper"):
+        ...     (folder / name).mkdir()
+        >>> list(class_folders(folder))
+        ['paper', 'rock']
+    """
+    return labelled.class_folders(folder, "pictures", "rock/ and paper/")
 
 
 def _table_rows(path, path_column, label_column, encoding):

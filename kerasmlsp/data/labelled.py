@@ -145,7 +145,8 @@ def frequent(labels: Sequence[str], least: int) -> tuple[np.ndarray, list[str]]:
         )
     if rare:
         told = ", ".join(f"{name} ({count})" for name, count in list(rare.items())[:10])
-        _log.warning("Left out %d classes of fewer than %d examples: %s.", len(rare), least, told)
+        told += f" and {len(rare) - 10} more" if len(rare) > 10 else ""
+        _log.warning("Left out the classes of fewer than %d examples: %s.", least, told)
     return np.array([place for place, label in enumerate(labels) if label not in rare], np.int64), list(rare)
 
 
@@ -213,20 +214,44 @@ def _as_texts(column) -> list[str]:
 
 def _split_folder(folder: Path, split: str | None) -> Path:
     inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
-    if {"train", "test"} <= inside and split is None:
-        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
     if split is not None and split not in inside:
         there = ", ".join(sorted(inside)) or "it has none"
         raise ValueError(f"`split` must be a folder in {folder}: {there}. Received: {split!r}")
     return folder / split if split else folder
 
 
-def _folder_rows(folder: Path, encoding: str):
+def class_folders(folder: str | Path, content: str = ".txt files", names: str = "neg/ and pos/") -> dict[str, Path]:
+    """Returns the folders of the classes in a folder by name, without those whose names begin with `_`.
+
+    Args:
+        folder: The folder.
+        content: What they must hold, for the message.
+        names: What they may be called, for the message.
+
+    Raises:
+        ValueError: There are none, or the folder holds the parts to train and to test on.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("pos", "neg", "_unused"):
+        ...     (folder / name).mkdir()
+        >>> list(class_folders(folder))
+        ['neg', 'pos']
+    """
+    folder = Path(folder)
     classes = {entry.name: entry for entry in visible_folders(folder) if not entry.name.startswith("_")}
+    if {"train", "test"} <= classes.keys():
+        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
+    if not classes:
+        raise ValueError(f"`path` must hold one folder of {content} per class, as {names}. Received: {folder}")
+    return classes
+
+
+def _folder_rows(folder: Path, encoding: str):
+    classes = class_folders(folder)
     if {"neg", "pos", "unsup"} <= classes.keys():
         _log.info("Left out %s: its texts have no label.", classes.pop("unsup"))
-    if not classes:
-        raise ValueError(f"`path` must hold one folder of .txt files per class, as neg/ and pos/. Received: {folder}")
     for name, subfolder in sorted(classes.items()):
         files = [file for file in visible_files(subfolder, (".txt",)) if file.parent == subfolder]
         if not files:

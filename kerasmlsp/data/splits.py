@@ -110,8 +110,8 @@ def split_indices(labels: ArrayLike, fraction: float, seed: int, *, blocks: int 
         rare = [str(name) for name in classes[counts < 2]]
         rare = ", ".join(rare[:5]) + f" and {len(rare) - 5} more" * (len(rare) > 5) or "no labels at all"
         raise ValueError(
-            f"`labels` must hold at least two examples of every class: add some, or leave such classes out "
-            f"(--min-count 2). Received: too few of {rare}"
+            f"Every class must have at least two examples: add some, or leave such classes out (--min-count 2). "
+            f"Received: too few of {rare}"
         )
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(codes), bool)

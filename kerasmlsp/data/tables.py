@@ -22,7 +22,7 @@ from typing import Any
 
 from kerasmlsp.data import encodings
 from kerasmlsp.extras import required
-from kerasmlsp.files import existing
+from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -191,6 +191,32 @@ def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
     except UnicodeError as error:
         with open(path, "rb") as stream:
             raise encodings.wrong(path, stream, encoding) from error
+
+
+def read_texts(path: str | Path, *, encoding: str = "utf-8") -> Iterator[str]:
+    """Yields the text of a file, or of all `.txt` files in a folder and below it in the order of their paths.
+
+    Args:
+        path: The file or folder.
+        encoding: As in `read_table`.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: As of `read_text`, or the folder holds no such file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "b.txt").write_text("second"), (folder / "a.txt").write_text("first")
+        >>> list(read_texts(folder))
+        ['first', 'second']
+    """
+    path = existing(path)
+    paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
+    if not paths:
+        raise ValueError(f"`path` must hold .txt files, itself or in its folders. Received: {path}, which has none")
+    for each in paths:
+        yield read_text(each, encoding=encoding)
 
 
 def _chunks(path: Path, chunk_size: int | None, encoding: str):

@@ -64,11 +64,8 @@ class Run:
         with locked(self.folder, in_use(self)):
             self._settle(resume)
             begun = (self / CONFIG).exists()
-            if begun and not (resume or overwrite):
-                raise ValueError(
-                    f"The folder {self} holds a run already: continue it with `--resume`, start anew in its place with "
-                    "`--overwrite`, or name another `--run`."
-                )
+            if not (resume or overwrite):
+                self.check_free()
             if overwrite and not self._replaceable():
                 raise ValueError(
                     f"`--overwrite` replaces runs only, and {self} holds something else: name another run."
@@ -88,6 +85,18 @@ class Run:
                 self._overwrites = False
                 if self._begun():
                     shutil.rmtree(self._replaced, ignore_errors=True)
+
+    def check_free(self) -> None:
+        """Refuses a folder that holds a run already, before anything is read for a new one.
+
+        Raises:
+            ValueError: It holds one.
+        """
+        if (self / CONFIG).exists():
+            raise ValueError(
+                f"The folder {self} holds a run already: continue it with `--resume`, start anew in its place with "
+                "`--overwrite`, or name another `--run`."
+            )
 
     @property
     def _replaced(self) -> Path:

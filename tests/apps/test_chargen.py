@@ -247,7 +247,7 @@ def test_of_a_long_prompt_the_end_is_read_and_said(workshop, caplog):
         (("train", "--data", "missing.txt", "--run", "x"), 1, "missing.txt"),
         (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "empty.txt", "--run", "x"), 1, "no text in"),
-        (("train", "--data", "bare", "--run", "x"), 1, "no .txt file"),
+        (("train", "--data", "bare", "--run", "x"), 1, "must hold .txt files"),
         (("train", "--data", "latin.txt", "--run", "x"), 1, "--encoding cp1252"),
         (("train", "--data", "short.txt", "--run", "x"), 1, "too short for batches of 32 rows of 128"),
         (("train", "--data", "text.txt", "--architecture", "magic"), 2, "simple-rnn"),
@@ -336,8 +336,8 @@ def test_the_alphabet_is_that_of_what_is_trained_on(tmp_path, monkeypatch, caplo
         train.train(config, tmp_path / "run")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["characters"] == "abc"
     assert seen["net"].output_shape[-1] == 3
-    for part in ("to select on", "held out"):
-        assert f"Left out 1 characters of the part {part}" in caplog.text
+    for part in ("60 characters of the part to select on", "121 characters of the part held out"):
+        assert f"Left out 1 of {part}" in caplog.text
 
 
 def stop():

@@ -147,17 +147,29 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("sentiment export --run no", 1, "There is no run in runs/sentiment/no"),
         ("sentiment predict --file no.csv", 1, "`--file` must be there already"),
         ("sentiment predict --file table.csv", 1, "`--text-column` must be a column of table.csv: file, mark"),
-        ("sentiment predict --file fit.csv --output no/out.csv", 1, "no is not there"),
-        ("sentiment predict good --figure no/out.png", 1, "no is not there"),
+        ("sentiment train --data text.txt", 1, "`--data` must end in .csv"),
+        ("sentiment train --data fit.csv --run taken", 1, "runs/sentiment/taken holds a run already"),
+        ("sentiment predict --file fit.csv --output no/out.csv", 1, "`--output` must be in a folder that is there"),
+        ("sentiment predict good --figure no/out.png", 1, "`--figure` must be in a folder that is there"),
         ("sentiment predict good --models no", 1, "`--models` must be a folder"),
         ("chargen train --data no.txt", 1, "`--data` must be there already"),
+        ("chargen train --data text.txt", 1, "`--data` must be text in utf-8"),
+        ("chargen train --data .", 1, "The path in `--data` must be text in utf-8"),
+        ("chargen train --data fit.csv --encoding utf-16", 1, "and this is utf-8: give `--encoding`"),
+        ("chargen evaluate --shipped --data text.txt", 1, "`--data` must be text in utf-8"),
         ("chargen evaluate --run no", 1, "There is no run in runs/chargen/no"),
         ("chargen evaluate --shipped --data no.txt", 1, "`--data` must be there already"),
-        ("chargen generate --models .", 1, "Received: ., which holds fit.csv, table.csv"),
+        ("chargen generate --models .", 1, "Received: ., which holds empty, fit.csv, flat, runs"),
+        ("sentiment train --data empty", 1, "`--data` must hold one folder of .txt files per class"),
+        ("sentiment evaluate --run taken --data empty", 1, "must hold one folder of .txt files per class"),
+        ("gesture train --data empty", 1, "`--data` must hold one folder of pictures per class"),
+        ("caption train --data empty", 1, "`--data` must be a file of captions, or a folder"),
+        ("chargen train --data empty", 1, "`--data` must hold .txt files"),
         ("music train --data no", 1, "`--data` must be there already"),
         ("music evaluate --run no", 1, "There is no run in runs/music/no"),
         ("music generate --melody no.mid", 1, "`--melody` must be there already"),
         ("music generate --models no", 1, "`--models` must be a folder"),
+        ("caption train --data text.txt", 1, "`--data` must be text in utf-8"),
         ("caption train --data table.csv", 1, "`--image-column` must be a column of"),
         ("caption train --data fit.csv --image-column text --caption-column label --images no", 1, "`--images` must"),
         ("caption evaluate --run no", 1, "There is no run in runs/caption/no"),
@@ -165,8 +177,10 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("caption predict no.jpg", 1, "no.jpg is not there"),
         ("caption predict no.jpg --models no", 1, "`--models` must be a folder"),
         ("gan train --data no", 1, "`--data` must be there already"),
+        ("gan train --data empty", 1, "`--data` must hold pictures"),
+        ("gan train --data flat", 1, "`--architecture` conditional needs two classes"),
         ("gan evaluate --run no", 1, "There is no run in runs/gan/no"),
-        ("gan generate --grid no/out.png", 1, "no is not there"),
+        ("gan generate --grid no/out.png", 1, "`--grid` must be in a folder that is there"),
         ("gan interpolate --grid out.png --models no", 1, "`--models` must be a folder"),
         ("gan interpolate --grid out.png --models no --shipped", 2, "either `--models` or `--shipped`"),
         ("gesture train --data table.csv", 1, "`--path-column` must be a column of"),
@@ -182,11 +196,18 @@ def test_what_is_not_there_is_told_before_tensorflow_is_imported(words, code, to
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text("file,mark\na.png,1\nb.png,2\n")
     (tmp_path / "fit.csv").write_text("text,label\ngood,1\nbad,2\n")
+    (tmp_path / "text.txt").write_bytes("caf\u00e9".encode("cp1252"))
+    (tmp_path / "runs/sentiment/taken").mkdir(parents=True)
+    (tmp_path / "runs/sentiment/taken/config.json").write_text('{"app": "sentiment", "seed": 0}')
+    for name in ("empty", "flat"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "flat/a.png").touch()
+    before = sorted(tmp_path.rglob("*"))
     for name in ("tensorflow", "keras"):
         monkeypatch.setitem(sys.modules, name, None)
     result = invoke(*words.split())
     assert result.exit_code == code and told in " ".join(result.stderr.split()), result.output
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["fit.csv", "table.csv"]
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_messages_name_the_options_that_were_given(tmp_path, monkeypatch):
@@ -202,7 +223,13 @@ def test_messages_name_the_options_that_were_given(tmp_path, monkeypatch):
 
     monkeypatch.setitem(cli.root.commands, "fail", fail)
     for say, told in (
-        ("`path` must be a table. Received: my/data/a.csv", "`--data` must be a table. Received: my/data/a.csv"),
+        ("`path` must be a table. Received: my/data", "`--data` must be a table. Received: my/data"),
+        ("`path` must be whole: my/data/a.png", "The path in `--data` must be whole: my/data/a.png"),
+        (
+            "1 of my/data. `path` must be whole: my/data/a",
+            "1 of my/data. The path in `--data` must be whole: my/data/a",
+        ),
+        ("`path` must hold my/data/a: my/data", "`--data` must hold my/data/a: my/data"),
         (f"`path` must be whole: {tmp_path}/my/data.", f"`--data` must be whole: {tmp_path}/my/data."),
         ("`path` must be a picture. Received: a.png", "`IMAGE` must be a picture. Received: a.png"),
         ("`path` must be a file. Received: my/database", "The path must be a file. Received: my/database"),

@@ -239,7 +239,7 @@ def test_a_run_without_classes_gives_a_model_without_labels(flat):
         (("train", "--data", "missing", "--run", "x"), 1, "missing"),
         (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "bare", "--run", "x"), 1, "must hold pictures"),
-        (("train", "--data", "broken", "--run", "x"), 1, "none can"),
+        (("train", "--data", "broken", "--architecture", "dcgan", "--run", "x"), 1, "none can"),
         (("train", "--data", "shapes", "--run", "x", "--size", "13"), 2, "`--size` must be a multiple of 4"),
         (("train", "--data", "shapes", "--run", "x", "--batch-size", "99"), 1, "--batch-size"),
         (("train", "--data", "shapes", "--architecture", "magic"), 2, "wgan-gp"),

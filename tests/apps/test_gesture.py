@@ -428,7 +428,7 @@ def test_folds_of_runs_of_neighbours(workshop):
         (("predict", "bad/empty"), 1, "must hold pictures"),
         (("predict", "test", "--version", "9"), 1, "version 9"),
         (("predict", "bad/huge.png"), 1, "million pixels"),
-        (("predict", "test", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+        (("predict", "test", "--output", "nowhere/out.csv"), 1, "`--output` must be in a folder"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):

@@ -235,7 +235,7 @@ def test_predict_file_in_pieces_is_the_same(workshop, monkeypatch):
         (("predict", "text", "--explain"), 1, "attention"),
         (("predict", "--file", "test.csv", "--text-column", "review"), 1, "text, label"),
         (("predict", "--file", "test.csv", "--output", "./test.csv"), 2, "another file"),
-        (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+        (("predict", "--file", "test.csv", "--output", "nowhere/out.csv"), 1, "`--output` must be in a folder"),
         (("predict", "--file", "test.csv", "--output", "folder.csv"), 2, "is a directory"),
     ],
 )

@@ -292,6 +292,14 @@ def test_wrong_arguments_are_refused(name, options, told):
         getattr(augment, name)(**options)
 
 
+@pytest.mark.parametrize("name", ["ImageAugmentation", "RandAugment", "RandomAffine", "MixUp", "CutMix"])
+@pytest.mark.parametrize("wrong", [lambda each: (each, np.eye(BATCH)), lambda each: {"pixels": each}])
+def test_pairs_and_other_dicts_end_in_a_sentence(name, wrong):
+    inputs = wrong(np.zeros((BATCH, 8, 8, 3), "float32"))
+    with pytest.raises(ValueError, match=r"`inputs` must be one tensor.* Received: a (tuple|dict)"):
+        getattr(augment, name)()(inputs, training=True)
+
+
 def test_what_cannot_be_mixed_is_refused():
     whole = scene()
     with pytest.raises(ValueError, match="Received: no labels"):

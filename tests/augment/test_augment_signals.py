@@ -177,6 +177,14 @@ def test_values_out_of_range_are_refused(name, options, pattern):
         made(name, **options)
 
 
+@pytest.mark.parametrize("name", ["AdditiveNoise", "RandomAxisRotation", "SpecAugment", "TimeWarp", "TokenDropout"])
+@pytest.mark.parametrize("others", [1, 2])
+def test_tuples_of_inputs_labels_and_weights_end_in_a_sentence(name, others):
+    layer = augment.TokenDropout(0.5) if name == "TokenDropout" else made(name)
+    with pytest.raises(ValueError, match=r"`inputs` must be one tensor.* Received: a tuple"):
+        layer((WINDOWS, *[np.zeros(len(WINDOWS))] * others), training=True)
+
+
 def test_windows_that_cannot_be_turned_or_warped_are_refused():
     with pytest.raises(ValueError, match=r"`inputs` must have three channels .* Received: shape=\(64, 50, 4\)"):
         made("RandomAxisRotation")(WINDOWS[..., :4])

@@ -29,6 +29,30 @@ def test_wide_text_is_told_with_and_without_a_mark(tmp_path, encoding, read):
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("there", "named"),
+    [
+        ("utf-8", "utf-16-le"),
+        ("utf-8", "utf-16"),
+        ("utf-16-le", "utf-16-be"),
+        ("utf-16-be", "utf-16-le"),
+        ("utf-16-be", "utf-16"),
+        ("utf-16", "utf-16-be"),
+    ],
+)
+@pytest.mark.parametrize("text", ["to be or not to be\n" * 9, TEXT])
+def test_narrow_text_and_other_bytes_are_not_read_as_wide(there, named, text):
+    with pytest.raises(ValueError, match=f"text in {named}, and this is {there}: .*--encoding {there}"):
+        encodings.check("a.txt", text.encode(there), named)
+
+
+def test_a_start_that_ends_within_a_character_is_read():
+    text = ("\U0001f3bc caf\u00e9 " * 9).encode("utf-16")
+    for end in range(9, 13):
+        encodings.check("a.txt", text[:end], "utf-16")
+    encodings.check("a.txt", ("\u4f60\u597d\uff0c" * 99).encode("utf-16-le"), "utf-16-le")
+
+
 def picture(format):
     stream = io.BytesIO()
     Image.new("RGB", (9, 9)).save(stream, format)

@@ -17,7 +17,7 @@ def test_splits_are_stratified_disjoint_sorted_and_repeatable():
 
 
 def test_bad_splits():
-    with pytest.raises(ValueError, match=r"`labels` must hold at least two examples.*too few of b, c"):
+    with pytest.raises(ValueError, match=r"Every class must have at least two examples.*too few of b, c"):
         splits.split_indices(["a", "a", "b", "c"], 0.5, seed=0)
     with pytest.raises(ValueError, match="no labels"):
         splits.split_indices([], 0.5, seed=0)

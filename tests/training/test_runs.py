@@ -42,6 +42,15 @@ def test_a_start_that_fails_frees_the_name(run):
     started(run)
 
 
+def test_a_name_that_is_taken_is_told_before_anything_is_read(run):
+    run.check_free()
+    started(run)
+    before = contents(run)
+    with pytest.raises(ValueError, match=r"holds a run already.*--resume.*--overwrite"):
+        run.check_free()
+    assert contents(run) == before
+
+
 def test_a_start_that_fails_deletes_what_it_made_and_nothing_else(run):
     (run / "net").mkdir(parents=True)
     (run / "net/notes.txt").touch()
