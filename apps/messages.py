@@ -41,6 +41,9 @@ def by_options(text: str, context: click.Context | None = None) -> str:
     options = {each.name: each.opts[0] for each in parameters if isinstance(each, click.Option)}
     options |= {flag.strip("-").replace("-", "_"): flag for flag in options.values()}
     text = re.sub(r"`\w+` \((--[\w-]+)(?:, --[\w-]+)*\)", r"`\1`", text)
+    # With a value, as (--encoding cp1252 for such files).
+    text = re.sub(r"`\w+` \((--[\w-]+ [\w-]+)\)", r"`\1`", text)
+    text = re.sub(r"`\w+` \((--[\w-]+ [\w-]+) (.+?)\)", r"`\1` (\2)", text)
     text = re.sub(r"`(\w+)`", lambda found: f"`{options[found[1]]}`" if found[1] in options else found[0], text)
     if "`path`" in text:
         arguments = {each.name: each.human_readable_name for each in parameters if isinstance(each, click.Argument)}

@@ -78,7 +78,16 @@ def train(**values):
 def _check(config):
     if config.data is None:
         options.refuse("The chorales of music21 have their own steps", "json_steps_per_quarter")
-    options.check_data(config.data, optional=True)
+    _check_data(config.data)
+
+
+def _check_data(data):
+    """Tells of what holds no music before TensorFlow is imported."""
+    options.check_data(data, optional=True)
+    if data:
+        from kerasmlsp.music.reading import music_files
+
+        music_files(data)
 
 
 @music.command()
@@ -102,7 +111,7 @@ def evaluate(run, data, as_json, **settings):
     if not settings["samples"]:
         options.refuse("With `--samples 0` nothing is written", "bars", "temperature", "top_p", "seed")
     options.started(Config, run)
-    options.check_data(data, optional=True)
+    _check_data(data)
     with messages.quiet_imports():
         from kerasmlsp.apps.music import evaluate as app
     result = app.evaluate(RUNS / run, data, **settings)

@@ -109,19 +109,43 @@ def from_each_file(path: str | Path, read: Callable[[Path], list], *, recursive:
         ...     from_each_file(folder, lambda file: [file.name])
         ['a.abc', 'b.json']
     """
-    path = existing(path)
+    path, pieces = existing(path), []
     if path.is_file():
         return read(path)
-    files = [file for file in visible_files(path, _KINDS) if recursive or file.parent == path]
-    pieces = []
-    for file in files:
+    for file in music_files(path, recursive=recursive):
         try:
             pieces += read(file)
         except ValueError as error:
             warned(error)
     if not pieces:
-        raise ValueError(f"`path` must hold music in files ending in {', '.join(_KINDS)}. Received: {path}")
+        raise ValueError(_none(path))
     return pieces
+
+
+def music_files(path: str | Path, *, recursive: bool = True) -> list[Path]:
+    """Returns a file of music, or those of a folder.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: There is none with an ending of music.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "a.abc").touch()
+        ...     [file.name for file in music_files(folder)]
+        ['a.abc']
+    """
+    path = existing(path)
+    files = visible_files(path, _KINDS) if path.is_dir() else [path] if path.suffix.lower() in _KINDS else []
+    found = [file for file in files if recursive or path in (file, file.parent)]
+    if not found:
+        raise ValueError(_none(path))
+    return found
+
+
+def _none(path):
+    return f"`path` must hold music in files ending in {', '.join(_KINDS)}. Received: {path}"
 
 
 def each_piece(pieces: Iterable, read: Callable[[Any], Any]) -> list:

@@ -155,7 +155,7 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("chargen train --data no.txt", 1, "`--data` must be there already"),
         ("chargen train --data text.txt", 1, "`--data` must be text in utf-8"),
         ("chargen train --data .", 1, "The path in `--data` must be text in utf-8"),
-        ("chargen train --data fit.csv --encoding utf-16", 1, "and this is utf-8: give `--encoding`"),
+        ("chargen train --data fit.csv --encoding utf-16", 1, "and this is utf-8: give `--encoding utf-8`"),
         ("chargen evaluate --shipped --data text.txt", 1, "`--data` must be text in utf-8"),
         ("chargen evaluate --run no", 1, "There is no run in runs/chargen/no"),
         ("chargen evaluate --shipped --data no.txt", 1, "`--data` must be there already"),
@@ -166,6 +166,8 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("caption train --data empty", 1, "`--data` must be a file of captions, or a folder"),
         ("chargen train --data empty", 1, "`--data` must hold .txt files"),
         ("music train --data no", 1, "`--data` must be there already"),
+        ("music train --data empty", 1, "`--data` must hold music in files ending in"),
+        ("music train --data table.csv", 1, "`--data` must hold music in files ending in"),
         ("music evaluate --run no", 1, "There is no run in runs/music/no"),
         ("music generate --melody no.mid", 1, "`--melody` must be there already"),
         ("music generate --models no", 1, "`--models` must be a folder"),
@@ -236,6 +238,8 @@ def test_messages_name_the_options_that_were_given(tmp_path, monkeypatch):
         ("`class` must be one where `path` is a file", "`--class` must be one where the path is a file"),
         ("`num_layers` must be 1; `other` is free", "`--num-layers` must be 1; `other` is free"),
         ("`count` (--folds) must be 2", "`--folds` must be 2"),
+        ("give `encoding` (--encoding utf-16).", "give `--encoding utf-16`."),
+        ("give `encoding` (--encoding cp1252 for these).", "give `--encoding cp1252` (for these)."),
     ):
         monkeypatch.chdir(tmp_path)
         assert invoke("fail", "a.png", "--data", "my/data", "--say", say).stderr == f"{told}\nError: {told}\n"
