@@ -24,13 +24,13 @@ test: $(VENV)/.tested
 test-slow: $(VENV)/.tested
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-# The table of cases and the layers with JAX doing the computing; `make test` has it answer for all files of the table, too.
+# The table of cases and the layers with JAX doing the computing; it answers for the files that TensorFlow wrote.
 test-jax test-jax-slow: export KERAS_BACKEND = jax
 test-jax test-jax-slow: export JAX_PLATFORMS = cpu
 # Each graph runs a few times: to make it fast takes longer than it then saves.
 test-jax test-jax-slow: export XLA_FLAGS = --xla_backend_optimization_level=1
 test-jax: $(VENV)/.tested
-	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "test_layers or every_layer or names or future or refused"
+	$(BIN)/python -m pytest $(JAX_PYTEST_FLAGS) -k "test_layers or every_layer or names or both_backends or future or refused"
 
 # With training, a compilation for each model.
 test-jax-slow: $(VENV)/.tested

@@ -34,7 +34,9 @@ def test_all_seven_are_there():
     assert APPS == ["caption", "chargen", "gan", "gesture", "lenet_features", "music", "sentiment"]
 
 
-@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize(
+    "app", [pytest.param(app, marks=[pytest.mark.slow] * (app in ("caption", "chargen", "music"))) for app in APPS]
+)
 def test_no_rows_wrong_shapes_and_the_card(app):
     import tensorflow as tf
 

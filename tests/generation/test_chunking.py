@@ -19,7 +19,11 @@ def model(request):
     return models.gpt(7, features=8, num_layers=1, num_heads=2, window=4)
 
 
-@pytest.mark.parametrize(("rows", "length"), [(1, 1), (3, 5), (5, 11), (2, 8), (2, 0)])
+# Each is a graph of its own.
+SIZES = [(3, 5), (2, 0), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 1), (5, 11), (2, 8)))]
+
+
+@pytest.mark.parametrize(("rows", "length"), SIZES)
 @pytest.mark.parametrize("jit", [True, False])
 def test_chunks_are_the_whole(model, rows, length, jit):
     filler = chunking.Filler(model, chunk=4, start=3, stop=1, jit=jit)
