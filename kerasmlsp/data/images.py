@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import labelled, tables
+from kerasmlsp.data import labelled
 from kerasmlsp.extras import install, required
-from kerasmlsp.files import existing, visible_files, visible_folders
+from kerasmlsp.files import existing, visible_files
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -453,16 +453,15 @@ def read_labelled_images(
         >>> images.labels, images.pixels.shape
         (['paper', 'rock'], (2, 8, 8, 3))
     """
-    path = existing(path)
-    rows, gaps = (_folder_rows(path), 0) if path.is_dir() else _table_rows(path, path_column, label_column, encoding)
-    base = path if path.is_dir() else path.parent
+    columns = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
+    rows, gaps, base = labelled.list_files(path, list_images, "pictures", **columns)
     found: list[Any] = list(read_each([base / name for name, _ in rows], size, most_pixels=most_pixels))
     good, problems = kept(found, path)
     bad = [name for (name, _), each in zip(rows, found, strict=True) if not isinstance(each, np.ndarray)]
     unreadable = [*zip(bad, problems, strict=True), *[("", "rows without path or label")] * gaps]
     labels = [rows[i][1] for i in good]
     labelled.check_classes(path, {label for _, label in rows}, least_classes)
-    _check_pictures({label for _, label in rows}, labels, problems)
+    labelled.check_read(rows, labels, "picture", reasons(problems))
     return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
 
 
@@ -545,31 +544,3 @@ def _bilinear():
     from PIL import Image
 
     return Image.Resampling.BILINEAR
-
-
-def _folder_rows(folder):
-    classes = [each for each in visible_folders(folder) if not each.name.startswith("_")]
-    names = {each.name for each in classes}
-    if {"train", "test"} <= names:
-        raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
-    if not classes:
-        raise ValueError(f"`path` must hold one folder of pictures per class, as rock/ and paper/. Received: {folder}")
-    return [(file.relative_to(folder).as_posix(), each.name) for each in classes for file in list_images(each)]
-
-
-def _table_rows(path, path_column, label_column, encoding):
-    table = tables.read_table(path, encoding=encoding)
-    tables.check_columns(path, table.columns, path_column=path_column, label_column=label_column)
-    if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
-        _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
-    rows = table[~gaps]
-    found = list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
-    return found, int(gaps.sum())
-
-
-def _check_pictures(classes, labels, problems):
-    if bare := sorted(classes - set(labels)):
-        told = f" ({files.listed(reasons(problems))})" if problems else ""
-        raise ValueError(
-            f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}{told}"
-        )

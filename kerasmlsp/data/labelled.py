@@ -1,4 +1,4 @@
-"""Labelled texts from tables and folders, and what tells data apart.
+"""Labelled texts and files from tables and folders, and what tells data apart.
 
 Everything here returns plain Python or NumPy values; pandas is imported where it is used, so that importing this module
 costs nothing.
@@ -9,13 +9,13 @@ import contextlib
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasmlsp.data import tables
-from kerasmlsp.files import existing, visible_files, visible_folders
+from kerasmlsp.files import existing, listed, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -82,6 +82,81 @@ def read_labelled_texts(
         raise ValueError(f"`path` must hold rows with both text and label. Received: {path}, where every row lacks one")
     check_classes(path, labels, least_classes)
     return texts, labels
+
+
+def list_files(
+    path: str | Path,
+    files_in: Callable[[Path], Sequence[Path]],
+    what: str,
+    *,
+    path_column: str = "path",
+    label_column: str = "label",
+    encoding: str = "utf-8",
+    underscored: bool = False,
+) -> tuple[list[tuple[str, str]], int, Path]:
+    """Lists labelled files: those of a folder that has one subfolder per class, or of a table of paths.
+
+    Args:
+        path: A folder such as `rock/*.jpg paper/*.png`, or a table (see `kerasmlsp.data.tables.read_table`) whose paths
+            are relative to its own folder, or absolute.
+        files_in: Lists the files of a subfolder.
+        what: What the messages call the files, as "pictures".
+        path_column: Column of a table that holds the paths.
+        label_column: Column of a table that holds the classes.
+        encoding: That of a table of text.
+        underscored: Whether subfolders whose names begin with `_` are classes, too.
+
+    Returns:
+        Path and class of each file, the number of rows of a table without one of these, and the folder that the paths
+        are relative to.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A column is missing, or a folder has no subfolders or two that are parts of a data set.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("yes", "_silence_"):
+        ...     (folder / name).mkdir()
+        ...     (folder / name / "1.wav").touch()
+        >>> list_files(folder, visible_files, "recordings", underscored=True)[0]
+        [('_silence_/1.wav', '_silence_'), ('yes/1.wav', 'yes')]
+    """
+    path = existing(path)
+    if not path.is_dir():
+        rows, gaps = _path_rows(path, path_column, label_column, encoding)
+        return rows, gaps, path.parent
+    classes = [each for each in visible_folders(path) if underscored or not each.name.startswith("_")]
+    if {"train", "test"} <= {each.name for each in classes}:
+        raise ValueError(f"`path` must be {path / 'train'} or {path / 'test'}. Received: {path}")
+    if not classes:
+        raise ValueError(f"`path` must hold one folder of {what} per class, as rock/ and paper/. Received: {path}")
+    return [(file.relative_to(path).as_posix(), each.name) for each in classes for file in files_in(each)], 0, path
+
+
+def check_read(rows: Iterable[tuple[str, str]], labels: Iterable[str], what: str, reasons: Mapping[str, int]) -> None:
+    """Refuses labelled files where none of a class could be read.
+
+    Args:
+        rows: Path and class of each file, as of `list_files`.
+        labels: Class of each that could be read.
+        what: What the message calls a file, as "picture".
+        reasons: How many could not be read, by reason.
+
+    Raises:
+        ValueError: A class is left without a file.
+
+    Example:
+        >>> check_read([("a.jpg", "rock"), ("b.jpg", "paper")], ["rock"], "picture", {"damaged": 1})
+        Traceback (most recent call last):
+        ValueError: `path` must hold a picture that can be read for every class. Received: none for 'paper' (1 damaged)
+    """
+    if bare := sorted({label for _, label in rows} - set(labels)):
+        told = f" ({listed(reasons)})" if reasons else ""
+        raise ValueError(
+            f"`path` must hold a {what} that can be read for every class. Received: none for {bare[0]!r}{told}"
+        )
 
 
 def check_classes(source: str | Path, labels: Iterable[str], least: int = 2) -> None:
@@ -201,6 +276,16 @@ def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
     for chunk in tables.read_table(path, chunk_size=50_000, encoding=encoding):
         tables.check_columns(path, chunk.columns, text_column=text_column, label_column=label_column)
         yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
+
+
+def _path_rows(path, path_column, label_column, encoding):
+    table = tables.read_table(path, encoding=encoding)
+    tables.check_columns(path, table.columns, path_column=path_column, label_column=label_column)
+    if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
+        _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
+    rows = table[~gaps]
+    found = list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
+    return found, int(gaps.sum())
 
 
 def _as_texts(column) -> list[str]:
