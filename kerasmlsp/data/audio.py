@@ -6,14 +6,15 @@ soundfile and soxr, the extra `signals`, are imported where they are used, so th
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasmlsp.extras import required
-from kerasmlsp.files import existing
+from kerasmlsp import files
+from kerasmlsp.extras import install, required
+from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -22,6 +23,17 @@ ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
 LONGEST = 600.0
 """Most seconds of a recording that is read at once; a longer one is read in pieces, see `pieces`."""
 _CLIPPED = 0.01
+# Why recordings are left out, by what `read_waveform` says.
+_REASONS = {
+    "must last at most": "too long",
+    "is cut off": "cut off",
+    "which holds none": "empty",
+    "must be a whole file": "damaged or of no format that is read",
+    "holds NaN": "with NaN or infinity",
+    "must be there already": "not there",
+    "Permission denied": "without permission",
+    install("soundfile"): f"without {install('soundfile')}",
+}
 
 
 def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST) -> np.ndarray:
@@ -59,6 +71,41 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
         samples = file.read(dtype="float32", always_2d=True)
         _check(samples, file, name)
         return _resampled(samples.mean(1), file.samplerate, rate)
+
+
+def list_audio(folder: str | Path) -> list[Path]:
+    """Returns the recordings in a folder and below it, told by their endings, in the order of their paths.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no recording.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.WAV", "a.flac", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in list_audio(folder)]
+        ['a.flac', 'b.WAV']
+    """
+    folder = existing(folder)
+    found = visible_files(folder, ENDINGS)
+    if not found:
+        raise ValueError(f"`path` must hold recordings ({', '.join(ENDINGS)}). Received: {folder}, which holds none")
+    return found
+
+
+def reasons(problems: Iterable[object]) -> dict[str, int]:
+    """Counts why recordings could not be read, the most frequent reason first.
+
+    Args:
+        problems: The error of each, or its message.
+
+    Example:
+        >>> reasons(["a.wav is cut off: copy the file again, or leave it out."])
+        {'cut off': 1}
+    """
+    return files.reasons(problems, _REASONS)
 
 
 def pieces(

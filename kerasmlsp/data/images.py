@@ -3,13 +3,10 @@
 Pillow and pillow-heif are imported where they are used, so that importing this module costs nothing.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import io
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -261,30 +258,7 @@ def listed(sources: Iterable) -> list[Path | bytes]:
         >>> listed(["hand.jpg"])
         [PosixPath('hand.jpg')]
     """
-    found: list[Path | bytes] = []
-    for source in map(str, sources):
-        if source == "-":
-            found.append(_from_stdin())
-        else:
-            found += list_images(source) if Path(source).is_dir() else [Path(source)]
-    return found
-
-
-def _from_stdin():
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise ValueError("`-` reads a picture from stdin, which is empty: add `< picture.jpg` to the command.")
-    return data
-
-
-def named(source: Path | bytes) -> str:
-    """Returns what a source of `listed` is called: "-" for bytes.
-
-    Example:
-        >>> named(Path("hand.jpg")), named(b"...")
-        ('hand.jpg', '-')
-    """
-    return "-" if isinstance(source, bytes) else str(source)
+    return files.given(sources, list_images, "picture")
 
 
 def read_batches(
@@ -309,11 +283,11 @@ def read_batches(
     for start in range(0, len(sources), batch_size):
         chosen = sources[start : start + batch_size]
         names, pixels, sides, bad = [], [], [], []
-        for source, found in zip(chosen, _side_by_side(chosen, lambda each: _read(each, size)), strict=True):
+        for source, found in zip(chosen, files.side_by_side(chosen, lambda each: _read(each, size)), strict=True):
             if isinstance(found, Exception):
-                bad.append({"file": named(source), "problem": str(found)})
+                bad.append({"file": files.named(source), "problem": str(found)})
             else:
-                names.append(named(source))
+                names.append(files.named(source))
                 pixels.append(found[0])
                 sides.append(found[1])
         yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), sides, bad
@@ -336,23 +310,7 @@ def read_each(sources: Sequence, size: int, *, most_pixels: int = MOST_PIXELS) -
         'FileNotFoundError'
     """
 
-    return _side_by_side(sources, lambda source: read_image(source, size=size, most_pixels=most_pixels))
-
-
-def _side_by_side(sources, function):
-    """What a function makes of each source, or its error."""
-
-    def read(source):
-        try:
-            return function(source)
-        except (OSError, ValueError, ImportError) as error:
-            return error
-
-    # Pillow leaves Python's lock while it decodes.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        # In pieces, so that what was read does not pile up.
-        for begin in range(0, len(sources), 256):
-            yield from pool.map(read, sources[begin : begin + 256])
+    return files.side_by_side(sources, lambda source: read_image(source, size=size, most_pixels=most_pixels))
 
 
 def reasons(problems: Iterable[object]) -> dict[str, int]:
@@ -453,7 +411,7 @@ def read_labelled_images(
         >>> images.labels, images.pixels.shape
         (['paper', 'rock'], (2, 8, 8, 3))
     """
-    columns = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
+    columns: dict[str, Any] = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
     rows, gaps, base = labelled.list_files(path, list_images, "pictures", **columns)
     found: list[Any] = list(read_each([base / name for name, _ in rows], size, most_pixels=most_pixels))
     good, problems = kept(found, path)
