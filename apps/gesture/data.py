@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -350,8 +350,3 @@ def dataset(examples: Examples, targets: np.ndarray, batch_size: int = 256) -> "
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((examples.inputs, targets)).batch(batch_size).prefetch(2)
-
-
-def one_hot(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Returns targets `(examples, classes)`, float32."""
-    return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]

@@ -70,7 +70,7 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
             )
         samples = file.read(dtype="float32", always_2d=True)
         _check(samples, file, name)
-        return _resampled(samples.mean(1), file.samplerate, rate)
+        return resampled(samples.mean(1), file.samplerate, rate)
 
 
 def list_audio(folder: str | Path) -> list[Path]:
@@ -203,7 +203,13 @@ def _check(samples: Any, file, name):
         _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * clipped)
 
 
-def _resampled(samples, own, rate):
+def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+    """Brings float32 `(samples,)` from `own` samples per second to `rate`.
+
+    Example:
+        >>> resampled(np.zeros(8000, "float32"), own=8000, rate=16_000).shape
+        (16000,)
+    """
     if own == rate:
         return samples
     return required("soxr").resample(samples, own, rate)

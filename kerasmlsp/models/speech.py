@@ -177,7 +177,7 @@ def speech_resnet(
             f"Received: filters={filters}, num_blocks={num_blocks}"
         )
     spectrogram = keras.Input((None, num_bands), name="spectrogram")
-    states = ops.expand_dims(BatchNormalization(name="bands")(spectrogram), -1)
+    states = ops.expand_dims(_normalized(spectrogram, "bands"), -1)
     states = layers.Conv2D(filters[0], 5, 2, padding="same", use_bias=False, name="stem")(states)
     states = layers.Activation("relu", name="stem_relu")(_normalized(states, "stem"))
     for stage, (channels, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
@@ -248,7 +248,7 @@ def speech_attention_lstm(
     length = _sequences.length_of(spectrogram)
     # What is padding stays 0, and the ends are padded by hand: "same" shifts the steps of an even length by one.
     here = ops.expand_dims(_sequences.steps(spectrogram[..., 0]) < length, -1)
-    states = ops.where(here, BatchNormalization(name="bands")(spectrogram), 0.0)
+    states = ops.where(here, _normalized(spectrogram, "bands"), 0.0)
     states = layers.ZeroPadding1D(2, name="padding")(states)
     states = layers.Conv1D(filters, 5, 2, use_bias=False, name="frames")(states)
     states = layers.Activation("relu", name="frames_relu")(_normalized(states, "frames"))
