@@ -20,13 +20,17 @@ PATTERN = "([0-9a-f]{8})_nohash_"
 
 
 def mfcc(waveforms):
-    """Mel-frequency cepstral coefficients, 20 of them, as means over 24 stretches of time.
+    """Features of words: mel-frequency cepstral coefficients of the loudest half second, and statistics of the whole.
+
+    The 50 loudest frames in a row, normalised, as means of 13 coefficients over 16 stretches and of slopes over 8;
+    mean, deviation, least and most of 20 coefficients, of their slopes, and of the slopes of these. Selected, with the
+    machine's C, among twelve sets of features on speakers of four folds.
 
     Args:
         waveforms: float32 `(recordings, samples)`.
 
     Returns:
-        `(recordings, 24 * 20)`.
+        `(recordings, 16 * 13 + 8 * 13 + 3 * 4 * 20)`.
 
     Reference: Davis and Mermelstein 1980, "Comparison of Parametric Representations for Monosyllabic Word Recognition
     in Continuously Spoken Sentences".
@@ -35,13 +39,30 @@ def mfcc(waveforms):
 
     from kerasmlsp.layers import LogMelSpectrogram
 
-    layer, bands = LogMelSpectrogram(40), np.arange(40)
-    cosines = np.cos(np.pi * (bands[:, None] + 0.5) * np.arange(20) / 40)
-    found = []
-    for part in np.array_split(waveforms, -(-len(waveforms) // 256)):
-        cepstra = np.asarray(layer(part)) @ cosines
-        found.append(np.stack([each.mean(1) for each in np.array_split(cepstra, 24, axis=1)], 1))
-    return np.concatenate(found).reshape(len(waveforms), -1)
+    layer, parts = LogMelSpectrogram(40), np.array_split(waveforms, -(-len(waveforms) // 256))
+    mel = np.concatenate([np.asarray(layer(part)) for part in parts])
+    cepstra = mel @ np.cos(np.pi * (np.arange(40)[:, None] + 0.5) * np.arange(20) / 40)
+    loud = np.lib.stride_tricks.sliding_window_view((10**mel).sum(2), 50, axis=1).sum(2).argmax(1)
+    word = np.take_along_axis(cepstra, (loud[:, None] + np.arange(50))[..., None], axis=1)
+    word = ((word - word.mean(1, keepdims=True)) / (word.std(1, keepdims=True) + 1e-3))[..., :13]
+    found = [_stretches(word, 16), _stretches(_slopes(word), 8)]
+    for values in (cepstra, _slopes(cepstra), _slopes(_slopes(cepstra))):
+        found += [values.mean(1), values.std(1), values.min(1), values.max(1)]
+    return np.concatenate(found, axis=1)
+
+
+def _stretches(values, count):
+    import numpy as np
+
+    return np.stack([part.mean(1) for part in np.array_split(values, count, axis=1)], 1).reshape(len(values), -1)
+
+
+def _slopes(values):
+    """Of the line through five frames."""
+    import numpy as np
+
+    padded = np.pad(values, ((0, 0), (2, 2), (0, 0)), "edge")
+    return (2 * (padded[:, 4:] - padded[:, :-4]) + padded[:, 3:-1] - padded[:, 1:-3]) / 10
 
 
 def svm(rest, own, classes, seed):

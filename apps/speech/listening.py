@@ -93,7 +93,7 @@ class Spectrogram:
     Args:
         rate: Samples per second.
         bands: Number of bands.
-        most: Columns at which of each two the louder one stays.
+        most: Columns at which of each two the louder one stays, an even number.
     """
 
     def __init__(self, rate: int, bands: int = 40, most: int = 2048):
@@ -114,9 +114,9 @@ class Spectrogram:
         while len(self.frames) >= self.width:
             self.columns.append(self.frames[: self.width].max(axis=0))
             self.frames = self.frames[self.width :]
-        if len(self.columns) >= self.most:
-            self.columns = list(np.array(self.columns).reshape(-1, 2, power.shape[1]).max(axis=1))
-            self.width *= 2
+            if len(self.columns) == self.most:
+                self.columns = list(np.array(self.columns).reshape(-1, 2, power.shape[1]).max(axis=1))
+                self.width *= 2
 
     def values(self) -> np.ndarray:
         """Returns `(columns, bands)`."""
