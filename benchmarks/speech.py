@@ -2,15 +2,19 @@
 
     python -m benchmarks.speech --data speech_commands --runs runs/speech-table
     python -m benchmarks.speech --data speech_commands --methods resnet,svm --seeds 1 --folds 0,1
+    python -m benchmarks.speech --data speech_commands --split words
 
 Five folds in which every speaker is in one, the same for all methods and seeds; recordings of noise are dealt singly.
 Each fold is predicted by a net trained on the other four to its last epoch, with the recipe of its architecture, so
 that nothing is selected on the fold. Every trained fold is a line in `cells.jsonl` in the folder of the runs, and is
 not trained again, so that the command can be broken off and repeated. `svm` needs scikit-learn.
+
+`--split` trains nothing: it copies the first fold to `DIR/test` and the rest to `DIR/train`, as for the shipped model.
 """
 
 import argparse
 import json
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -100,7 +104,7 @@ def measure(method, examples, classes, seed, fold, fold_of, folder, epochs=None)
     if method != "svm":
         probabilities = train.predict(net, own)
         noise = [evaluate.silence(own, config)]
-        alarms = evaluate.false_alarms(net, config, classes, noise, evaluate.THRESHOLD)
+        alarms = evaluate.heard_in(net, config, classes, noise, evaluate.THRESHOLD)
         row |= {"alarms": alarms["alarms"], "hours": alarms["hours"]}
     right, words = probabilities.argmax(1) == np.searchsorted(classes, own.labels), np.array(own.labels) != "_silence_"
     return {
@@ -109,6 +113,14 @@ def measure(method, examples, classes, seed, fold, fold_of, folder, epochs=None)
         "words": int(words.sum()),
         "right words": int(right[words].sum()),
     }
+
+
+def split(source, names, fold_of, folder):
+    """Copies the first fold to `folder/test` and the others to `folder/train`."""
+    for name, fold in zip(names, fold_of, strict=True):
+        target = folder / ("train" if fold else "test") / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target)
 
 
 def summary(rows):
@@ -158,6 +170,7 @@ def main():
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--folds", default=",".join(map(str, range(FOLDS))))
     parser.add_argument("--epochs", type=int, help="default the architecture's own")
+    parser.add_argument("--split", type=Path, metavar="DIR", help="write train and test there, and stop")
     options = parser.parse_args()
     if unknown := set(options.methods.split(",")) - set(METHODS):
         parser.error(f"--methods are some of {', '.join(METHODS)}, not {', '.join(sorted(unknown))}")
@@ -171,6 +184,9 @@ def main():
     known = {(row["method"], row["seed"], row["fold"]) for row in rows}
     examples = data.read(Config(group_pattern=PATTERN), options.data)
     classes, fold_of = sorted(set(examples.labels)), data.folds(examples, FOLDS, 0)
+    if options.split:
+        split(Path(options.data), examples.names, fold_of, options.split)
+        return
     for seed in map(int, options.seeds.split(",")):
         for method in options.methods.split(","):
             for fold in map(int, options.folds.split(",")):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,7 @@ def cross_validated(
 
     Returns:
         Probabilities of every example by the net that was not trained on its fold, the accuracy of each fold, and the
-        false alarms of each fold, see `false_alarms`.
+        false alarms of each fold, see `listening.false_alarms`.
     """
     fold_of = data.folds(examples, count, config.seed)
     probabilities, shares, alarms = np.empty((len(fold_of), len(classes)), "float32"), [], []
@@ -136,7 +136,7 @@ def cross_validated(
         net = app.fit(rest, None, classes, config, folder / f"{count}-{fold + 1}", resume=True)
         probabilities[inside] = app.predict(net, own)
         shares.append(metrics.accuracy(np.searchsorted(classes, own.labels), probabilities[inside]))
-        alarms.append(false_alarms(net, config, classes, [silence(own, config)], THRESHOLD))
+        alarms.append(heard_in(net, config, classes, [silence(own, config)], THRESHOLD))
     return probabilities, shares, alarms
 
 
@@ -146,63 +146,12 @@ def silence(examples: data.Examples, config: Config) -> np.ndarray:
     return clips.floats(examples.samples[chosen].reshape(-1))
 
 
-def false_alarms(
-    net: "keras.Model", config: Config, classes: list[str], recordings: Iterable[np.ndarray | Path], threshold: float
+def heard_in(
+    net: "keras.Model", config: Config, classes: list[str], recordings: Iterable, threshold: float
 ) -> dict[str, Any]:
-    """Counts the commands that are heard where there are none.
-
-    Args:
-        net: The model.
-        config: The configuration.
-        classes: Names of the classes.
-        recordings: Waveforms at the rate of the configuration, or files.
-        threshold: Least probability of a command that is reported.
-
-    Returns:
-        Dict of `threshold`, `hours`, `alarms`, and `per hour` with its exact 95 % interval (Garwood's, of Poisson
-        counts); None where there is nothing to hear.
-    """
-    count, samples = 0, 0
-    for each in recordings:
-        heard = []
-        windows = _counted(_windows(each, config), heard)
-        count += sum(1 for _ in listening.detections(windows, net.predict_on_batch, classes, threshold, config.rate))
-        samples += (heard[-1] + config.length) if heard else 0
-    hours = samples / config.rate / 3600
-    rate = None if not hours else {"value": count / hours, **_poisson(count, hours)}
-    return {"threshold": threshold, "hours": hours, "alarms": count, "per hour": rate}
-
-
-def _counted(windows, heard):
-    for begin, window in windows:
-        heard[:] = [begin]
-        yield begin, window
-
-
-def _windows(recording, config) -> Iterator[tuple[int, np.ndarray]]:
-    hop = config.length // listening.HOPS
-    if isinstance(recording, Path):
-        return audio.pieces(recording, config.rate, length=config.length, hop=hop)
-    begins = range(0, len(recording) - config.length + 1, hop)
-    return ((begin, recording[begin : begin + config.length]) for begin in begins)
-
-
-def _poisson(count, hours):
-    """Where the mean count that makes so few, or so many, has a probability of 2.5 %."""
-
-    def share(mean, most):
-        terms = np.arange(most + 1)
-        logs = terms * np.log(mean) - mean - np.cumsum(np.log(np.maximum(terms, 1)))
-        return float(np.exp(logs).sum())
-
-    def solved(most, wanted):
-        low, high = 1e-9, 10.0 + 3 * most
-        for _ in range(100):
-            middle = (low + high) / 2
-            low, high = (middle, high) if share(middle, most) > wanted else (low, middle)
-        return low
-
-    return {"low": solved(count - 1, 0.975) / hours if count else 0.0, "high": solved(count, 0.025) / hours}
+    """Returns the false alarms of a net, see `listening.false_alarms`."""
+    hearing = {"rate": config.rate, "length": config.length}
+    return listening.false_alarms(recordings, net.predict_on_batch, classes, threshold, **hearing)
 
 
 def _alarms(run, net, config, classes, examples, background):
@@ -211,7 +160,7 @@ def _alarms(run, net, config, classes, examples, background):
     recordings: Any = [silence(examples, config)]
     if background is not None:
         recordings = audio.list_audio(background) if background.is_dir() else [background]
-    found = false_alarms(net, config, classes, recordings, threshold)
+    found = heard_in(net, config, classes, recordings, threshold)
     return {"reject_below": known.get("threshold"), "false alarms": found}
 
 

@@ -3,8 +3,13 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from kerasmlsp import metrics
+from kerasmlsp.data import audio
 
 # Windows answered in one call, and windows of one length: a word is in several of them.
 BATCH, HOPS = 32, 10
@@ -85,6 +90,54 @@ def _answered(windows, answer):
         probabilities = answer(np.stack([window for _, window in batch]))
         for (begin, window), row in zip(batch, probabilities, strict=True):
             yield begin, len(window), row
+
+
+def false_alarms(
+    recordings: Iterable[np.ndarray | Path],
+    answer: Callable[[np.ndarray], np.ndarray],
+    classes: Sequence[str],
+    threshold: float,
+    *,
+    rate: int,
+    length: int,
+) -> dict[str, Any]:
+    """Counts the commands that are heard where there are none.
+
+    Args:
+        recordings: Waveforms at the rate, or files.
+        answer, classes, threshold, rate: As of `detections`.
+        length: Samples of a window.
+
+    Returns:
+        Dict of `threshold`, `hours`, `alarms`, and `per hour` with its 95 % interval; None where there is nothing to
+        hear.
+    """
+    count, samples = 0, 0
+    for each in recordings:
+        last = [-length]
+        windows = _told(_windows(each, rate, length), last)
+        count += sum(1 for _ in detections(windows, answer, classes, threshold, rate))
+        samples += last[0] + length
+    hours, per_hour = samples / rate / 3600, None
+    if hours:
+        low, high = metrics.count_interval(count)
+        per_hour = {"value": count / hours, "low": low / hours, "high": high / hours}
+    return {"threshold": threshold, "hours": hours, "alarms": count, "per hour": per_hour}
+
+
+def _told(windows, last):
+    """The windows, where each leaves its beginning in `last`."""
+    for begin, window in windows:
+        last[0] = begin
+        yield begin, window
+
+
+def _windows(recording, rate, length):
+    hop = length // HOPS
+    if isinstance(recording, Path):
+        return audio.pieces(recording, rate, length=length, hop=hop)
+    begins = range(0, len(recording) - length + 1, hop)
+    return ((begin, recording[begin : begin + length]) for begin in begins)
 
 
 class Spectrogram:
