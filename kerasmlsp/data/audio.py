@@ -22,7 +22,8 @@ ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
 """Endings of the files that are taken for recordings in a folder, in either case."""
 LONGEST = 600.0
 """Most seconds of a recording that is read at once; a longer one is read in pieces, see `pieces`."""
-_CLIPPED = 0.01
+CLIPPED = 0.01
+"""Share of samples at the largest value from which on a recording counts as clipped."""
 # Why recordings are left out, by what `read_waveform` says.
 _REASONS = {
     "must last at most": "too long",
@@ -62,6 +63,26 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
         >>> read_waveform(file.getvalue(), rate=16_000).shape  # a second, of which the two channels are alike
         (16000,)
     """
+    waveform, share = read_measured(source, rate, longest=longest)
+    _tell_clipped(share, files.named(source))
+    return waveform
+
+
+def read_measured(
+    source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST
+) -> tuple[np.ndarray, float]:
+    """Reads a recording as `read_waveform` does, and measures how much of it is clipped, of which the log says nothing.
+
+    Returns:
+        float32 `(samples,)`, and the share of the file's samples that are at the largest value; see `CLIPPED`.
+
+    Example:
+        >>> import soundfile
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.ones(8000), 8000, format="WAV")
+        >>> read_measured(file.getvalue(), rate=8000)[1]
+        1.0
+    """
     with _opened(source) as (file, name):
         if file.frames > longest * file.samplerate:
             raise ValueError(
@@ -70,7 +91,7 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
             )
         samples = file.read(dtype="float32", always_2d=True)
         _check(samples, file, name)
-        return resampled(samples.mean(1), file.samplerate, rate)
+        return resampled(samples.mean(1), file.samplerate, rate), clipped(samples)
 
 
 def list_audio(folder: str | Path) -> list[Path]:
@@ -147,10 +168,14 @@ def pieces(
 
 def _blocks(source, rate):
     soxr = required("soxr")
+    told = False
     with _opened(source) as (file, name):
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
         for block in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
             _check(block, None, name)
+            if not told and (share := clipped(block)) > CLIPPED:
+                _tell_clipped(share, f"A second of {name}")
+                told = True
             yield block.mean(1) if file.samplerate == rate else stream.resample_chunk(block.mean(1))
         if file.samplerate != rate:
             yield stream.resample_chunk(np.zeros(0, "float32"), last=True)
@@ -198,9 +223,21 @@ def _check(samples: Any, file, name):
         raise ValueError(f"{name} is cut off: copy the file again, or leave it out.")
     if not np.isfinite(samples).all():
         raise ValueError(f"A recording must hold numbers. Received: {name}, which holds NaN or infinity")
-    clipped = float((np.abs(samples) >= 1 - 2**-15).mean())
-    if clipped > _CLIPPED:
-        _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * clipped)
+
+
+def _tell_clipped(share, name):
+    if share > CLIPPED:
+        _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * share)
+
+
+def clipped(samples: np.ndarray) -> float:
+    """Returns what share of samples from -1 to 1 is at the largest value; a recording with `CLIPPED` is too loud.
+
+    Example:
+        >>> clipped(np.array([0.5, 1.0, -1.0, 0.0]))
+        0.5
+    """
+    return float((np.abs(samples) >= 1 - 2**-15).mean())
 
 
 def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:

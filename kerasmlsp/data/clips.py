@@ -113,19 +113,23 @@ def read_clips(
     rows, gaps, base = labelled.list_files(path, audio.list_audio, "recordings", underscored=True, **columns)
     labelled.check_classes(path, {label for _, label in rows}, least_classes)
     samples, sizes, good, problems = np.zeros((len(rows), length), np.int16), [], [], []
-    waveforms = files.side_by_side([base / name for name, _ in rows], lambda each: audio.read_waveform(each, rate))
+    loud = np.zeros(len(rows), bool)
+    waveforms = files.side_by_side([base / name for name, _ in rows], lambda each: audio.read_measured(each, rate))
     for place, found in enumerate(waveforms):
         if isinstance(found, Exception):
             problems.append(str(found))
             continue
-        samples[len(good)] = as_int16(loudest(found, length, rate))
+        waveform, share = found
+        samples[len(good)] = as_int16(loudest(waveform, length, rate))
         good.append(place)
-        sizes.append(len(found))
+        sizes.append(len(waveform))
+        loud[place] = share > audio.CLIPPED
     if problems:
         told = files.listed(audio.reasons(problems))
         _log.warning("Left out %d of %d recordings of %s: %s. %s", len(problems), len(rows), path, told, problems[0])
     labelled.check_read(rows, [rows[i][1] for i in good], "recording", audio.reasons(problems))
     _tell_sizes(np.array(sizes), length, rate, path)
+    _tell_clipped([rows[i][0] for i in good if loud[i]], len(good), path)
     left_out = audio.reasons(problems) | ({"rows without path or label": gaps} if gaps else {})
     return Clips(samples[: len(good)], [rows[i][1] for i in good], [rows[i][0] for i in good], left_out)
 
@@ -223,3 +227,11 @@ def _tell_sizes(sizes, length, rate, path):
             "%s: recordings of %.2f to %.2f s; %d of %d filled up to %.2f s, of %d the loudest stretch kept.",
             *(path, sizes.min() / rate, sizes.max() / rate, shorter, len(sizes), length / rate, longer),
         )
+
+
+def _tell_clipped(names, count, path):
+    if names:
+        told = (
+            "%d of %d recordings of %s are clipped, with more than 1 %% of their samples at the largest value, as %s."
+        )
+        _log.warning(told, len(names), count, path, names[0])

@@ -69,6 +69,13 @@ def test_what_cannot_be_read_is_counted_by_reason(folder, caplog):
         clips.read_clips(folder, RATE, RATE)
 
 
+def test_clipped_recordings_are_told_once(folder, caplog):
+    for name in ("yes/loud.wav", "no/loud.wav"):
+        written(folder / name, np.clip(100 * noise(8000), -1, 1))
+    clips.read_clips(folder, RATE, RATE)
+    assert caplog.text.count("are clipped") == 1 and "2 of 6 recordings" in caplog.text and "no/loud.wav" in caplog.text
+
+
 def test_tables_name_paths_beside_them(folder):
     table = folder / "clips.csv"
     table.write_text("file,word\nyes/a.wav,ja\nno/c.ogg,nein\n,ja\nyes/no.wav,ja\n")
