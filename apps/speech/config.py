@@ -60,7 +60,7 @@ class Config(Settings):
     class_weights: bool | None = option(None, "Let all classes count the same, however rare.", unset=OWN)
     validation_share: float = share(0.1, "Share held out to select the epoch; 0 to train on all and keep the last.")
     label_smoothing: float | None = share(None, "Share of the target that all classes get alike.", unset=OWN)
-    silence: str = option("_silence_", "Class of recordings without speech, mixed into the others as noise.")
+    silence: str = option("_silence_", "Class without speech, of any length, which is mixed into the others as noise.")
     noise: float | None = option(None, "Probability that noise is mixed in.", least=0, most=1, unset=OWN)
     min_snr: float = option(0.0, "Smallest ratio of signal and noise that is mixed in, in dB.", least=-20, most=60)
     max_snr: float = option(30.0, "Largest such ratio, in dB.", least=-20, most=60)

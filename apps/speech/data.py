@@ -75,11 +75,16 @@ def read(
     if dataset is not None:
         return _unlike(_from_tfds(dataset, split, manual_dir, config), dataset)
     found = clips.read_clips(
-        str(path), config.rate, config.length, **config.columns, encoding=config.encoding, least_classes=1
+        str(path),
+        config.rate,
+        config.length,
+        **config.columns,
+        encoding=config.encoding,
+        least_classes=1,
+        cut=config.silence,
     )
-    return _unlike(
-        Examples(found.samples, found.labels, found.names, _speakers(found.names, config), found.left_out), path
-    )
+    speakers = _speakers(found.names, config)
+    return _unlike(Examples(found.samples, found.labels, found.names, speakers, found.left_out), path)
 
 
 def read_own(config: Config) -> tuple[Examples, list[str]]:

@@ -77,6 +77,7 @@ def read_clips(
     label_column: str = "label",
     encoding: str = "utf-8",
     least_classes: int = 2,
+    cut: str | None = None,
 ) -> Clips:
     """Reads recordings and their classes from a folder that has one subfolder per class, or from a table of paths.
 
@@ -93,6 +94,8 @@ def read_clips(
         label_column: Column of a table that holds the classes.
         encoding: That of a table of text.
         least_classes: Classes that there must be: two to train on, while a test set may be of one.
+        cut: Class whose longer recordings, such as minutes of noise, are cut into as many clips as they hold; all get
+            the name of their recording.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -112,26 +115,37 @@ def read_clips(
     columns: dict[str, Any] = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
     rows, gaps, base = labelled.list_files(path, audio.list_audio, "recordings", underscored=True, **columns)
     labelled.check_classes(path, {label for _, label in rows}, least_classes)
-    samples, sizes, good, problems = np.zeros((len(rows), length), np.int16), [], [], []
-    loud = np.zeros(len(rows), bool)
+    samples, sizes, good, problems, loud = np.zeros((len(rows), length), np.int16), [], [], [], []
     waveforms = files.side_by_side([base / name for name, _ in rows], lambda each: audio.read_measured(each, rate))
     for place, found in enumerate(waveforms):
         if isinstance(found, Exception):
             problems.append(str(found))
             continue
         waveform, share = found
-        samples[len(good)] = as_int16(loudest(waveform, length, rate))
-        good.append(place)
+        parts = _parts(waveform, length, rate, whole=rows[place][1] != cut)
+        if len(good) + len(parts) > len(samples):
+            # In place: there may be gigabytes of them.
+            samples.resize((len(good) + len(parts) + len(rows) - place, length), refcheck=False)
+        samples[len(good) : len(good) + len(parts)] = parts
+        good += [place] * len(parts)
         sizes.append(len(waveform))
-        loud[place] = share > audio.CLIPPED
+        loud += [rows[place][0]] * (share > audio.CLIPPED)
     if problems:
         told = files.listed(audio.reasons(problems))
         _log.warning("Left out %d of %d recordings of %s: %s. %s", len(problems), len(rows), path, told, problems[0])
     labelled.check_read(rows, [rows[i][1] for i in good], "recording", audio.reasons(problems))
     _tell_sizes(np.array(sizes), length, rate, path)
-    _tell_clipped([rows[i][0] for i in good if loud[i]], len(good), path)
+    _tell_clipped(loud, len(sizes), path)
     left_out = audio.reasons(problems) | ({"rows without path or label": gaps} if gaps else {})
     return Clips(samples[: len(good)], [rows[i][1] for i in good], [rows[i][0] for i in good], left_out)
+
+
+def _parts(waveform, length, rate, whole):
+    """The loudest stretch of a recording, or all that it holds, int16 `(clips, length)`."""
+    count = len(waveform) // length
+    if whole or count < 2:
+        return as_int16(loudest(waveform, length, rate))[None]
+    return as_int16(waveform[: count * length].reshape(count, length))
 
 
 def loudest(waveform: np.ndarray, length: int, rate: int = 16_000) -> np.ndarray:

@@ -76,6 +76,19 @@ def test_clipped_recordings_are_told_once(folder, caplog):
     assert caplog.text.count("are clipped") == 1 and "2 of 6 recordings" in caplog.text and "no/loud.wav" in caplog.text
 
 
+def test_long_recordings_of_one_class_are_cut(folder):
+    written(folder / "_silence_/long.wav", noise(3 * RATE + 99))
+    found = clips.read_clips(folder, RATE, RATE, cut="_silence_")
+    places = [i for i, name in enumerate(found.names) if name == "_silence_/long.wav"]
+    assert len(places) == 3 and found.samples.shape == (7, RATE) and len(found.labels) == 7
+    # Files of 16 bits are written with the digits cut off.
+    np.testing.assert_allclose(found.samples[places].ravel(), clips.as_int16(noise(3 * RATE + 99)[: 3 * RATE]), atol=1)
+    # The others are as without.
+    whole = clips.read_clips(folder, RATE, RATE)
+    assert whole.samples.shape == (5, RATE)
+    np.testing.assert_array_equal(found.samples[-3:], whole.samples[-3:])
+
+
 def test_tables_name_paths_beside_them(folder):
     table = folder / "clips.csv"
     table.write_text("file,word\nyes/a.wav,ja\nno/c.ogg,nein\n,ja\nyes/no.wav,ja\n")
