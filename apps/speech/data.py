@@ -98,6 +98,8 @@ def read_own(config: Config) -> tuple[Examples, list[str]]:
         ValueError: The data cannot be used.
     """
     examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    if config.group_pattern is None and any(_NOHASH in name for name in examples.names):
+        log.warning('The names tell speakers: keep them together by `--group-pattern "([0-9a-f]{8})_nohash_"`.')
     labelled.check_classes(str(config.data or config.dataset), examples.labels)
     kept, rare = labelled.frequent(examples.labels, config.min_count)
     return examples.taken(kept) if rare else examples, rare
@@ -105,8 +107,6 @@ def read_own(config: Config) -> tuple[Examples, list[str]]:
 
 def _speakers(names, config):
     if config.group_pattern is None:
-        if any(_NOHASH in name for name in names):
-            log.warning('The names tell speakers: keep them together by `--group-pattern "([0-9a-f]{8})_nohash_"`.')
         return None
     # Noise is nobody's.
     return splits.matched(names, config.group_pattern, alone=True)

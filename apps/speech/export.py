@@ -1,5 +1,6 @@
 """From a run to a saved model."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def export(
         "split": _split(config, stored),
         "limits": _limits(config, unsure),
         "reject_below": unsure,
-        "training": {k: v for k, v in stored.items() if k not in ("data", "manual_dir")},
+        "training": _training(config, stored),
         "figures": run.figures(
             classification.CONFUSION, classification.RELIABILITY, evaluate.SCORES, evaluate.ATTENTION
         ),
@@ -93,6 +94,12 @@ def _file(wave, rate):
     import tensorflow as tf
 
     return tf.audio.encode_wav(wave[:, None], rate).numpy()
+
+
+def _training(config, stored):
+    """What is stored of the run, without paths, and with what the architecture's recipe filled in."""
+    filled = dataclasses.asdict(config.complete())
+    return {k: filled.get(k, v) for k, v in stored.items() if k not in ("data", "manual_dir")}
 
 
 def _split(config, stored):

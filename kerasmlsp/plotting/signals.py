@@ -123,7 +123,10 @@ def heard(
     """
     figure = _figure(9, 3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3))
-    below.imshow(spectrogram.T, origin="lower", aspect="auto", extent=(0, seconds, 0, spectrogram.shape[1]))
+    # What is quieter than nearly all the rest would take half of the colours.
+    low, high = np.percentile(spectrogram, [5, 99.8])
+    extent = (0, seconds, 0, spectrogram.shape[1])
+    below.imshow(spectrogram.T, origin="lower", aspect="auto", extent=extent, vmin=low, vmax=high + 1e-9)
     below.set(xlabel="seconds", ylabel="mel band")
     for each in found:
         above.bar(each.begin, each.confidence, each.end - each.begin, align="edge", color="tab:orange", alpha=0.6)

@@ -338,6 +338,7 @@ def test_listening_takes_constant_memory(workshop):
 def test_the_card_says_what_was_measured(workshop):
     card = json.loads(Path("saved_models/speech/1/card.json").read_text())
     assert card["metrics"]["accuracy"]["value"] > 0.8 and "36 recordings (data given)" in card["evaluated"]
+    assert card["training"]["optimizer"] == "adam" and "data" not in card["training"]
     assert "by whole speakers" in card["split"] and "zeros" in card["limits"]
     with pytest.raises(ValueError, match="must name rate and length"):
         predict.heard(dataclasses.make_dataclass("Model", ["card", "path"])({}, Path("nowhere")))
