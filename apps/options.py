@@ -303,8 +303,10 @@ def settings(config: type[Any], *names: str, **defaults: Any) -> Callable[[Calla
 def _option(name: str, kind: type, known, default):
     dashed = name.replace("_", "-")
     if kind is bool:
-        flag = f"--{dashed}/--no-{dashed}" if default else f"--{dashed}"
-        return click.option(flag, name, is_flag=True, default=default, show_default=default, help=known.help)
+        # None is neither: what it means then is said.
+        flag = f"--{dashed}" if default is False else f"--{dashed}/--no-{dashed}"
+        shown = known.unset if default is None else default
+        return click.option(flag, name, is_flag=True, default=default, show_default=shown, help=known.help)
     shown = (known.unset or False) if default is None else True
     metavar = "PATH" if known.place else "TEXT" if kind is str and not (known.choices or known.encoding) else None
     return click.option(
@@ -364,11 +366,11 @@ def train(
     if resume and overwrite:
         raise click.UsageError("Give either `--resume`, to go on with the run, or `--overwrite`, to start anew.")
     chosen = configuration(config, _folder(config, run) if resume else None, values)
-    if chosen.optimizer != "sgd":
+    if chosen.optimizer not in ("sgd", None):  # None is for the architecture to say
         refuse("The momentum is that of `--optimizer sgd`", "momentum")
-    if chosen.schedule != "step":
+    if chosen.schedule not in ("step", None):
         refuse("They are the epochs of `--schedule step`", "step_epochs")
-    if chosen.schedule not in ("cosine", "linear"):
+    if chosen.schedule not in ("cosine", "linear", None):
         refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
     if check:
         check(chosen)

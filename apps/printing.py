@@ -6,7 +6,7 @@ Nothing heavy is imported here: every `--help` passes through this file.
 import collections
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +48,16 @@ def print_results(results: dict | list, as_json: bool = False, model: "SavedMode
         click.echo("\n".join(_lines(results)))
 
 
-def print_answers(rows: list[dict], problems: list[dict], *, output: Path | None = None) -> None:
+def print_answers(
+    rows: list[dict], problems: list[dict], *, output: Path | None = None, reasons: Callable | None = None
+) -> None:
     """Prints a row for each file, or how often each label was given where there are many; then what was left out.
 
     Args:
         rows: Answers, as they are shown.
         problems: Dicts of `file` and `problem` for the files that could not be read.
         output: File that holds all rows, if there is one.
+        reasons: As of `tell_left_out`.
     """
     if len(rows) > MOST_ROWS:
         labels = collections.Counter(row["label"] for row in rows if "label" in row)
@@ -63,19 +66,24 @@ def print_answers(rows: list[dict], problems: list[dict], *, output: Path | None
         print_results({"answers": len(rows), **counts, **unsure, "each": output or "written by `--output FILE`"})
     elif rows:
         print_results(rows)
-    tell_left_out(problems, len(rows) + len(problems))
+    tell_left_out(problems, len(rows) + len(problems), reasons)
 
 
-def tell_left_out(problems: list[dict], total: int) -> None:
-    """Prints which of `total` pictures could not be read, as in `print_answers`, and how many for which reason."""
+def tell_left_out(problems: list[dict], total: int, reasons: Callable | None = None) -> None:
+    """Prints which of `total` files could not be read, as in `print_answers`, and how many for which reason.
+
+    `reasons` counts problems by reason; None for those of pictures.
+    """
     if not problems:
         return
     from kerasmlsp import files
     from kerasmlsp.data import images
 
+    reasons = reasons or images.reasons
+
     for problem in problems[:MOST_ROWS]:
         click.echo(f"Left out: {by_options(problem['problem'])}", err=True)
-    counts = files.listed(images.reasons(problem["problem"] for problem in problems))
+    counts = files.listed(reasons(problem["problem"] for problem in problems))
     click.echo(f"Left out {len(problems)} of {total}: {counts}.", err=True)
 
 

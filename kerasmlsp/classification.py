@@ -7,7 +7,7 @@ TensorFlow is imported inside the function that makes a graph.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +181,36 @@ def title(row: Mapping[str, Any]) -> str:
     return f"{row['label']} ({row['confidence']:.2f}{', unsure' if row['unsure'] else ''})"
 
 
+def write_table(rows: Sequence[dict[str, Any]], unreadable: Iterable[dict[str, Any]], path: Path) -> None:
+    """Writes answers as CSV: file, label, unsure (yes or no), `p_<class>`, and problem for files not read.
+
+    Args:
+        rows: Dicts of `file` and what `rows` gives.
+        unreadable: Dicts of `file` and `problem`.
+        path: File to write.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "labels.csv")
+        >>> write_table([{"file": "a", "label": "no", "unsure": False, "probabilities": {"no": 0.9}}], [], path)
+        >>> path.read_text().splitlines()
+        ['file,label,unsure,p_no,problem', 'a,no,no,0.900000,']
+    """
+    classes = list(rows[0]["probabilities"]) if rows else []
+
+    def write(place):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "label", "unsure", *(f"p_{name}" for name in classes), "problem"])
+            for row in rows:
+                shares = (f"{p:.6f}" for p in row["probabilities"].values())
+                writer.writerow([row["file"], row["label"], "yes" if row["unsure"] else "no", *shares, ""])
+            for row in unreadable:
+                writer.writerow([row["file"], "", "", *("" for _ in classes), row["problem"]])
+
+    write_atomically(path, write)
+
+
 def reject_below(model: "SavedModel") -> float:
     """Returns the confidence below which a loaded saved model is unsure; 0 where that was not calibrated.
 
@@ -191,6 +221,16 @@ def reject_below(model: "SavedModel") -> float:
     """
     known = model.card.get("reject_below") or {"threshold": model.card.get("threshold") or 0.0}
     return known["threshold"]
+
+
+def one_hot(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Returns targets float32 `(examples, classes)` of labels, in the order of sorted classes.
+
+    Example:
+        >>> one_hot(["no", "yes", "no"], ["no", "yes"])[:, 1]
+        array([0., 1., 0.], dtype=float32)
+    """
+    return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -258,6 +298,8 @@ def report(
     classes: Sequence[str],
     worst: dict[int, Any],
     column: str,
+    *,
+    summaries: bool = False,
 ) -> list[Path]:
     """Draws the confusion matrix and the reliability diagram, and writes the worst mistakes as `mistakes.csv`.
 
@@ -268,6 +310,7 @@ def report(
         classes: Names of the classes.
         worst: What to write of each mistake, by the number of the example, in the order to write.
         column: Name of the column for it.
+        summaries: As of `plotting.confusion_matrix`.
 
     Returns:
         The files.
@@ -282,7 +325,7 @@ def report(
     folder.mkdir(exist_ok=True)
     matrix, reliability = metrics.confusion(labels, probabilities), metrics.reliability(labels, probabilities)
     files = [folder / f"{CONFUSION}.png", folder / f"{RELIABILITY}.png", folder / "mistakes.csv"]
-    write_atomically(files[0], lambda path: plotting.confusion_matrix(matrix, classes, path))
+    write_atomically(files[0], lambda path: plotting.confusion_matrix(matrix, classes, path, summaries=summaries))
     write_atomically(files[1], lambda path: plotting.reliability_diagram(*reliability, path))
     chosen, sure = np.argmax(probabilities, axis=1), np.max(probabilities, axis=1)
 

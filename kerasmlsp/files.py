@@ -1,13 +1,15 @@
 """Files that must be there, files that are never half written, and files that one process at a time may write."""
 
 import collections
+import concurrent.futures
 import contextlib
 import errno
 import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,71 @@ def visible_folders(folder: str | Path) -> list[Path]:
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _HIDDEN
+
+
+def given(sources: Iterable, files_in: Callable[[Path], Sequence[Path]], what: str) -> list[Path | bytes]:
+    """Returns the files of a list of files, folders and "-", which stands for the bytes on stdin.
+
+    Args:
+        sources: The list.
+        files_in: Lists the files of a folder.
+        what: What the message calls a file, as "picture".
+
+    Raises:
+        ValueError: There are no bytes on stdin.
+
+    Example:
+        >>> given(["hand.jpg"], visible_files, "picture")
+        [PosixPath('hand.jpg')]
+    """
+    found: list[Path | bytes] = []
+    for source in map(str, sources):
+        if source == "-":
+            found.append(_from_stdin(what))
+        else:
+            found += files_in(Path(source)) if Path(source).is_dir() else [Path(source)]
+    return found
+
+
+def _from_stdin(what: str) -> bytes:
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise ValueError(f"`-` reads a {what} from stdin, which is empty: add `< FILE` to the command.")
+    return data
+
+
+def named(source: Path | str | bytes) -> str:
+    """Returns what a source of `given` is called: "-" for bytes.
+
+    Example:
+        >>> named(Path("hand.jpg")), named(b"...")
+        ('hand.jpg', '-')
+    """
+    return "-" if isinstance(source, bytes) else str(source)
+
+
+def side_by_side(sources: Sequence, function: Callable) -> Iterator:
+    """Yields what a function makes of each source, or its error, several at a time.
+
+    Args:
+        sources: Its arguments.
+        function: Reads one source; what reads and decodes in C leaves Python's lock meanwhile.
+
+    Example:
+        >>> [type(each).__name__ for each in side_by_side(["1", "one"], int)]
+        ['int', 'ValueError']
+    """
+
+    def read(source):
+        try:
+            return function(source)
+        except (OSError, ValueError, ImportError) as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        # In pieces, so that what was read does not pile up.
+        for begin in range(0, len(sources), 256):
+            yield from pool.map(read, sources[begin : begin + 256])
 
 
 def reasons(messages: Iterable[object], words: Mapping[str, str]) -> dict[str, int]:

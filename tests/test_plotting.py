@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasmlsp import models, plotting
-from kerasmlsp.plotting import diagrams
+from kerasmlsp.plotting import diagrams, figures
 from kerasmlsp.plotting.fonts import _installed, families
 
 ROWS = [
@@ -320,3 +320,13 @@ def test_pictures_and_animations_are_read_back(tmp_path, channels):
     plotting.animation(frames[:1], tmp_path / "one.part")
     with Image.open(tmp_path / "one.part") as film:
         assert film.n_frames == 1
+
+
+def test_the_summaries_of_a_confusion_matrix_are_shares_of_rows_and_columns(tmp_path):
+    axes = figures._figure(4, 4).subplots()
+    figures._summarize(axes, np.array([[3, 1], [2, 0]]))
+    told = {tuple(text.get_position()): text.get_text() for text in axes.texts}
+    rows, columns = [told[(2.1, 0)], told[(3.1, 0)], told[(2.1, 1)]], [told[(0, 2.1)], told[(0, 3.1)], told[(1, 2.1)]]
+    assert rows == ["75.0", "25.0", "0.0"] and columns == ["60.0", "40.0", "0.0"]
+    plotting.confusion_matrix(np.array([[3, 0], [2, 0]]), ["a", "b"], tmp_path / "c.png", summaries=True)
+    assert (tmp_path / "c.png").stat().st_size > 0  # of a class that was never told there is no share

@@ -6,6 +6,7 @@ import runpy
 import shlex
 import shutil
 import textwrap
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def folder(tmp_path_factory):
     shutil.copytree(ROOT / "saved_models", path / "saved_models")
     (path / "plays.txt").write_text("ROMEO:\nIs the day so young?\n\nBENVOLIO:\nBut new struck nine.\n\n" * 90)
     write_pictures(path)
+    write_recordings(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
@@ -59,8 +61,20 @@ def write_pictures(path):
         file = path / "photos" / ("square" if number % 2 else "bar") / f"{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
-    for name in ("hand.jpg", "camera.jpg"):
+    for name in ("hand.jpg", "camera.jpg", "words.ogg"):
         shutil.copy(ROOT / "docs" / name, path)
+
+
+def write_recordings(path):
+    """High and low tones in place of words, 12 of each, as WAV files of 16 bits."""
+    random, time = np.random.default_rng(0), np.arange(16_000) / 16_000
+    for number in range(24):
+        samples = np.sin(2 * np.pi * random.uniform(200, 300) * (1 + 3 * (number % 2)) * time) * np.hanning(len(time))
+        file = path / "recordings" / ("high" if number % 2 else "low") / f"{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(file), "wb") as opened:
+            opened.setparams((1, 2, 16_000, 0, "NONE", ""))
+            opened.writeframes((9000 * samples).astype("<i2").tobytes())
 
 
 def test_commands(folder, monkeypatch):

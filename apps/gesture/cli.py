@@ -150,13 +150,14 @@ def predict(sources, explain, figure, output, encoding, reject_below, as_json, *
     folder = options.find_model("gesture", **wanted)
     options.check_sources(sources)
     options.check_targets(figure=figure, output=output)
+    from kerasmlsp import classification
     from kerasmlsp.apps.gesture import predict as app
 
     model = options.load_model(folder)
     drawn = (figure or Path("grad_cam.png")) if explain or figure else None
     rows, problems = _answers(app, model, sources, drawn, encoding, reject_below)
     if output:
-        app.write_table(rows, problems, output)
+        classification.write_table(rows, problems, output)
     if not as_json:
         shown = [{k: row[k] for k in ("label", "confidence", "unsure", "file")} for row in rows]
         printing.print_answers(shown, problems, output=output)

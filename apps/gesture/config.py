@@ -1,9 +1,19 @@
 """What a gesture run is made with."""
 
 import dataclasses
-import re
 
-from kerasmlsp.training.settings import OWN, Settings, dataset, encoding, manual_dir, min_count, option, same, share
+from kerasmlsp.training.settings import (
+    OWN,
+    Settings,
+    dataset,
+    encoding,
+    group_pattern,
+    manual_dir,
+    min_count,
+    option,
+    same,
+    share,
+)
 
 INPUTS = ("images", "landmarks", "history")
 ARCHITECTURES = {"images": ("resnet", "lenet", "efficientnet"), "landmarks": ("mlp",), "history": ("gru", "cnn")}
@@ -59,9 +69,7 @@ class Config(Settings):
     )
     image_size: int | None = option(None, "Height and width of the pictures that the net sees.", least=16, unset=OWN)
     rounds: bool = option(False, "People showed all classes in turn: tell them apart by the numbers of the files.")
-    group_pattern: str | None = option(
-        None, "Regular expression whose first group in a file's path names the person.", unset="off"
-    )
+    group_pattern: str | None = group_pattern()
     min_count: int = min_count()
     class_weights: bool = option(False, "Let all classes count the same, however rare.")
     validation_share: float = share(0.1, "Share held out to select the epoch; 0 to train on all and keep the last.")
@@ -106,12 +114,6 @@ class Config(Settings):
             raise ValueError(f"`image_size` must be at least 32 for efficientnet. Received: {self.image_size}")
         if self.rounds and self.group_pattern:
             raise ValueError("Give either `--rounds` or `--group-pattern`: both tell the persons apart.")
-        try:
-            re.compile(self.group_pattern or "")
-        except re.error as error:
-            raise ValueError(
-                f"`group_pattern` must be a regular expression ({error}). Received: {self.group_pattern!r}"
-            ) from error
 
     def refuse_for(self, kind: str) -> None:
         """Raises a ValueError where settings of pictures were changed and the data are of another kind."""

@@ -2,8 +2,7 @@
 
 import dataclasses
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,7 @@ def _pictures(path, config):
     if config.rounds:
         groups = splits.rounds(names, labels)
     elif config.group_pattern:
-        groups = _groups(names, config.group_pattern)
+        groups = splits.matched(names, config.group_pattern)
     return Examples("images", found.pixels[kept], labels, groups, left_out | _copies(found.pixels, kept))
 
 
@@ -131,18 +130,6 @@ def _first_of_kind(pixels, source):
 def _copies(pixels, kept):
     """How many pictures were left out as copies, as in `Examples.left_out`."""
     return {"copies of others": len(pixels) - len(kept)} if len(kept) < len(pixels) else {}
-
-
-def _groups(names, pattern):
-    matches = [re.search(pattern, name) for name in names]
-    # A group may have no part in a match, as that of `(a)|b`.
-    persons = [(match[1] if match and match.groups() else None) for match in matches]
-    without = next((name for name, person in zip(names, persons, strict=True) if person is None), None)
-    if without is not None:
-        raise ValueError(
-            f"`--group-pattern` must match every path and have a group (...). Received: {pattern!r} for {without}"
-        )
-    return np.unique(np.array(persons), return_inverse=True)[1]
 
 
 def _from_tfds(dataset, split, manual_dir, config):
@@ -363,8 +350,3 @@ def dataset(examples: Examples, targets: np.ndarray, batch_size: int = 256) -> "
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((examples.inputs, targets)).batch(batch_size).prefetch(2)
-
-
-def one_hot(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Returns targets `(examples, classes)`, float32."""
-    return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]

@@ -1,6 +1,5 @@
 """Labels for pictures of hands, landmarks or paths, with nothing but the saved model."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,23 +80,6 @@ def predict_numbers(
         reject_below = classification.reject_below(model)
     found = classification.rows(model(**{kind(model): values}), classes, reject_below)
     return [{"file": name, **row} for name, row in zip(names, found, strict=True)]
-
-
-def write_table(rows: Sequence[dict[str, Any]], unreadable: Iterable[dict[str, Any]], path: Path) -> None:
-    """Writes answers as CSV: file, label, unsure (yes or no), `p_<class>`, and problem for files not read."""
-    classes = list(rows[0]["probabilities"]) if rows else []
-
-    def write(place):
-        with open(place, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file", "label", "unsure", *(f"p_{name}" for name in classes), "problem"])
-            for row in rows:
-                shares = (f"{p:.6f}" for p in row["probabilities"].values())
-                writer.writerow([row["file"], row["label"], "yes" if row["unsure"] else "no", *shares, ""])
-            for row in unreadable:
-                writer.writerow([row["file"], "", "", *("" for _ in classes), row["problem"]])
-
-    write_atomically(path, write)
 
 
 def draw(rows: Iterable[dict[str, Any]], sources: Iterable[Path | bytes], path: Path) -> None:

@@ -122,7 +122,7 @@ def fit(
     `background` are the pictures of `config.background`, as `data.read_background` returns them.
     """
     settings, architecture = config.complete(examples.kind), config.architecture_for(examples.kind)
-    targets = data.one_hot(examples.labels, classes)
+    targets = classification.one_hot(examples.labels, classes)
     weights = np.ones(len(targets), "float32")
     if config.class_weights:
         numbers = targets.argmax(1)
@@ -135,6 +135,6 @@ def fit(
         batches,
         folder,
         settings,
-        validation=data.dataset(validation, data.one_hot(validation.labels, classes)) if validation else None,
+        validation=data.dataset(validation, classification.one_hot(validation.labels, classes)) if validation else None,
         resume=resume,
     )

@@ -6,14 +6,15 @@ soundfile and soxr, the extra `signals`, are imported where they are used, so th
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasmlsp.extras import required
-from kerasmlsp.files import existing
+from kerasmlsp import files
+from kerasmlsp.extras import install, required
+from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -21,7 +22,19 @@ ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
 """Endings of the files that are taken for recordings in a folder, in either case."""
 LONGEST = 600.0
 """Most seconds of a recording that is read at once; a longer one is read in pieces, see `pieces`."""
-_CLIPPED = 0.01
+CLIPPED = 0.01
+"""Share of samples at the largest value from which on a recording counts as clipped."""
+# Why recordings are left out, by what `read_waveform` says.
+_REASONS = {
+    "must last at most": "too long",
+    "is cut off": "cut off",
+    "which holds none": "empty",
+    "must be a whole file": "damaged or of no format that is read",
+    "holds NaN": "with NaN or infinity",
+    "must be there already": "not there",
+    "Permission denied": "without permission",
+    install("soundfile"): f"without {install('soundfile')}",
+}
 
 
 def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST) -> np.ndarray:
@@ -50,6 +63,26 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
         >>> read_waveform(file.getvalue(), rate=16_000).shape  # a second, of which the two channels are alike
         (16000,)
     """
+    waveform, share = read_measured(source, rate, longest=longest)
+    _tell_clipped(share, files.named(source))
+    return waveform
+
+
+def read_measured(
+    source: bytes | str | Path, rate: int = 16_000, *, longest: float = LONGEST
+) -> tuple[np.ndarray, float]:
+    """Reads a recording as `read_waveform` does, and measures how much of it is clipped, of which the log says nothing.
+
+    Returns:
+        float32 `(samples,)`, and the share of the file's samples that are at the largest value; see `CLIPPED`.
+
+    Example:
+        >>> import soundfile
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.ones(8000), 8000, format="WAV")
+        >>> read_measured(file.getvalue(), rate=8000)[1]
+        1.0
+    """
     with _opened(source) as (file, name):
         if file.frames > longest * file.samplerate:
             raise ValueError(
@@ -58,7 +91,42 @@ def read_waveform(source: bytes | str | Path, rate: int = 16_000, *, longest: fl
             )
         samples = file.read(dtype="float32", always_2d=True)
         _check(samples, file, name)
-        return _resampled(samples.mean(1), file.samplerate, rate)
+        return resampled(samples.mean(1), file.samplerate, rate), clipped(samples)
+
+
+def list_audio(folder: str | Path) -> list[Path]:
+    """Returns the recordings in a folder and below it, told by their endings, in the order of their paths.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no recording.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.WAV", "a.flac", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in list_audio(folder)]
+        ['a.flac', 'b.WAV']
+    """
+    folder = existing(folder)
+    found = visible_files(folder, ENDINGS)
+    if not found:
+        raise ValueError(f"`path` must hold recordings ({', '.join(ENDINGS)}). Received: {folder}, which holds none")
+    return found
+
+
+def reasons(problems: Iterable[object]) -> dict[str, int]:
+    """Counts why recordings could not be read, the most frequent reason first.
+
+    Args:
+        problems: The error of each, or its message.
+
+    Example:
+        >>> reasons(["a.wav is cut off: copy the file again, or leave it out."])
+        {'cut off': 1}
+    """
+    return files.reasons(problems, _REASONS)
 
 
 def pieces(
@@ -100,10 +168,14 @@ def pieces(
 
 def _blocks(source, rate):
     soxr = required("soxr")
+    told = False
     with _opened(source) as (file, name):
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
         for block in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
             _check(block, None, name)
+            if not told and (share := clipped(block)) > CLIPPED:
+                _tell_clipped(share, f"A second of {name}")
+                told = True
             yield block.mean(1) if file.samplerate == rate else stream.resample_chunk(block.mean(1))
         if file.samplerate != rate:
             yield stream.resample_chunk(np.zeros(0, "float32"), last=True)
@@ -151,12 +223,30 @@ def _check(samples: Any, file, name):
         raise ValueError(f"{name} is cut off: copy the file again, or leave it out.")
     if not np.isfinite(samples).all():
         raise ValueError(f"A recording must hold numbers. Received: {name}, which holds NaN or infinity")
-    clipped = float((np.abs(samples) >= 1 - 2**-15).mean())
-    if clipped > _CLIPPED:
-        _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * clipped)
 
 
-def _resampled(samples, own, rate):
+def _tell_clipped(share, name):
+    if share > CLIPPED:
+        _log.warning("%s is clipped: %.0f %% of its samples are at the largest value.", name, 100 * share)
+
+
+def clipped(samples: np.ndarray) -> float:
+    """Returns what share of samples from -1 to 1 is at the largest value; a recording with `CLIPPED` is too loud.
+
+    Example:
+        >>> clipped(np.array([0.5, 1.0, -1.0, 0.0]))
+        0.5
+    """
+    return float((np.abs(samples) >= 1 - 2**-15).mean())
+
+
+def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+    """Brings float32 `(samples,)` from `own` samples per second to `rate`.
+
+    Example:
+        >>> resampled(np.zeros(8000, "float32"), own=8000, rate=16_000).shape
+        (16000,)
+    """
     if own == rate:
         return samples
     return required("soxr").resample(samples, own, rate)

@@ -3,13 +3,10 @@
 Pillow and pillow-heif are imported where they are used, so that importing this module costs nothing.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import io
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import labelled, tables
+from kerasmlsp.data import labelled
 from kerasmlsp.extras import install, required
 from kerasmlsp.files import existing, visible_files
 
@@ -261,30 +258,7 @@ def listed(sources: Iterable) -> list[Path | bytes]:
         >>> listed(["hand.jpg"])
         [PosixPath('hand.jpg')]
     """
-    found: list[Path | bytes] = []
-    for source in map(str, sources):
-        if source == "-":
-            found.append(_from_stdin())
-        else:
-            found += list_images(source) if Path(source).is_dir() else [Path(source)]
-    return found
-
-
-def _from_stdin():
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise ValueError("`-` reads a picture from stdin, which is empty: add `< picture.jpg` to the command.")
-    return data
-
-
-def named(source: Path | bytes) -> str:
-    """Returns what a source of `listed` is called: "-" for bytes.
-
-    Example:
-        >>> named(Path("hand.jpg")), named(b"...")
-        ('hand.jpg', '-')
-    """
-    return "-" if isinstance(source, bytes) else str(source)
+    return files.given(sources, list_images, "picture")
 
 
 def read_batches(
@@ -309,11 +283,11 @@ def read_batches(
     for start in range(0, len(sources), batch_size):
         chosen = sources[start : start + batch_size]
         names, pixels, sides, bad = [], [], [], []
-        for source, found in zip(chosen, _side_by_side(chosen, lambda each: _read(each, size)), strict=True):
+        for source, found in zip(chosen, files.side_by_side(chosen, lambda each: _read(each, size)), strict=True):
             if isinstance(found, Exception):
-                bad.append({"file": named(source), "problem": str(found)})
+                bad.append({"file": files.named(source), "problem": str(found)})
             else:
-                names.append(named(source))
+                names.append(files.named(source))
                 pixels.append(found[0])
                 sides.append(found[1])
         yield names, np.array(pixels, np.uint8).reshape(-1, size, size, 3), sides, bad
@@ -336,23 +310,7 @@ def read_each(sources: Sequence, size: int, *, most_pixels: int = MOST_PIXELS) -
         'FileNotFoundError'
     """
 
-    return _side_by_side(sources, lambda source: read_image(source, size=size, most_pixels=most_pixels))
-
-
-def _side_by_side(sources, function):
-    """What a function makes of each source, or its error."""
-
-    def read(source):
-        try:
-            return function(source)
-        except (OSError, ValueError, ImportError) as error:
-            return error
-
-    # Pillow leaves Python's lock while it decodes.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        # In pieces, so that what was read does not pile up.
-        for begin in range(0, len(sources), 256):
-            yield from pool.map(read, sources[begin : begin + 256])
+    return files.side_by_side(sources, lambda source: read_image(source, size=size, most_pixels=most_pixels))
 
 
 def reasons(problems: Iterable[object]) -> dict[str, int]:
@@ -453,16 +411,15 @@ def read_labelled_images(
         >>> images.labels, images.pixels.shape
         (['paper', 'rock'], (2, 8, 8, 3))
     """
-    path = existing(path)
-    rows, gaps = (_folder_rows(path), 0) if path.is_dir() else _table_rows(path, path_column, label_column, encoding)
-    base = path if path.is_dir() else path.parent
+    columns: dict[str, Any] = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
+    rows, gaps, base = labelled.list_files(path, class_folders, list_images, **columns)
     found: list[Any] = list(read_each([base / name for name, _ in rows], size, most_pixels=most_pixels))
     good, problems = kept(found, path)
     bad = [name for (name, _), each in zip(rows, found, strict=True) if not isinstance(each, np.ndarray)]
     unreadable = [*zip(bad, problems, strict=True), *[("", "rows without path or label")] * gaps]
     labels = [rows[i][1] for i in good]
     labelled.check_classes(path, {label for _, label in rows}, least_classes)
-    _check_pictures({label for _, label in rows}, labels, problems)
+    labelled.check_read(rows, labels, "picture", reasons(problems))
     return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
 
 
@@ -547,11 +504,6 @@ def _bilinear():
     return Image.Resampling.BILINEAR
 
 
-def _folder_rows(folder):
-    classes = class_folders(folder)
-    return [(file.relative_to(folder).as_posix(), name) for name in classes for file in list_images(folder / name)]
-
-
 def class_folders(folder: str | Path) -> dict[str, Path]:
     """Returns the folders of the classes of pictures in a folder by name, as `labelled.class_folders`.
 
@@ -564,21 +516,3 @@ def class_folders(folder: str | Path) -> dict[str, Path]:
         ['paper', 'rock']
     """
     return labelled.class_folders(folder, "pictures", "rock/ and paper/")
-
-
-def _table_rows(path, path_column, label_column, encoding):
-    table = tables.read_table(path, encoding=encoding)
-    tables.check_columns(path, table.columns, path_column=path_column, label_column=label_column)
-    if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
-        _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
-    rows = table[~gaps]
-    found = list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
-    return found, int(gaps.sum())
-
-
-def _check_pictures(classes, labels, problems):
-    if bare := sorted(classes - set(labels)):
-        told = f" ({files.listed(reasons(problems))})" if problems else ""
-        raise ValueError(
-            f"`path` must hold a picture that can be read for every class. Received: none for {bare[0]!r}{told}"
-        )

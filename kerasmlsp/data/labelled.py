@@ -1,4 +1,4 @@
-"""Labelled texts from tables and folders, and what tells data apart.
+"""Labelled texts and files from tables and folders, and what tells data apart.
 
 Everything here returns plain Python or NumPy values; pandas is imported where it is used, so that importing this module
 costs nothing.
@@ -9,13 +9,13 @@ import contextlib
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kerasmlsp.data import tables
-from kerasmlsp.files import existing, visible_files, visible_folders
+from kerasmlsp.files import existing, listed, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
 
@@ -82,6 +82,75 @@ def read_labelled_texts(
         raise ValueError(f"`path` must hold rows with both text and label. Received: {path}, where every row lacks one")
     check_classes(path, labels, least_classes)
     return texts, labels
+
+
+def list_files(
+    path: str | Path,
+    folders_in: Callable[[Path], Mapping[str, Path]],
+    files_in: Callable[[Path], Sequence[Path]],
+    *,
+    path_column: str = "path",
+    label_column: str = "label",
+    encoding: str = "utf-8",
+) -> tuple[list[tuple[str, str]], int, Path]:
+    """Lists labelled files: those of a folder that has one subfolder per class, or of a table of paths.
+
+    Args:
+        path: A folder such as `rock/*.jpg paper/*.png`, or a table (see `kerasmlsp.data.tables.read_table`) whose paths
+            are relative to its own folder, or absolute.
+        folders_in: Gives the subfolders of the classes, as `class_folders`.
+        files_in: Lists the files of a subfolder.
+        path_column: Column of a table that holds the paths.
+        label_column: Column of a table that holds the classes.
+        encoding: That of a table of text.
+
+    Returns:
+        Path and class of each file, the number of rows of a table without one of these, and the folder that the paths
+        are relative to.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A column is missing, or a folder has no subfolders or two that are parts of a data set.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("rock", "paper"):
+        ...     (folder / name).mkdir()
+        ...     (folder / name / "1.jpg").touch()
+        >>> list_files(folder, class_folders, visible_files)[0]
+        [('paper/1.jpg', 'paper'), ('rock/1.jpg', 'rock')]
+    """
+    path = existing(path)
+    if not path.is_dir():
+        rows, gaps = _path_rows(path, path_column, label_column, encoding)
+        return rows, gaps, path.parent
+    found = [(file, name) for name, folder in folders_in(path).items() for file in files_in(folder)]
+    return [(file.relative_to(path).as_posix(), name) for file, name in found], 0, path
+
+
+def check_read(rows: Iterable[tuple[str, str]], labels: Iterable[str], what: str, reasons: Mapping[str, int]) -> None:
+    """Refuses labelled files where none of a class could be read.
+
+    Args:
+        rows: Path and class of each file, as of `list_files`.
+        labels: Class of each that could be read.
+        what: What the message calls a file, as "picture".
+        reasons: How many could not be read, by reason.
+
+    Raises:
+        ValueError: A class is left without a file.
+
+    Example:
+        >>> check_read([("a.jpg", "rock"), ("b.jpg", "paper")], ["rock"], "picture", {"damaged": 1})
+        Traceback (most recent call last):
+        ValueError: `path` must hold a picture that can be read for every class. Received: none for 'paper' (1 damaged)
+    """
+    if bare := sorted({label for _, label in rows} - set(labels)):
+        told = f" ({listed(reasons)})" if reasons else ""
+        raise ValueError(
+            f"`path` must hold a {what} that can be read for every class. Received: none for {bare[0]!r}{told}"
+        )
 
 
 def check_classes(source: str | Path, labels: Iterable[str], least: int = 2) -> None:
@@ -204,6 +273,16 @@ def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
         yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
 
 
+def _path_rows(path, path_column, label_column, encoding):
+    table = tables.read_table(path, encoding=encoding)
+    tables.check_columns(path, table.columns, path_column=path_column, label_column=label_column)
+    if (gaps := table[[path_column, label_column]].isna().any(axis=1)).any():
+        _log.warning("Left out %d of %d rows of %s: no path or no label.", gaps.sum(), len(table), path)
+    rows = table[~gaps]
+    found = list(zip(rows[path_column].astype(str), rows[label_column].astype(str).str.strip(), strict=True))
+    return found, int(gaps.sum())
+
+
 def _as_texts(column) -> list[str]:
     values = column.astype(object).where(column.notna(), "").tolist()
     nested = next((value for value in values if isinstance(value, (list, dict, set, tuple, np.ndarray))), None)
@@ -220,13 +299,16 @@ def _split_folder(folder: Path, split: str | None) -> Path:
     return folder / split if split else folder
 
 
-def class_folders(folder: str | Path, content: str = ".txt files", names: str = "neg/ and pos/") -> dict[str, Path]:
-    """Returns the folders of the classes in a folder by name, without those whose names begin with `_`.
+def class_folders(
+    folder: str | Path, content: str = ".txt files", names: str = "neg/ and pos/", *, underscored: bool = False
+) -> dict[str, Path]:
+    """Returns the folders of the classes in a folder by name.
 
     Args:
         folder: The folder.
         content: What they must hold, for the message.
         names: What they may be called, for the message.
+        underscored: Whether folders whose names begin with `_` are classes, too.
 
     Raises:
         ValueError: There are none, or the folder holds the parts to train and to test on.
@@ -240,7 +322,8 @@ def class_folders(folder: str | Path, content: str = ".txt files", names: str = 
         ['neg', 'pos']
     """
     folder = Path(folder)
-    classes = {entry.name: entry for entry in visible_folders(folder) if not entry.name.startswith("_")}
+    found = visible_folders(folder)
+    classes = {entry.name: entry for entry in found if underscored or not entry.name.startswith("_")}
     if {"train", "test"} <= classes.keys():
         raise ValueError(f"`path` must be {folder / 'train'} or {folder / 'test'}. Received: {folder}")
     if not classes:

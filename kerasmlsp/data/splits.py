@@ -166,6 +166,38 @@ def rounds(names: Iterable[str], labels: ArrayLike) -> np.ndarray:
     return found
 
 
+def matched(names: Iterable[str], pattern: str, *, alone: bool = False) -> np.ndarray:
+    """Tells apart whom examples belong to, such as persons, by a regular expression on the paths of their files.
+
+    Args:
+        names: Path of each file.
+        pattern: Regular expression, whose first group names whom a file belongs to.
+        alone: Whether a file whose path does not match belongs to nobody else; otherwise it is refused.
+
+    Returns:
+        Number of the group of each example, from 0.
+
+    Raises:
+        ValueError: A path does not match, or the group has no part in the match.
+
+    Example:
+        >>> matched(["yes/ann_1.wav", "no/bo_1.wav", "no/ann_2.wav"], "([a-z]+)_")
+        array([0, 1, 0])
+    """
+    names = list(names)
+    found = [re.search(pattern, name) for name in names]
+    # A group may have no part in a match, as that of `(a)|b`.
+    groups = [match[1] if match and match.groups() else None for match in found]
+    without = [name for name, group in zip(names, groups, strict=True) if group is None]
+    if without and not (alone and len(without) < len(names)):
+        raise ValueError(
+            f"`--group-pattern` must match every path and have a group (...). Received: {pattern!r} for {without[0]}"
+        )
+    # No group is named like a path behind a NUL, which no file name holds.
+    keys = [f"\0{name}" if group is None else group for name, group in zip(names, groups, strict=True)]
+    return np.unique(np.array(keys), return_inverse=True)[1]
+
+
 def folds(groups: ArrayLike, count: int, seed: int) -> np.ndarray:
     """Deals groups of examples that belong together, such as those of one person, into folds of about one size.
 

@@ -189,6 +189,28 @@ def share_interval(share: float, examples: int) -> tuple[float, float]:
     return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
 
 
+def count_interval(count: int) -> tuple[float, float]:
+    """Returns the exact 95 % interval of the mean of events of which so many happened, such as false alarms.
+
+    Reference: Garwood 1936, "Fiducial Limits for the Poisson Distribution".
+
+    Example:
+        >>> [round(bound, 2) for bound in count_interval(0)], [round(bound, 2) for bound in count_interval(10)]
+        ([0.0, 3.69], [4.8, 18.39])
+    """
+
+    def mean_of(most, wanted):
+        """The mean at which `most` events or fewer have the probability `wanted`."""
+        low, high = 1e-9, 10.0 + 3 * most
+        for _ in range(60):
+            middle = (low + high) / 2
+            logs = np.cumsum(np.log(middle / np.maximum(np.arange(most + 1), 1))) - np.log(middle) - middle
+            low, high = (middle, high) if np.exp(logs).sum() > wanted else (low, middle)
+        return low
+
+    return mean_of(count - 1, 0.975) if count else 0.0, mean_of(count, 0.025)
+
+
 def bootstrap(
     measure: Callable, examples: int, samples: int = 1000, seed: int = 0
 ) -> tuple[float, float] | tuple[None, None]:

@@ -68,7 +68,7 @@ from kerasmlsp.models.self_supervised import (
 )
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
 from kerasmlsp.models.spatiotemporal import convlstm_autoencoder, convlstm_classifier, convlstm_forecaster, graph_lstm
-from kerasmlsp.models.speech import bc_resnet, speech_command_cnn
+from kerasmlsp.models.speech import bc_resnet, speech_attention_lstm, speech_command_cnn, speech_resnet
 from kerasmlsp.models.transformer import (
     learned_position_transformer,
     transformer_classifier,
@@ -159,7 +159,9 @@ __all__ = [
     "simple_rnn_language_model",
     "skip_gram",
     "small_alexnet",
+    "speech_attention_lstm",
     "speech_command_cnn",
+    "speech_resnet",
     "ssd",
     "text_cnn",
     "tonicnet",

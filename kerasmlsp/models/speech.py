@@ -3,7 +3,8 @@
 import keras
 from keras import layers, ops
 
-from kerasmlsp.layers import BatchNormalization, SubSpectralNormalization
+from kerasmlsp.layers import LSTM, AttentionPooling, BatchNormalization, SubSpectralNormalization
+from kerasmlsp.models import _sequences
 from kerasmlsp.models._checks import check_rates, check_sizes
 from kerasmlsp.models._heads import class_probabilities
 
@@ -124,6 +125,139 @@ def bc_resnet(
                 states, channels * width, 2**stage, halve, sub_bands, dropout, f"stage_{stage}_block_{block}"
             )
     return keras.Model(spectrogram, class_probabilities(_pooled(states, 32 * width), num_classes), name=name)
+
+
+def speech_resnet(
+    num_classes: int = 12,
+    num_bands: int = 40,
+    *,
+    filters: tuple[int, ...] = (16, 32, 48),
+    num_blocks: tuple[int, ...] = (2, 2, 1),
+    features: int = 96,
+    dropout: float = 0.3,
+    name: str = "speech_resnet",
+) -> keras.Model:
+    """Builds a small residual network for spoken commands that halves time and frequency early.
+
+    The bands are normalised, a convolution of 5x5 halves both axes, and each stage but the first halves them again. A
+    block is two convolutions of 3x3 beside a shortcut, which a mean over 2x2 and a convolution of 1x1 shrink where the
+    block does. In the end a filter over all bands collects what was found where, and the mean over time is classified.
+
+    Reference: Pilanci, EE269 lecture 16 (2020), "2D Convolutional Networks for Signal Classification"; Tang and Lin
+    2018, "Deep Residual Learning for Small-Footprint Keyword Spotting"; He et al. 2019, "Bag of Tricks for Image
+    Classification with Convolutional Neural Networks".
+
+    Args:
+        num_classes: Number of classes, at least 2.
+        num_bands: Bands of the spectrogram, at least 1.
+        filters: Filters of each stage, at least 1 each.
+        num_blocks: Blocks of each stage, at least 1 each.
+        features: Size of what is averaged over time, at least 1.
+        dropout: Drop probability of the mean, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from log-mel spectrograms `(batch, frames, num_bands)`, such as 98 frames for one second, to class
+        probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, a rate out of range, or the stages differ in number.
+
+    Example:
+        >>> model = speech_resnet()
+        >>> model.get_layer("stage_2_block_0_relu").output.shape, model.count_params()  # 40 / 8 bands
+        ((None, None, 5, 48), 87532)
+    """
+    check_sizes(num_bands=num_bands, features=features)
+    check_sizes(2, num_classes=num_classes)
+    check_rates(dropout=dropout)
+    if not filters or len(filters) != len(num_blocks) or min(*filters, *num_blocks) < 1:
+        raise ValueError(
+            "`filters` and `num_blocks` must be as many numbers of at least 1. "
+            f"Received: filters={filters}, num_blocks={num_blocks}"
+        )
+    spectrogram = keras.Input((None, num_bands), name="spectrogram")
+    states = ops.expand_dims(_normalized(spectrogram, "bands"), -1)
+    states = layers.Conv2D(filters[0], 5, 2, padding="same", use_bias=False, name="stem")(states)
+    states = layers.Activation("relu", name="stem_relu")(_normalized(states, "stem"))
+    for stage, (channels, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
+        for block in range(blocks):
+            states = _residual_block(states, channels, stage > 0 and block == 0, f"stage_{stage}_block_{block}")
+    states = layers.Dropout(dropout, name="dropout")(_pooled(states, features))
+    return keras.Model(spectrogram, class_probabilities(states, num_classes), name=name)
+
+
+def _residual_block(states, channels, halve, name):
+    shortcut = states
+    if halve:
+        shortcut = layers.AveragePooling2D(2, padding="same", name=f"{name}_shrink")(shortcut)
+        shortcut = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_widen")(shortcut)
+        shortcut = _normalized(shortcut, f"{name}_widen")
+    for part, stride in enumerate((2 if halve else 1, 1)):
+        states = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=f"{name}_convolution_{part}")(
+            layers.Activation("relu", name=f"{name}_relu_{part}")(states) if part else states
+        )
+        states = _normalized(states, f"{name}_{part}")
+    return layers.Activation("relu", name=f"{name}_relu")(states + shortcut)
+
+
+def speech_attention_lstm(
+    num_classes: int = 12,
+    num_bands: int = 40,
+    *,
+    filters: int = 64,
+    units: int = 64,
+    dropout: float = 0.3,
+    name: str = "speech_attention_lstm",
+) -> keras.Model:
+    """Builds a bidirectional LSTM over log-mel frames whose states are pooled by learned attention.
+
+    The bands are normalised, and a convolution over 5 frames halves the steps. The layer named `attention` returns the
+    weight of every pair of frames as its second output.
+
+    Reference: Ganapathy, MLSP 2025, "Attention in LSTM networks"; de Andrade et al. 2018, "A Neural Attention Model for
+    Speech Command Recognition".
+
+    Args:
+        num_classes: Number of classes, at least 2.
+        num_bands: Bands of the spectrogram, at least 1.
+        filters: Filters of the convolution, at least 1.
+        units: Size of the state in each direction, at least 1.
+        dropout: Drop probability of the pooled vector, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from log-mel spectrograms `(batch, frames, num_bands)`, zeros for padding on the right, to class
+        probabilities `(batch, num_classes)`.
+
+    Raises:
+        ValueError: A size is too small, or a rate out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> model = speech_attention_lstm(filters=8, units=4)
+        >>> looking = keras.Model(model.input, model.get_layer("attention").output[1])
+        >>> weights = looking(np.pad(np.ones((1, 6, 40)), ((0, 0), (0, 4), (0, 0))))[0]
+        >>> round(float(sum(weights[:3])), 4), weights[3:].tolist()  # none for the padding
+        (1.0, [0.0, 0.0])
+    """
+    check_sizes(num_bands=num_bands, filters=filters, units=units)
+    check_sizes(2, num_classes=num_classes)
+    check_rates(dropout=dropout)
+    spectrogram = keras.Input((None, num_bands), name="spectrogram")
+    length = _sequences.length_of(spectrogram)
+    # What is padding stays 0, and the ends are padded by hand: "same" shifts the steps of an even length by one.
+    here = ops.expand_dims(_sequences.steps(spectrogram[..., 0]) < length, -1)
+    states = ops.where(here, _normalized(spectrogram, "bands"), 0.0)
+    states = layers.ZeroPadding1D(2, name="padding")(states)
+    states = layers.Conv1D(filters, 5, 2, use_bias=False, name="frames")(states)
+    states = layers.Activation("relu", name="frames_relu")(_normalized(states, "frames"))
+    length = (length + 1) // 2
+    # No Keras mask, which the fast kernels of GPUs do not take: what is padding gets no attention.
+    states = layers.Concatenate(name="states")(_sequences.both_ways(LSTM, units, states, length, "lstm"))
+    pooled, _ = AttentionPooling(units, name="attention")(states, mask=_sequences.steps(states[..., 0]) < length)
+    pooled = layers.Dropout(dropout, name="dropout")(pooled)
+    return keras.Model(spectrogram, class_probabilities(pooled, num_classes), name=name)
 
 
 def _normalized(states, name):

@@ -16,6 +16,7 @@ from kerasmlsp.plotting.figures import (
     update_norms,
     word_maps,
 )
+from kerasmlsp.plotting.signals import heard, label_counts, score_histogram, waveform_attention
 
 __all__ = [
     "Box",
@@ -26,12 +27,16 @@ __all__ = [
     "curves",
     "diagram",
     "enlargement",
+    "heard",
     "heat_maps",
     "image_grid",
     "image_rows",
+    "label_counts",
     "picture",
     "reliability_diagram",
+    "score_histogram",
     "token_weights",
     "update_norms",
+    "waveform_attention",
     "word_maps",
 ]

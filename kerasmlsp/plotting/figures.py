@@ -271,13 +271,16 @@ def _pillow(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> None:
+def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path, *, summaries: bool = False) -> None:
     """Draws counts of true (rows) against predicted (columns) classes, coloured by share of the row.
+
+    Reference: Pilanci, EE269 lecture 16 (2020), "Confusion Matrix" with its summaries.
 
     Args:
         matrix: Counts, `(classes, classes)`.
         labels: Class names.
         path: File to write, PNG.
+        summaries: Whether to write the right and wrong shares of each row beside it, and of each column below.
 
     Example:
         >>> import tempfile
@@ -301,7 +304,24 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path
         for column in range(len(labels)):
             ink = _ink(image.to_rgba(shares[row, column]))
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink)
+    if summaries:
+        _summarize(axes, matrix)
     _save(figure, path)
+
+
+def _summarize(axes, matrix):
+    """Writes what share of each row, to the right, and of each column, below, is right and wrong."""
+    count = len(matrix)
+    for axis, sums in enumerate((matrix.sum(1), matrix.sum(0))):
+        for place, (right, total) in enumerate(zip(np.diag(matrix), sums, strict=True)):
+            share = right / total if total else float("nan")
+            for column, value, colour in ((0, share, "tab:blue"), (1, 1 - share, "tab:red")):
+                spot = (count + 0.1 + column, place) if axis == 0 else (place, count + 0.1 + column)
+                text = f"{100 * value:.1f}" if total else "-"
+                axes.text(*spot, text, ha="center", va="center", fontsize=7, color=colour)
+    axes.set(xlim=(-0.5, count + 1.7), ylim=(count + 1.7, -0.5))
+    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
+    axes.set(xlabel="predicted; right and wrong, % of the column", ylabel="true; right and wrong, % of the row")
 
 
 def reliability_diagram(confidence: np.ndarray, accuracy: np.ndarray, counts: np.ndarray, path: str | Path) -> None:

@@ -5,6 +5,7 @@ Only the standard library is imported here, since the command line reads this fo
 
 import dataclasses
 import math
+import re
 import typing
 from collections.abc import Mapping
 
@@ -31,6 +32,7 @@ class Option:
         unset: What `--help` says of the default None; "" for nothing.
         place: "file", "folder" or "any" for a path that is read, "new" for a folder that is made, None for no path.
         encoding: Whether it is the name of an encoding of text.
+        pattern: Whether it is a regular expression.
 
     Example:
         >>> Option("Examples in a batch.", least=1).check("batch_size", int, 0)
@@ -47,6 +49,7 @@ class Option:
     unset: str = "off"
     place: str | None = None
     encoding: bool = False
+    pattern: bool = False
 
     def check(self, name: str, kind: type, value: object) -> None:
         """Raises a `ValueError` unless `value`, of the field `name` of type `kind`, is allowed."""
@@ -56,6 +59,8 @@ class Option:
     def _fits(self, kind, value):
         if self.encoding:
             return is_encoding(value)
+        if self.pattern:
+            return _is_pattern(value)
         if kind not in (int, float):
             return isinstance(value, kind) and (not self.choices or value in self.choices)
         number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
@@ -72,6 +77,8 @@ class Option:
     def _allowed(self, kind):
         if self.encoding:
             return ENCODINGS
+        if self.pattern:
+            return "a regular expression"
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         words = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}[kind]
@@ -172,6 +179,17 @@ def min_count() -> typing.Any:
     return option(1, "Leave out classes of fewer examples.", least=1)
 
 
+def group_pattern() -> typing.Any:
+    """Returns the field for the regular expression that tells persons apart.
+
+    Example:
+        >>> group_pattern().metadata["option"].pattern
+        True
+    """
+    text = "Regular expression whose first group in a file's path names the person."
+    return option(None, text, pattern=True)
+
+
 def is_encoding(name: object) -> bool:
     """Whether Python knows an encoding of text by this name.
 
@@ -182,6 +200,14 @@ def is_encoding(name: object) -> bool:
     try:
         "".encode(str(name))
     except (LookupError, ValueError):
+        return False
+    return True
+
+
+def _is_pattern(value: typing.Any) -> bool:
+    try:
+        re.compile(value)
+    except (re.error, TypeError):
         return False
     return True
 

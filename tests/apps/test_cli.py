@@ -108,6 +108,12 @@ def test_numbers_are_finite_and_seeds_fit_an_int32():
         ("sentiment train --data here --text-column review", "`--text-column`"),
         ("sentiment evaluate --data here --manual-dir here", "`--manual-dir`"),
         ("sentiment export --output a.onnx", "`--output`"),
+        ("speech train --dataset speech_commands --path-column file", "`--path-column`"),
+        ("speech train --data here --noise 0 --max-snr 20", "`--max-snr`"),
+        ("speech train --data here --architecture cnn --momentum 0.5", "`--momentum`"),
+        ("speech evaluate --data here --folds 3", "`--data`"),
+        ("speech listen a.wav --figure b.jpg", "'--figure': must end in .png"),
+        ("speech predict a.wav --output b.txt", "'--output': must end in .csv"),
         ("augment preview a.png --output b.jpg", "'--output': must end in .png. Received: 'b.jpg'"),
         ("caption predict a.png --figure b", "'--figure': must end in .png"),
         ("caption predict a.png --output b.parquet", "'--output': must end in .csv"),
@@ -190,6 +196,9 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("gesture evaluate --run no", 1, "There is no run in runs/gesture/no"),
         ("gesture predict no.jpg", 1, "no.jpg is not there"),
         ("gesture predict no.jpg --models no", 1, "`--models` must be a folder"),
+        ("speech train --data table.csv", 1, "`--path-column` must be a column of"),
+        ("speech evaluate --run no", 1, "There is no run in runs/speech/no"),
+        ("speech listen no.wav --models no", 1, "`--models` must be a folder"),
         ("augment preview no.jpg --output out.png", 1, "`IMAGE` must be there already"),
         ("models show nothing", 2, "a builder that `kerasmlsp models` lists"),
     ],
@@ -265,7 +274,7 @@ def test_version():
 def test_commands_are_listed_in_groups_one_whole_line_each():
     text = invoke("--help").stdout
     listed = text[text.index("Text:") :].splitlines()
-    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Tools"]
+    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Signals", "Tools"]
     rows = dict(line.split(maxsplit=1) for line in listed if line.startswith("  "))
     assert rows.keys() == cli.root.commands.keys()
     for name, told in rows.items():

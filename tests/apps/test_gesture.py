@@ -15,6 +15,7 @@ import pytest
 from commands import command, stop_and_resume, within
 from PIL import Image
 
+from kerasmlsp import classification
 from kerasmlsp.apps import cli
 from kerasmlsp.apps.gesture import data, evaluate, model, predict
 from kerasmlsp.apps.gesture.config import ARCHITECTURES, Config
@@ -156,7 +157,7 @@ def test_a_batch_has_other_backgrounds_and_pictures_of_no_class():
     pictures = np.full((8, 32, 32, 3), 200, np.uint8)
     pictures[:, 14:26, 8:24] = (150, 90, 60)
     examples = data.Examples("images", pictures, ["a", "b"] * 4)
-    targets, weights = data.one_hot(examples.labels, ["a", "b"]), np.arange(8, dtype="float32")
+    targets, weights = classification.one_hot(examples.labels, ["a", "b"]), np.arange(8, dtype="float32")
 
     def batch(config, epoch=0):
         batches = data.training_batches(examples, targets, weights, config, walls)

@@ -101,4 +101,34 @@ CASES = {
         ),
         steps=30,
     ),
+    # Norms of the bands and of the stem, one stage of one block, one that halves, and the end over 16 / 4 bands.
+    "speech_resnet": case(
+        models.speech_resnet,
+        spectrograms,
+        4 * 16
+        + (25 + 4) * 4
+        + 2 * (9 * 4 * 4 + 4 * 4)
+        + (9 * 4 * 6 + 9 * 6 * 6 + 4 * 6 + 3 * 4 * 6)
+        + (5 * 4 * 6 + 6 * 8 + 4 * 8)
+        + (8 + 1) * 3,
+        {"num_bands": 16, "filters": (4, 6), "num_blocks": (1, 1), "features": 8, "dropout": 0.0},
+        ("num_classes", "num_bands", "features"),
+        wrong=(
+            ({"filters": (4,)}, r"`filters` and `num_blocks` must be as many .* Received: filters=\(4,\)"),
+            ({"num_blocks": (1, 0)}, "`filters` and `num_blocks` must be as many numbers of at least 1"),
+            ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+        ),
+        steps=30,
+    ),
+    # Norms of bands and frames, a convolution over 5 frames, an LSTM in either direction, attention, and the end.
+    "speech_attention_lstm": case(
+        models.speech_attention_lstm,
+        spectrograms,
+        4 * 16 + (5 * 16 + 4) * 6 + 2 * 4 * 5 * (6 + 5 + 1) + (10 * 5 + 5 + 5) + (10 + 1) * 3,
+        {"num_bands": 16, "filters": 6, "units": 5, "dropout": 0.0},
+        ("num_classes", "num_bands", "filters", "units"),
+        wrong=(({"dropout": -0.1}, r"`dropout` must be in \[0, 1\). Received: dropout=-0.1"),),
+        steps=60,
+        padded=True,
+    ),
 }

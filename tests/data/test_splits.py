@@ -100,3 +100,13 @@ def test_split_groups_holds_out_whole_groups():
         splits.split_groups(["a", "b"], [0, 1], 0.5, seed=0)
     with pytest.raises(ValueError, match="`fraction` must be between 0 and 1"):
         splits.split_groups(labels, groups, 1.0, seed=0)
+
+
+def test_files_that_do_not_match_belong_to_nobody_else():
+    names = ["yes/ann_1.wav", "no/ann_2.wav", "_silence_/7.wav", "_silence_/8.wav"]
+    groups = splits.matched(names, r"/([a-z]+)_", alone=True)
+    assert groups[0] == groups[1] and len(set(groups.tolist())) == 3
+    with pytest.raises(ValueError, match=r"must match every path .* for _silence_/7.wav"):
+        splits.matched(names, r"/([a-z]+)_")
+    with pytest.raises(ValueError, match="must match every path"):  # a pattern that matches nothing is a mistake
+        splits.matched(names, "speaker([0-9])", alone=True)

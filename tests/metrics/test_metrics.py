@@ -147,3 +147,10 @@ def test_measures_that_are_not_defined_are_left_out_with_their_reason():
     assert list(found) == ["accuracy"] and lacking == {"auc": "not defined for 5 examples of 1 class"}
     found, lacking = metrics.measured(measures, LABELS, PROBABILITIES)
     assert list(found) == ["accuracy", "auc"] and not lacking
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390)])
+def test_intervals_of_counts_are_those_of_the_tables(count, low, high):
+    assert metrics.count_interval(count) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+    large = metrics.count_interval(10_000)
+    assert large[0] < 10_000 < large[1] and large[1] - large[0] == pytest.approx(2 * 1.96 * 100, rel=0.02)

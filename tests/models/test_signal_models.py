@@ -46,6 +46,8 @@ def test_recordings_may_have_any_length():
     for model in (
         models.speech_command_cnn(3, 16),
         models.bc_resnet(3, 16, width=1, sub_bands=2, num_blocks=(1, 1, 1, 1)),
+        models.speech_resnet(3, 16, filters=(4, 6), num_blocks=(1, 1)),
+        models.speech_attention_lstm(3, 16, filters=4, units=3),
     ):
         for frames in (1, 5, 31):
             answer = numpy(model(random.normal(size=(2, frames, 16)).astype("float32")))
@@ -90,3 +92,29 @@ def test_a_block_of_bc_resnet_broadcasts_what_it_finds_over_time():
     time = (time / (1 + np.exp(-time))) @ numpy(layer("stage_0_block_1_mix").kernel)
     expected = np.maximum(x + bands + time[:, :, None], 0)
     np.testing.assert_allclose(numpy(block(x)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_of_the_speech_resnet_adds_to_what_it_was_given():
+    """With scales of 0 at its end a block is its shortcut: the mean over 2x2 where it halves, else what it gets."""
+    model = models.speech_resnet(3, 16, filters=(4, 6), num_blocks=(2, 1))
+    layer = model.get_layer
+    for name in ("stage_0_block_1_1", "stage_1_block_0_1"):
+        layer(f"{name}_normalization").gamma.assign(np.zeros(layer(f"{name}_normalization").gamma.shape))
+    parts = ("stage_0_block_0_relu", "stage_0_block_1_relu", "stage_1_block_0_widen", "stage_1_block_0_shrink")
+    told = keras.Model(model.input, [layer(name).output for name in parts])
+    before, after, widened, shrunk = map(numpy, told(np.random.default_rng(0).normal(size=(2, 12, 16)).astype("f4")))
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    np.testing.assert_allclose(shrunk, after.reshape(2, 3, 2, 4, 2, 4).mean((2, 4)), atol=1e-5)
+    np.testing.assert_allclose(widened, shrunk @ numpy(layer("stage_1_block_0_widen").kernel)[0, 0], atol=1e-5)
+
+
+def test_the_attention_of_the_speech_lstm_is_that_of_the_recording_alone():
+    model = models.speech_attention_lstm(3, 16, filters=4, units=3)
+    looking = keras.Model(model.input, model.get_layer("attention").output[1])
+    for frames in (7, 8):
+        sound = np.random.default_rng(frames).normal(size=(1, frames, 16)).astype("float32")
+        alone = numpy(looking(sound))
+        filled = numpy(looking(np.pad(sound, ((0, 0), (0, 5), (0, 0)))))
+        assert alone.shape == (1, 4)
+        np.testing.assert_allclose(filled[:, :4], alone, atol=1e-6)
+        np.testing.assert_allclose(filled[:, 4:], 0, atol=1e-6)
