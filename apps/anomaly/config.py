@@ -17,8 +17,8 @@ RECIPES = {
 }
 """How a net is trained where the configuration does not say."""
 OF_TASK = {
-    "segments": {"width": 3.0, "folds": 5, "score": "both", "false_alarms": 0.02, "method": "quantile"},
-    "stream": {"width": 0.0, "folds": 1, "score": "error", "false_alarms": 0.001, "method": "extreme"},
+    "segments": {"width": 4.0, "folds": 5, "score": "both", "false_alarms": 0.02},
+    "stream": {"width": 0.0, "folds": 1, "score": "error", "false_alarms": 0.001},
 }
 """What a task takes where the configuration does not say."""
 OF_STREAMS = ("time_column", "channels", "label_column", "normal_share", "window", "memory", "rest")
@@ -54,7 +54,7 @@ class Config(Settings):
     noise: float = option(0.3, "Standard deviation of the noise in training, of 1 for the signal's.", above=0)
     width: float | None = option(
         None, "Smoothing of the slopes of which errors are taken, in steps; 0 for the errors themselves.",
-        least=0, unset="3 for series, 0 for streams",
+        least=0, unset="4 for series, 0 for streams",
     )  # fmt: skip
     folds: int | None = option(
         None, "Nets, each trained without a part of the normal, which sets the threshold.",
@@ -69,18 +69,12 @@ class Config(Settings):
         None, "Part of the normal that may reach the threshold.",
         above=0, below=1, unset="0.02 for series, 0.001 for streams",
     )  # fmt: skip
-    method: str | None = option(
-        None, "Threshold from the scores of the normal: their quantile, or a fit to the highest.",
-        choices=METHODS, unset="quantile for series, extreme for streams",
-    )  # fmt: skip
+    method: str = option(
+        "extreme", "Threshold from the scores of the normal: their quantile, or a fit to the highest.", choices=METHODS
+    )
     memory: int = option(3000, "Rows of a stream over which its usual error is followed.", least=10)
     rest: int = option(200, "Rows of a stream after which an alarm is given again where none was higher.", least=0)
     batch_size: int = same("batch_size", 32)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.task == "stream" and self.score not in (None, "error"):
-            raise ValueError(f"`score` must be error for a stream. Received: {self.score!r}")
 
     def complete(self, task: str) -> "Config":
         """Returns the configuration for a task, with its and the architecture's own values where it has none."""
@@ -90,6 +84,8 @@ class Config(Settings):
         """Raises a ValueError where settings of the other task were changed."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         others, kind = (OF_STREAMS, "streams") if task == "segments" else (OF_SEGMENTS, "series in rows")
+        if task == "stream" and self.score not in (None, "error"):
+            raise ValueError(f"`score` must be error for a stream. Received: {self.score!r}")
         changed = [f"--{name.replace('_', '-')}" for name in others if getattr(self, name) != defaults[name]]
         if changed:
             raise ValueError(f"These options are for {kind}, and the data are {task}: leave {', '.join(changed)} out.")

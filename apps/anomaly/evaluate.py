@@ -1,7 +1,7 @@
 """How well a run tells the abnormal from the normal."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,12 +132,21 @@ def _spans(streams, normal_label, label_column, windows):
         raise ValueError("Give what is abnormal of a stream by either `--windows FILE` or `--label-column NAME`.")
     if label_column is not None:
         return [_runs(np.array(each.labels) != normal_label) for each in streams]
-    listed = read_json(existing(windows, "windows"))
-    found = []
+    assert windows is not None
+    return spans_of(streams, windows)
+
+
+def spans_of(streams: Sequence[series.Stream], path: str | Path) -> list[list[tuple[int, int]]]:
+    """Returns first and last rows of what is abnormal in each stream, from times as of the Numenta anomaly benchmark.
+
+    Raises:
+        ValueError: The file does not name a stream.
+    """
+    listed, found = read_json(existing(path, "windows")), []
     for stream in streams:
         key = next((name for name in listed if name == stream.name or name.endswith(f"/{stream.name}")), None)
         if key is None:
-            raise ValueError(f"`windows` must name every stream. Received: {windows}, which lacks {stream.name}")
+            raise ValueError(f"`windows` must name every stream. Received: {path}, which lacks {stream.name}")
         times = np.array([series.seconds(time) for time in stream.times], float)
         rows = [np.flatnonzero((times >= series.seconds(a)) & (times <= series.seconds(b))) for a, b in listed[key]]
         found.append([(int(each[0]), int(each[-1])) for each in rows if len(each)])
@@ -203,7 +212,17 @@ def _streams(detector, streams, spans, known, settings, folder):
 def _draw(detector, stream, abnormal, known, settings, file):
     found = scores(detector, stream, known, settings)
     alarms = np.flatnonzero(found["first"] & (found["score"] >= known["threshold"])).tolist()
-    shown = {"threshold": known["threshold"], "alarms": alarms, "spans": abnormal}
-    parts = (stream.values, found["expected"], found["score"])
-    names = {"times": stream.times, "channels": stream.channels}
-    write_atomically(file, lambda path: plotting.stream_scores(*parts, path, **shown, **names))
+    write_atomically(
+        file,
+        lambda path: plotting.stream_scores(
+            stream.values,
+            found["expected"],
+            found["score"],
+            path,
+            threshold=known["threshold"],
+            alarms=alarms,
+            spans=abnormal,
+            times=stream.times,
+            channels=stream.channels,
+        ),
+    )

@@ -40,7 +40,7 @@ def build(config: Config, steps: int, channels: int, name: str = "autoencoder") 
         rows = net(layers.Flatten(name="flat")(signals))
         outputs = layers.Reshape((steps, channels), dtype="float32", name="reconstruction")(rows)
         return keras.Model(signals, outputs, name=name)
-    options = {"frame": frame(steps), "code_dim": config.code, "noise": config.noise, "name": name}
+    options: dict[str, Any] = {"frame": frame(steps), "code_dim": config.code, "noise": config.noise, "name": name}
     if config.architecture == "lstm":
         return models.lstm_autoencoder(steps, channels, units=max(config.units // 2, 1), **options)
     wide = max(config.units // 4, 1)

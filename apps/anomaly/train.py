@@ -102,10 +102,10 @@ def fit(
 def _net(signals, held_out, settings, folder, name, resume):
     import tensorflow as tf
 
-    batches = data.training_batches(signals, settings)
+    batches, (steps, channels) = data.training_batches(signals, settings), signals.shape[1:]
     updates = settings.epochs * len(batches.order(0))
     return training.fit(
-        lambda: model.compiled(settings, *signals.shape[1:], updates, name),
+        lambda: model.compiled(settings, steps, channels, updates, name),
         batches,
         folder,
         settings,
@@ -130,7 +130,7 @@ def calibrated(scores: np.ndarray, config: Config, task: str) -> dict[str, Any]:
     if task == "stream":
         start = {"mean": float(scores.mean()), "variance": float(scores.var()), "count": len(scores)}
         scores = (scores - start["mean"]) / max(start["variance"], model.LEAST) ** 0.5
-    assert settings.false_alarms is not None and settings.method is not None
+    assert settings.false_alarms is not None
     limit = anomalies.threshold(scores, settings.false_alarms, settings.method)
     return {
         "threshold": limit,
