@@ -71,7 +71,7 @@ def evaluate(
     task = stored["kind"]
     if task == "segments" and (label_column or windows):
         raise ValueError("`--label-column` and `--windows` are for streams: the rows of series begin with their label.")
-    label_column = label_column or (None if windows else config.label_column)
+    label_column = label_column or config.label_column  # which is no channel, whatever tells what is abnormal
     examples = data.read(dataclasses.replace(config, label_column=label_column), path, task)
     check_shape(examples, stored)
     settings, folder = config.complete(task), run / EVALUATION
@@ -128,12 +128,11 @@ def _segments(detector, examples, labels, known, folder):
 
 def _spans(streams, normal_label, label_column, windows):
     """First and last rows of what is abnormal, of each stream."""
-    if (windows is None) == (label_column is None):
-        raise ValueError("Give what is abnormal of a stream by either `--windows FILE` or `--label-column NAME`.")
-    if label_column is not None:
-        return [_runs(np.array(each.labels) != normal_label) for each in streams]
-    assert windows is not None
-    return spans_of(streams, windows)
+    if windows is not None:
+        return spans_of(streams, windows)
+    if label_column is None:
+        raise ValueError("Say what is abnormal of a stream, by `--windows FILE` or `--label-column NAME`.")
+    return [_runs(np.array(each.labels) != normal_label) for each in streams]
 
 
 def spans_of(streams: Sequence[series.Stream], path: str | Path) -> list[list[tuple[int, int]]]:
