@@ -18,7 +18,7 @@ RECIPES = {
 """How a net is trained where the configuration does not say."""
 OF_TASK = {
     "segments": {"width": 4.0, "folds": 5, "score": "both", "false_alarms": 0.02},
-    "stream": {"width": 0.0, "folds": 1, "score": "error", "false_alarms": 0.001},
+    "stream": {"width": 0.0, "folds": 1, "score": "error", "false_alarms": 0.001, "epochs": 60},
 }
 """What a task takes where the configuration does not say."""
 OF_STREAMS = ("time_column", "channels", "label_column", "normal_share", "window", "memory", "rest")
@@ -78,7 +78,7 @@ class Config(Settings):
 
     def complete(self, task: str) -> "Config":
         """Returns the configuration for a task, with its and the architecture's own values where it has none."""
-        return self.filled({**OF_TASK[task], **RECIPES[self.architecture]})
+        return self.filled({**RECIPES[self.architecture], **OF_TASK[task]})
 
     def refuse_for(self, task: str) -> None:
         """Raises a ValueError where settings of the other task were changed."""
