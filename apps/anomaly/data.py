@@ -125,7 +125,7 @@ def normals(examples: Examples, config: Config) -> Normals:
 def _rows(examples, config):
     labels = examples.labels
     kinds, counts = np.unique(labels, return_counts=True)
-    told = ", ".join(f"{kind!r} ({count} rows)" for kind, count in zip(kinds, counts, strict=True))
+    told = ", ".join(f"{kind!r} ({count} rows)" for kind, count in zip(kinds.tolist(), counts, strict=True))
     if config.normal_label is not None and config.normal_label not in kinds:
         raise ValueError(f"`normal_label` must be a label of the data: {told}. Received: {config.normal_label!r}")
     if config.normal_label is None and len(kinds) > 1:

@@ -175,9 +175,12 @@ def test_a_stream_is_measured_by_a_column_or_by_windows(workshop):
 def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
     config, start = Config(rest=5, memory=50), {"mean": 1.0, "variance": 0.01, "count": 20}
     errors = np.ones(40)
-    errors[10:13], errors[14] = 2.0, 3.0
+    errors[10:13], errors[14] = 2.0, 30.0
     scores, first = model.followed(errors, start, config)
-    assert scores[10] == pytest.approx(10) and scores[11] < scores[10]
+    assert scores[0] == pytest.approx(0) and scores[11] < scores[10]
+    # Ten errors as usual have lowered the variance, each by what it weighs among those before it.
+    variance = 0.01 * np.prod([1 - 1 / min(20 + row, 50) for row in range(1, 11)])
+    assert scores[10] == pytest.approx(1 / np.sqrt(variance))
     assert first[[0, 10, 14]].all() and not first[[11, 12, 13]].any() and first[20]
     state = np.zeros((3, len(model.STATE)))
     for error in errors:
@@ -198,15 +201,15 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
         (("train", "--data", "stream.csv", "--score", "both", "--run", "x"), 1, "must be error for a stream"),
         (("train", "--data", "stream.csv", "--window", 400, "--run", "x"), 1, "lower `--window`"),
         (("train", "--data", "stream.csv", "--channels", "third", "--run", "x"), 1, "time, first, second, fault"),
-        (("train", "--data", "short.tsv", "--run", "x"), 1, "line 2 has 1"),
-        (("train", "--data", "holes.tsv", "--run", "x"), 1, "line 1 lacks one"),
-        (("train", "--data", "few.tsv", "--run", "x"), 1, "at least 10 normal rows"),
+        (("train", "--data", "short.tsv", "--task", "segments", "--run", "x"), 1, "line 2 has 1"),
+        (("train", "--data", "holes.tsv", "--task", "segments", "--run", "x"), 1, "line 1 lacks one"),
+        (("train", "--data", "few.tsv", "--task", "segments", "--run", "x"), 1, "at least 10 normal rows"),
         (("train", "--data", "train.tsv", "--normal-label", "1", "--run", "beats"), 1, "--resume"),
         (("evaluate", "--run", "nothing", "--data", "test.tsv"), 1, "no run"),
         (("evaluate", "--run", "beats", "--data", "stream.csv"), 1, "lacks one"),
         (("evaluate", "--run", "beats", "--data", "few.tsv"), 1, "20 steps"),
         (("evaluate", "--run", "beats", "--data", "test.tsv", "--windows", "w.json"), 1, "are for streams"),
-        (("evaluate", "--run", "stream", "--data", "one.csv", "--windows", "w.json"), 1, "2 channels"),
+        (("evaluate", "--run", "stream", "--data", "one.csv", "--windows", "w.json"), 1, "be a column: x"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("predict", "few.tsv"), 1, "20 steps and 1 channels"),
         (("predict", "missing.tsv"), 1, "missing.tsv"),
