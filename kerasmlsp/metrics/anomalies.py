@@ -72,7 +72,8 @@ def threshold(scores: ArrayLike, false_alarms: float, method: str = "quantile") 
     """Returns the score that so many of the normal are expected to reach.
 
     "quantile" is that of the scores, and of few scores the largest. "extreme" fits a generalised Pareto distribution to
-    the tenth of the scores that are highest, by probability-weighted moments, which also tells of rarer ones.
+    the tenth of the scores that are highest, by probability-weighted moments, which also tells of rarer ones: where
+    none of the scores would be expected above the threshold, the tail is taken to fall no faster than exponentially.
 
     Reference: Hosking and Wallis 1987, "Parameter and Quantile Estimation for the Generalized Pareto Distribution";
     Siffer et al. 2017, "Anomaly Detection in Streams with Extreme Value Theory".
@@ -107,6 +108,8 @@ def threshold(scores: ArrayLike, false_alarms: float, method: str = "quantile") 
     mean, moment = above.mean(), float(np.mean(above * np.arange(count - 1, -1, -1) / (count - 1)))
     shape = 2 - mean / max(mean - 2 * moment, 1e-12)
     scale = 2 * mean * moment / max(mean - 2 * moment, 1e-12)
+    if false_alarms * len(scores) < 1 and shape < 0:
+        shape, scale = 0.0, mean  # a bound that few scores seem to have is none to rely on
     rare = false_alarms * len(scores) / count
     reach = -np.log(rare) if abs(shape) < 1e-6 else (rare**-shape - 1) / shape
     return float(base + scale * reach)

@@ -36,6 +36,13 @@ def test_the_fit_to_the_tail_finds_the_parameters():
     assert anomalies.threshold(random.random(100_000), 1e-3, "extreme") == pytest.approx(0.999, abs=1e-3)
 
 
+def test_a_threshold_beyond_all_scores_does_not_trust_a_bound():
+    scores = np.random.default_rng(3).random(200)
+    above = np.sort(scores)[-20:] - np.sort(scores)[-21]
+    expected = np.sort(scores)[-21] + above.mean() * np.log(0.1 / 0.001)
+    assert anomalies.threshold(scores, 0.001, "extreme") == pytest.approx(expected) and expected > 1.1
+
+
 def test_few_scores_have_the_largest_as_threshold():
     assert anomalies.threshold([3.0, 1.0, 2.0], 0.01) == 3.0 == anomalies.threshold([3.0, 1.0, 2.0], 0.01, "extreme")
     for wrong in (([], 0.1), ([1.0], 0.0), ([1.0], 0.1, "guess")):
