@@ -142,14 +142,28 @@ def spans_of(streams: Sequence[series.Stream], path: str | Path) -> list[list[tu
         ValueError: The file does not name a stream.
     """
     listed, found = read_json(existing(path, "windows")), []
+    if not _are_spans(listed):
+        raise ValueError(f"`windows` must hold by file a list of pairs of times. Received: {path}")
     for stream in streams:
         key = next((name for name in listed if name == stream.name or name.endswith(f"/{stream.name}")), None)
         if key is None:
             raise ValueError(f"`windows` must name every stream. Received: {path}, which lacks {stream.name}")
         times = np.array([series.seconds(time) for time in stream.times], float)
-        rows = [np.flatnonzero((times >= series.seconds(a)) & (times <= series.seconds(b))) for a, b in listed[key]]
+        rows = [
+            np.flatnonzero((times >= series.seconds(str(a))) & (times <= series.seconds(str(b))))
+            for a, b in listed[key]
+        ]
         found.append([(int(each[0]), int(each[-1])) for each in rows if len(each)])
     return found
+
+
+def _are_spans(listed):
+    lists = listed.values() if isinstance(listed, dict) else [None]
+    pairs = [pair for each in lists for pair in (each if isinstance(each, list) else [None])]
+    return all(
+        isinstance(pair, list) and len(pair) == 2 and all(series.seconds(str(time)) is not None for time in pair)
+        for pair in pairs
+    )
 
 
 def _runs(flags):

@@ -135,7 +135,7 @@ def watch(
     monitor, rows = Monitor(model), series.cells(lines)
     head = next(rows, None)
     if head is None:
-        return
+        raise ValueError("The stream must have at least one row. Received: none")
     # Without a header the first row is answered before a second one comes.
     second = next(rows, None) if all(series.number(cell) is None or not cell.strip() for cell in head) else None
     trained = model.card.get("channels") or ()
@@ -180,10 +180,14 @@ def line(row: dict[str, Any], as_json: bool = False) -> str:
     """Returns one line for an answer of `watch`: CSV of `COLUMNS`, or JSON."""
     if as_json:
         return json.dumps({name: row[name] for name in COLUMNS}, ensure_ascii=False)
+    time = row["time"]
+    if "," in time or '"' in time:
+        quoted = time.replace('"', '""')
+        time = f'"{quoted}"'
     if row["score"] is None:
-        return f"{row['time']},,,"
+        return f"{time},,,"
     flags = ("yes" if row[name] else "no" for name in ("abnormal", "alarm"))
-    return f"{row['time']},{row['score']:.4f},{','.join(flags)}"
+    return f"{time},{row['score']:.4f},{','.join(flags)}"
 
 
 def write_table(rows: Iterable[dict[str, Any]], path: Path) -> None:

@@ -21,6 +21,8 @@ _log = logging.getLogger("kerasmlsp")
 
 TIMES = ("timestamp", "time", "datetime", "date", "timer", "ts", "t")
 """Names of columns that are taken for the time."""
+GAP = 10
+"""Usual intervals from which on a step in time is told as a gap."""
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -217,8 +219,8 @@ def read_streams(
 ) -> list[Stream]:
     """Reads tables of one row a time, with or without a header and time stamps, or records of PhysioNet (`.hea`).
 
-    Time stamps that repeat or go back are told; the rows keep the order of the file, in which a stream would bring
-    them.
+    Time stamps that repeat, go back or leave a gap are told; the rows keep the order of the file, in which a stream
+    would bring them.
 
     Args:
         path: File, or a folder with such files below it.
@@ -293,9 +295,16 @@ def _stream(file, name, channels, columns, encoding):
 def _tell_order(times, file):
     known = np.array([value for value in map(seconds, times) if value is not None])
     steps = np.diff(known)
-    for what, count in (("go back", int((steps < 0).sum())), ("repeat the one before", int((steps == 0).sum()))):
-        if count:
-            _log.warning("%d time stamps of %s %s: the rows are taken in the order of the file.", count, file, what)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else np.inf
+    kinds = {"go back": steps < 0, "repeat the one before": steps == 0, "come after a gap": steps > GAP * usual}
+    for what, found in kinds.items():
+        if found.any():
+            _log.warning(
+                "%d time stamps of %s %s: the rows are taken as neighbours, in the order of the file.",
+                int(found.sum()),
+                file,
+                what,
+            )
 
 
 def read_segments(path: str | Path, *, labels: bool = True, encoding: str = "utf-8") -> Segments:

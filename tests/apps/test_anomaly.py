@@ -143,6 +143,8 @@ def test_the_command_prints_csv_or_lines_of_json_and_draws(workshop, watcher):
     assert max(rows, key=lambda row: float(row["score"]))["time"] in {"480", "481", "482", "483"}
     told = command("anomaly", "predict", "stream.csv", "--models", "streams", "--json").stdout.splitlines()
     assert json.loads(told[-1])["time"] == "599" and len(told) == 600
+    row = {"time": 'May 1, "early"', "score": 1.0, "abnormal": True, "alarm": False}
+    assert next(csv.reader([predict.line(row)])) == ['May 1, "early"', "1.0000", "yes", "no"]
     command("anomaly", "predict", "stream.csv", "--models", "streams", "--output", "lines.csv")
     assert Path("lines.csv").read_text() == result.stdout
 
@@ -210,6 +212,8 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
         (("evaluate", "--run", "beats", "--data", "few.tsv"), 1, "20 steps"),
         (("evaluate", "--run", "beats", "--data", "test.tsv", "--windows", "w.json"), 1, "are for streams"),
         (("evaluate", "--run", "stream", "--data", "one.csv", "--windows", "w.json"), 1, "be a column: x"),
+        (("evaluate", "--run", "stream", "--data", "stream.csv", "--windows", "odd.json"), 1, "pairs of times"),
+        (("predict", "empty.csv", "--models", "streams"), 1, "at least one row"),
         (("export", "--run", "nothing"), 1, "no run"),
         (("predict", "few.tsv"), 1, "20 steps and 1 channels"),
         (("predict", "missing.tsv"), 1, "missing.tsv"),
@@ -224,6 +228,8 @@ def test_failures_are_one_sentence(workshop, words, code, told):
     Path("holes.tsv").write_text("1\t2\tNaN\n")
     Path("few.tsv").write_text("1\t2\t3\n1\t3\t4\n")
     Path("one.csv").write_text("x\n1\n2\n")
+    Path("empty.csv").write_text("")
+    Path("odd.json").write_text('{"stream.csv": ["480", "483"]}')
     Path("w.json").write_text('{"one.csv": []}')
     files = sorted(Path().rglob("*"))
     result = command("anomaly", *words, code=code)

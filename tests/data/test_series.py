@@ -39,8 +39,9 @@ def test_empty_cells_are_missing_and_labels_no_channel(tmp_path):
 
 
 def test_times_that_repeat_or_go_back_are_told(tmp_path, caplog):
-    series.read_streams(written(tmp_path, "a.csv", "time,x\n1,1\n1,2\n0,3\n2,4\n"))
-    assert "1 time stamps" in caplog.text and "go back" in caplog.text and "repeat the one before" in caplog.text
+    series.read_streams(written(tmp_path, "a.csv", "time,x\n1,1\n1,2\n0,3\n2,4\n4,5\n99,6\n"))
+    for told in ("go back", "repeat the one before", "come after a gap"):
+        assert f"1 time stamps of {tmp_path / 'a.csv'} {told}" in caplog.text
 
 
 @pytest.mark.parametrize(
