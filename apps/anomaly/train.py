@@ -132,6 +132,8 @@ def calibrated(scores: np.ndarray, config: Config, task: str) -> dict[str, Any]:
         scores = (scores - start["mean"]) / max(start["variance"], model.LEAST) ** 0.5
     assert settings.false_alarms is not None
     limit = anomalies.threshold(scores, settings.false_alarms, settings.method)
+    if task == "stream":
+        limit = max(limit, 1.0)  # the errors of a signal that never changes have no spread
     return {
         "threshold": limit,
         "method": settings.method,

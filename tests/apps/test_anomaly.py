@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from commands import command, stop_and_resume, within
 
 from kerasmlsp.apps import cli
-from kerasmlsp.apps.anomaly import data, evaluate, model, predict
+from kerasmlsp.apps.anomaly import data, evaluate, model, predict, train
 from kerasmlsp.apps.anomaly.config import ARCHITECTURES, Config
 from kerasmlsp.data import series
 from kerasmlsp.exporting import loading
@@ -263,6 +263,12 @@ def test_a_channel_that_never_changes_and_copies_do_no_harm():
     values = np.repeat(np.random.default_rng(0).normal(size=(12, 6, 1)), 2, axis=0)
     found = data.normals(data.Examples("segments", values, np.full(24, "")), Config())
     assert len(found.values) == 12 and found.left_out == {"copies of others": 12}
+
+
+def test_a_signal_that_never_changes_does_not_alarm():
+    known = train.calibrated(np.zeros(20), Config(), "stream")
+    scores, _ = model.followed(np.zeros(30), known["start"], Config())
+    assert known["threshold"] == 1 and not (scores >= known["threshold"]).any()
 
 
 def test_a_run_that_was_not_evaluated_is_exported_with_what_is_known_of_the_normal(workshop, watcher):
