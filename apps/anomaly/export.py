@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import exporting, training
-from kerasmlsp.apps.anomaly import data, evaluate, model
+from kerasmlsp.apps.anomaly import evaluate, model
 
 
 def export(
@@ -44,10 +44,10 @@ def export(
         "limits": _limits(stored, settings, known),
         "threshold": known,
         "training": {key: value for key, value in stored.items() if key != "data"},
-        "figures": run.figures(evaluate.HISTOGRAM, evaluate.WHERE),
+        "figures": run.figures(evaluate.HISTOGRAM),
         **_measured(run, known),
     }
-    examples = _examples(functions, run, config, stored)
+    examples = _examples(functions, detector, stored)
     return exporting.export(
         models, "anomaly", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
     )
@@ -62,22 +62,21 @@ def convert(run: Path, path: Path, format: str) -> Path:
         ValueError: A package is missing, or the converted net does not answer as the detector does.
     """
     run = training.Run(run)
-    detector, config, stored, known = evaluate.load(run)
-    examples = {"signals": _signals(run, config, stored)}
+    detector, _, _, known = evaluate.load(run)
+    examples = {"signals": _signals(detector)}
     return exporting.convert(detector, path, format, examples=examples, facts={"threshold": known})
 
 
-def _signals(run, config, stored):
-    """Two signals as they were trained on, or, where the data have gone, of noise."""
-    try:
-        examples = data.read(config, config.data, stored["kind"])
-        return data.normals(examples, config.complete(stored["kind"])).values[:2].astype("float32")
-    except (OSError, ValueError):
-        return np.random.default_rng(0).normal(0, 1, (2, *stored["shape"])).astype("float32")
+def _signals(detector):
+    """Two made signals, of the size that the detector is used to."""
+    steps, channels = detector.input_shape[1:]
+    waves = np.sin(np.arange(steps)[:, None] / 3 + np.arange(channels)) * np.array([1.0, 0.5])[:, None, None]
+    known = detector.get_layer("normalised")
+    return ((waves - np.array(known.offset)) / np.array(known.scale)).astype("float32")
 
 
-def _examples(functions, run, config, stored):
-    signals = _signals(run, config, stored)
+def _examples(functions, detector, stored):
+    signals = _signals(detector)
     state = np.zeros((2, len(model.STATE)), "float32")
     state[:, 2] = stored["shape"][0]
     made = {"signals": signals, "window": signals, "values": signals[:, -1], "state": state}
