@@ -16,6 +16,7 @@ import click
 
 import kerasmlsp
 from kerasmlsp.apps import augment, catalogue, messages, options, printing
+from kerasmlsp.apps.anomaly import cli as anomaly
 from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.gan import cli as gan
@@ -72,7 +73,13 @@ _GROUPS = (
     ("Text", (sentiment.sentiment, chargen.chargen)),
     ("Music", (music.music,)),
     ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
-    ("Signals", (speech.speech,)),
+    (
+        "Signals",
+        (
+            anomaly.anomaly,
+            speech.speech,
+        ),
+    ),
     ("Tools", (augment.augment, catalogue.models, doctor)),
 )
 

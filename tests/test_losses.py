@@ -68,3 +68,23 @@ def test_smoothing_moves_a_share_of_the_target_to_all_tokens():
     assert again.label_smoothing == 0.3 and again.reduction == "mean_with_sample_weight"
     with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\)"):
         losses.SmoothedCrossentropy(1.0)
+
+
+def test_slope_error_is_the_square_of_the_slopes_of_smoothed_errors():
+    random = np.random.default_rng(0)
+    targets, outputs = random.normal(size=(2, 3, 30, 2)).astype("float32")
+    offsets = np.arange(-12, 13)
+    weights = np.exp(-(offsets**2) / 18.0)
+    weights = weights * offsets / (weights * offsets**2).sum() * 3
+    padded = np.pad(outputs - targets, ((0, 0), (12, 12), (0, 0)), "edge")
+    slopes = sum(weight * padded[:, place : place + 30] for place, weight in enumerate(weights))
+    expected = np.mean(slopes**2) + 0.1 * np.mean((outputs - targets) ** 2)
+    found = losses.SlopeError(3.0)
+    np.testing.assert_allclose(float(found(targets, outputs)), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        float(losses.SlopeError(0.0)(targets, outputs)), np.mean((outputs - targets) ** 2), rtol=1e-5
+    )
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(losses.SlopeError(2.0, plain=0.5))
+    )
+    assert (again.width, again.plain) == (2.0, 0.5)

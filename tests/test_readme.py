@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
     (path / "plays.txt").write_text("ROMEO:\nIs the day so young?\n\nBENVOLIO:\nBut new struck nine.\n\n" * 90)
     write_pictures(path)
     write_recordings(path)
+    write_signals(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
@@ -61,7 +62,7 @@ def write_pictures(path):
         file = path / "photos" / ("square" if number % 2 else "bar") / f"{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
-    for name in ("hand.jpg", "camera.jpg", "words.ogg"):
+    for name in ("hand.jpg", "camera.jpg", "words.ogg", "beats.tsv"):
         shutil.copy(ROOT / "docs" / name, path)
 
 
@@ -75,6 +76,20 @@ def write_recordings(path):
         with wave.open(str(file), "wb") as opened:
             opened.setparams((1, 2, 16_000, 0, "NONE", ""))
             opened.writeframes((9000 * samples).astype("<i2").tobytes())
+
+
+def write_signals(path):
+    """Waves of which some have a bump, as series in rows and as a stream."""
+    random = np.random.default_rng(0)
+    for name in ("train.tsv", "test.tsv"):
+        waves = np.sin(np.linspace(0, 6, 20) + random.normal(0, 0.1, (40, 1)))
+        waves[::4, 8:12] += 2
+        rows = [[1 + (row % 4 == 0), *np.round(wave, 3)] for row, wave in enumerate(waves)]
+        (path / name).write_text("\n".join("\t".join(map(str, row)) for row in rows))
+    faults = (np.arange(400) // 4) == 80
+    values = np.sin(np.arange(400) / 2) + random.normal(0, 0.05, 400) + 3 * faults
+    rows = [f"{row},{value:.3f},{int(fault)}" for row, (value, fault) in enumerate(zip(values, faults, strict=True))]
+    (path / "sensor.csv").write_text("\n".join(["time,value,fault", *rows]))
 
 
 def test_commands(folder, monkeypatch):

@@ -5,7 +5,12 @@ from kerasmlsp.models.attention import (
     attention_lstm,
     multiplicative_attention_encoder_decoder,
 )
-from kerasmlsp.models.autoencoders import autoencoder, denoising_autoencoder
+from kerasmlsp.models.autoencoders import (
+    autoencoder,
+    convlstm_signal_autoencoder,
+    denoising_autoencoder,
+    lstm_autoencoder,
+)
 from kerasmlsp.models.autoregressive import conditional_wavenet, mixture_wavenet, pixelcnn, wavenet
 from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
@@ -98,6 +103,7 @@ __all__ = [
     "convlstm_autoencoder",
     "convlstm_classifier",
     "convlstm_forecaster",
+    "convlstm_signal_autoencoder",
     "dcgan",
     "dcgan_discriminator",
     "dcgan_generator",
@@ -127,6 +133,7 @@ __all__ = [
     "learned_position_transformer",
     "lenet5",
     "logistic_regression",
+    "lstm_autoencoder",
     "lstm_classifier",
     "lstm_language_model",
     "masked_language_model",

@@ -1,5 +1,6 @@
 """Figures, drawn into files without a display."""
 
+from kerasmlsp.plotting.anomalies import score_histogram, signal_errors, stream_scores
 from kerasmlsp.plotting.diagrams import Box, blocks, diagram
 from kerasmlsp.plotting.figures import (
     animation,
@@ -35,6 +36,8 @@ __all__ = [
     "picture",
     "reliability_diagram",
     "score_histogram",
+    "signal_errors",
+    "stream_scores",
     "token_weights",
     "update_norms",
     "waveform_attention",

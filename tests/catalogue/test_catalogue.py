@@ -25,9 +25,9 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 SLOW = {
     "additive_attention_encoder_decoder", "attention_captioner", "bc_resnet", "bidirectional_classifier",
     "bidirectional_tagger", "chorale_transformer", "convlstm_autoencoder", "convlstm_classifier",
-    "convlstm_forecaster", "efficientnet_lite0", "efficientnet_lite0_features", "fcn_16s", "fcn_32s",
-    "fcn_8s", "frame_recall_transformer", "frame_transformer", "gpt", "gpt1", "gru_language_model",
-    "learned_position_transformer", "masked_language_model", "masked_patch_predictor",
+    "convlstm_forecaster", "convlstm_signal_autoencoder", "efficientnet_lite0", "efficientnet_lite0_features",
+    "fcn_16s", "fcn_32s", "fcn_8s", "frame_recall_transformer", "frame_transformer", "gpt", "gpt1",
+    "gru_language_model", "learned_position_transformer", "masked_language_model", "masked_patch_predictor",
     "multiplicative_attention_encoder_decoder", "plain18", "plain34", "recurrent_encoder_decoder", "resnet18",
     "resnet20", "resnet20_weighted", "resnet34", "resnet50", "segmentation_net", "ssd", "tonicnet",
     "transformer_captioner", "transformer_classifier", "transformer_translator", "wav2vec",

@@ -30,8 +30,18 @@ def feed(specs, known, rows):
     return found
 
 
-def test_all_eight_are_there():
-    assert APPS == ["caption", "chargen", "gan", "gesture", "lenet_features", "music", "sentiment", "speech"]
+def test_all_are_there():
+    assert APPS == [
+        "anomaly",
+        "caption",
+        "chargen",
+        "gan",
+        "gesture",
+        "lenet_features",
+        "music",
+        "sentiment",
+        "speech",
+    ]
 
 
 @pytest.mark.parametrize(
