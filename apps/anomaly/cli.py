@@ -105,7 +105,7 @@ def predict(sources, figure, output, channels, time_column, encoding, as_json, *
     """
     folder = options.find_model("anomaly", **wanted)
     options.check_sources(sources)
-    options.check_targets(figure, output)
+    options.check_targets(figure=figure, output=output)
     from kerasmlsp.apps.anomaly import predict as app
 
     model = options.load_model(folder)

@@ -118,7 +118,7 @@ def _segments(detector, examples, labels, known, folder):
     }
     most = int(np.argmax(np.where(labels, scores, -np.inf) if labels.any() else scores))
     files = [folder / f"{HISTOGRAM}.png", folder / f"{WHERE}.png"]
-    write_atomically(files[0], lambda path: plotting.score_histogram(scores, labels, known["threshold"], path))
+    _draw_scores(scores, labels, known, files[0])
     title = f"row {most + 1}, label {examples.labels[most]}: score {scores[most]:.3g}"
     one = (examples.values[most], answers["reconstruction"][most], answers["errors"][most])
     write_atomically(files[1], lambda path: plotting.signal_errors(*one, path, title=title))
@@ -216,7 +216,7 @@ def _streams(detector, streams, spans, known, settings, folder):
         points = nab.at_threshold(corpus, known["threshold"])
         measured["NAB, standard profile"] = {"value": points, "low": None, "high": None}
     files = [folder / f"{HISTOGRAM}.png", folder / f"{WHERE}.png"]
-    write_atomically(files[0], lambda path: plotting.score_histogram(values, labels, known["threshold"], path))
+    _draw_scores(values, labels, known, files[0])
     _draw(detector, streams[best[1]], spans[best[1]], known, settings, files[1])
     counts = {"streams": len(streams), "examples": len(labels), "abnormal": int(labels.sum())}
     return {"metrics": measured, "not measured": lacking, **counts, "figures": files}
@@ -239,3 +239,9 @@ def _draw(detector, stream, abnormal, known, settings, file):
             channels=stream.channels,
         ),
     )
+
+
+def _draw_scores(scores, labels, known, file):
+    groups = {"normal": scores[~labels], "abnormal": scores[labels]}
+    threshold = known["threshold"]
+    write_atomically(file, lambda path: plotting.score_histogram(groups, path, threshold=threshold))

@@ -200,9 +200,9 @@ def _words_only(config, classes, numbers, probabilities):
 
 def _figures(folder, config, net, examples, numbers, probabilities, classes):
     chosen, files = probabilities.argmax(1), [folder / f"{SCORES}.png", folder / f"{COUNTS}.png"]
-    write_atomically(
-        files[0], lambda path: plotting.score_histogram(probabilities.max(axis=1), chosen == numbers, path)
-    )
+    highest, right = probabilities.max(axis=1), chosen == numbers
+    groups, label = {"right": highest[right], "wrong": highest[~right]}, "probability of the label"
+    write_atomically(files[0], lambda path: plotting.score_histogram(groups, path, label=label, limits=(0, 1)))
     counts = {
         kind: dict(zip(classes, np.bincount(each, minlength=len(classes)).tolist(), strict=True))
         for kind, each in (("true", numbers), ("predicted", chosen))

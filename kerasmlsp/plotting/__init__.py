@@ -1,6 +1,6 @@
 """Figures, drawn into files without a display."""
 
-from kerasmlsp.plotting.anomalies import score_histogram, signal_errors, stream_scores
+from kerasmlsp.plotting.anomalies import signal_errors, stream_scores
 from kerasmlsp.plotting.diagrams import Box, blocks, diagram
 from kerasmlsp.plotting.figures import (
     animation,

@@ -118,36 +118,3 @@ def stream_scores(
         title=where,
         measure="score",
     )
-
-
-def score_histogram(scores: ArrayLike, labels: ArrayLike, threshold: float, path: str | Path) -> None:
-    """Draws how many of the normal and of the abnormal have which score, and the threshold.
-
-    Args:
-        scores: Scores, `(examples,)`.
-        labels: Whether each is abnormal, `(examples,)`.
-        threshold: The threshold.
-        path: File to write, PNG.
-
-    Example:
-        >>> import tempfile
-        >>> from matplotlib.image import imread
-        >>> path = f"{tempfile.mkdtemp()}/scores.png"
-        >>> score_histogram([0.1, 0.2, 0.9], [0, 0, 1], 0.5, path)
-        >>> imread(path).shape
-        (420, 720, 4)
-    """
-    scores, labels = np.asarray(scores, float), np.asarray(labels, bool)
-    figure = _figure(6, 3.5)
-    axis = figure.subplots()
-    positive = bool(len(scores)) and scores.min() > 0
-    low, high = np.quantile(scores, [0, 0.999]) if len(scores) else (0.0, 1.0)
-    high = max(high, threshold, low + 1e-9)
-    bins = np.geomspace(low, high, 41) if positive else np.linspace(low, high, 41)
-    for name, colour, part in (("normal", "tab:blue", ~labels), ("abnormal", "tab:red", labels)):
-        if part.any():
-            axis.hist(np.minimum(scores[part], high), bins, color=colour, alpha=0.6, label=f"{name} ({part.sum():,})")
-    axis.axvline(threshold, color="black", linestyle=":", label="threshold")
-    axis.set(xlabel="score", ylabel="examples", xscale="log" if positive else "linear", yscale="log")
-    axis.legend()
-    _save(figure, path)

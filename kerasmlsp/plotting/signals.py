@@ -1,6 +1,6 @@
 """Figures of recordings and of what a net hears in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +9,51 @@ from numpy.typing import ArrayLike
 
 from kerasmlsp.plotting.figures import _figure, _save
 
+_COLOURS = ("tab:blue", "tab:red", "tab:green", "tab:orange")
 
-def score_histogram(confidence: ArrayLike, right: ArrayLike, path: str | Path) -> None:
-    """Draws how often an answer had which probability, right and wrong ones apart.
+
+def score_histogram(
+    groups: Mapping[str, ArrayLike],
+    path: str | Path,
+    *,
+    label: str = "score",
+    limits: tuple[float, float] | None = None,
+    threshold: float | None = None,
+) -> None:
+    """Draws how many examples of each group have which score.
 
     Args:
-        confidence: Probability of each answer, `(examples,)`.
-        right: Whether it is right, bool `(examples,)`.
+        groups: Scores `(examples,)` by the name of the group, such as right and wrong answers; four at most.
         path: File to write, PNG.
+        label: What the scores are.
+        limits: Where the axis begins and ends. By default it holds 99.9 % of the scores, which then stand in steps of
+            equal ratio where all are above 0.
+        threshold: Where to draw a line.
 
     Example:
         >>> import tempfile
         >>> from matplotlib.image import imread
         >>> path = f"{tempfile.mkdtemp()}/scores.png"
-        >>> score_histogram([0.9, 0.8, 0.4], [True, True, False], path)
+        >>> score_histogram({"normal": [0.1, 0.2], "abnormal": [0.9]}, path, threshold=0.5)
         >>> imread(path).shape
-        (384, 720, 4)
+        (420, 720, 4)
     """
-    confidence, right = np.asarray(confidence), np.asarray(right, bool)
-    figure = _figure(6, 3.2)
+    figure = _figure(6, 3.5)
     axes = figure.subplots()
-    bins = np.linspace(0, 1, 41)
-    for chosen, label, colour in ((right, "right", "tab:blue"), (~right, "wrong", "tab:red")):
-        axes.hist(confidence[chosen], bins, label=f"{label} ({chosen.sum()})", color=colour, alpha=0.6)
-    axes.set(xlabel="probability of the label", ylabel="answers", yscale="symlog", xlim=(0, 1))
-    axes.legend()
+    parts = {name: np.asarray(scores, float) for name, scores in groups.items()}
+    scores = np.concatenate([[], *parts.values()])
+    ratios = limits is None and bool(len(scores)) and scores.min() > 0
+    low, high = limits or (np.quantile(scores, [0, 0.999]) if len(scores) else (0.0, 1.0))
+    high = max(high, low + 1e-9, *([] if threshold is None else [threshold]))
+    bins = np.geomspace(low, high, 41) if ratios else np.linspace(low, high, 41)
+    for (name, part), colour in zip(parts.items(), _COLOURS, strict=False):
+        if len(part):
+            axes.hist(np.minimum(part, high), bins, color=colour, alpha=0.6, label=f"{name} ({len(part):,})")
+    if threshold is not None:
+        axes.axvline(threshold, color="black", linestyle=":", label="threshold")
+    axes.set(xlabel=label, ylabel="examples", xscale="log" if ratios else "linear", yscale="symlog", xlim=limits)
+    if len(scores) or threshold is not None:
+        axes.legend()
     _save(figure, path)
 
 
