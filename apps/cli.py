@@ -20,6 +20,7 @@ from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
+from kerasmlsp.apps.motion import cli as motion
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 from kerasmlsp.extras import PACKAGES, install
@@ -71,6 +72,7 @@ _GROUPS = (
     ("Text", (sentiment.sentiment, chargen.chargen)),
     ("Music", (music.music,)),
     ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
+    ("Signals", (motion.motion,)),
     ("Tools", (augment.augment, catalogue.models, doctor)),
 )
 

@@ -2,11 +2,13 @@
 
 from kerasmlsp.metrics.classification import (
     FEWEST,
+    FEWEST_GROUPS,
     accuracy,
     auc,
     bootstrap,
     calibration_error,
     confusion,
+    group_bootstrap,
     macro_f1,
     measured,
     reliability,
@@ -17,11 +19,13 @@ from kerasmlsp.metrics.classification import (
 
 __all__ = [
     "FEWEST",
+    "FEWEST_GROUPS",
     "accuracy",
     "auc",
     "bootstrap",
     "calibration_error",
     "confusion",
+    "group_bootstrap",
     "macro_f1",
     "measured",
     "reliability",

@@ -16,6 +16,7 @@ from kerasmlsp.plotting.figures import (
     update_norms,
     word_maps,
 )
+from kerasmlsp.plotting.timelines import segments, timeline
 
 __all__ = [
     "Box",
@@ -31,6 +32,8 @@ __all__ = [
     "image_rows",
     "picture",
     "reliability_diagram",
+    "segments",
+    "timeline",
     "token_weights",
     "update_norms",
     "word_maps",
