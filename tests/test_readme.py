@@ -42,6 +42,7 @@ def folder(tmp_path_factory):
     shutil.copytree(ROOT / "saved_models", path / "saved_models")
     (path / "plays.txt").write_text("ROMEO:\nIs the day so young?\n\nBENVOLIO:\nBut new struck nine.\n\n" * 90)
     write_pictures(path)
+    write_recordings(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
@@ -61,6 +62,22 @@ def write_pictures(path):
         Image.fromarray(pixels).save(file)
     for name in ("hand.jpg", "camera.jpg"):
         shutil.copy(ROOT / "docs" / name, path)
+
+
+def write_recordings(path):
+    """People who sit and walk, with a phone that is read fifty times a second."""
+    random = np.random.default_rng(0)
+    for number in range(4):
+        times = np.arange(400) / 50
+        swing = np.where(times < 4, 0, np.sin(12 * times + number))[:, None] * [1, 3, 2, 0.5, 1, 0.2]
+        values = random.normal(0, 0.1, (400, 6)) + [0, 0, 9.8, 0, 0, 0] + swing
+        file = path / "recordings" / f"s{number:02}" / "walk.csv"
+        file.parent.mkdir(parents=True)
+        with open(file, "w", newline="") as stream:
+            csv.writer(stream).writerow(["x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro", "timestamp", "label"])
+            for time, row in zip(times, values, strict=True):
+                csv.writer(stream).writerow([*row.round(3), int(time * 1000), "sitting" if time < 4 else "walking"])
+    shutil.copy(path / "recordings/s00/walk.csv", path / "walk.csv")
 
 
 def test_commands(folder, monkeypatch):

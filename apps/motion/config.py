@@ -11,7 +11,7 @@ PER_SAMPLE = ("tcn",)
 CONVERTS = {"onnx": ARCHITECTURES, "litert": ARCHITECTURES}
 """Architectures whose nets can be files of a format; see `docs/conversion.md`."""
 RECIPES = {
-    "tcn": {"epochs": 12, "learning_rate": 3e-3, "weight_decay": 0.05, "context": 1.0},
+    "tcn": {"epochs": 10, "learning_rate": 3e-3, "weight_decay": 0.05, "context": 1.0},
     "cnn": {"epochs": 20, "learning_rate": 1e-3, "weight_decay": 0.0, "context": 0.0},
     "deepconvlstm": {"epochs": 12, "learning_rate": 1e-3, "weight_decay": 0.01, "context": 0.0},
     "dense": {"epochs": 20, "learning_rate": 1e-3, "weight_decay": 0.0, "context": 0.0},
@@ -57,13 +57,13 @@ class Config(Settings):
     validation_share: float = share(
         0.15, "Share held out, by person, to select the epoch; 0 to train on all and keep the last."
     )
-    label_smoothing: float = share(0.1, "Share of the target that all classes get alike.")
+    label_smoothing: float = share(0.05, "Share of the target that all classes get alike.")
     shift: bool = option(True, "Begin windows anywhere in each epoch, not only at every hop.")
     speed: float = share(0.1, "Play windows faster or slower by up to this share.")
     reorder: float = share(
         0.5, "Probability that the activities of a recording come in another order, so that none is told by the last."
     )
-    rotation: float = option(15.0, "Turn the axes of the sensors by up to so many degrees.", least=0, most=180)
+    rotation: float = option(25.0, "Turn the axes of the sensors by up to so many degrees.", least=0, most=180)
     scaling: float = option(0.1, "Standard deviation of the factor of each channel.", least=0)
     jitter: float = option(0.0, "Standard deviation of noise, in units of the standardised channels.", least=0)
     warp: float = option(0.0, "Standard deviation of the speed within a window.", least=0)

@@ -184,13 +184,13 @@ def motion_tcn(
     filters: int = 48,
     num_blocks: int = 4,
     kernel_size: int = 5,
-    dropout: float = 0.2,
+    dropout: float = 0.3,
     name: str = "motion_tcn",
 ) -> keras.Model:
     """Builds a temporal convolutional network that classifies every sample from those before and after it.
 
     Block `i`, from 0, adds to its input a convolution dilated by `2 ** i` and a dense layer, on normalised features; a
-    sample sees `(kernel_size - 1) * 2 ** num_blocks` others.
+    sample sees `(kernel_size - 1) * 2 ** num_blocks` others, half of them before it.
 
     Reference: Lea et al. 2017, "Temporal Convolutional Networks for Action Segmentation and Detection"; Bai, Kolter and
     Koltun 2018, "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence Modeling"

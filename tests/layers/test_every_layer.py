@@ -131,6 +131,7 @@ LAYERS = {
         trains=False,
     ),
     "GraphConvolutionLSTMCell": Case(graph_cell, {}, (2, 4, 2), (2, 2), weights=5, masking=True),
+    "GravityAlignment": Case(L.GravityAlignment, {"span": 2}, (2, 4, 6), (2, 4, 10)),
     "HashedNgrams": Case(
         L.HashedNgrams, {"order": 2, "skips": 1}, (2, 5), (2, 15), dtype="int32", outputs=("int32",), trains=False
     ),
