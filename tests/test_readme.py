@@ -70,7 +70,7 @@ def write_recordings(path):
     for number in range(4):
         times = np.arange(400) / 50
         swing = np.where(times < 4, 0, np.sin(12 * times + number))[:, None] * [1, 3, 2, 0.5, 1, 0.2]
-        values = random.normal(0, 0.1, (400, 6)) + [0, 0, 9.8, 0, 0, 0] + swing
+        values = random.normal(swing + np.array([0, 0, 9.8, 0, 0, 0]), 0.1)
         file = path / "recordings" / f"s{number:02}" / "walk.csv"
         file.parent.mkdir(parents=True)
         with open(file, "w", newline="") as stream:

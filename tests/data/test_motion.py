@@ -122,7 +122,7 @@ def test_series_without_time_stamps(tmp_path, caplog):
     # What is missing lies between its neighbours.
     assert second.values.tolist() == [[1, 5], [2, 6], [3, 7], [4, 8]] and "1 samples that are no numbers" in caplog.text
     (tmp_path / "A_TRAIN.ts").write_text(header + "1,2,3:4,5:Rest\n")
-    with pytest.raises(ValueError, match="as many numbers in every channel .*A_TRAIN.ts, row 1"):
+    with pytest.raises(ValueError, match=r"as many numbers in every channel .*A_TRAIN\.ts, row 1"):
         motion.read_recordings(tmp_path, 10)
     (tmp_path / "A_TRAIN.ts").write_text(header.replace("Stamps false", "Stamps true") + "(0,1),(1,2):Rest\n")
     with pytest.raises(ValueError, match="without time stamps"):

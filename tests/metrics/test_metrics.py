@@ -147,3 +147,29 @@ def test_measures_that_are_not_defined_are_left_out_with_their_reason():
     assert list(found) == ["accuracy"] and lacking == {"auc": "not defined for 5 examples of 1 class"}
     found, lacking = metrics.measured(measures, LABELS, PROBABILITIES)
     assert list(found) == ["accuracy", "auc"] and not lacking
+
+
+def test_examples_of_one_person_count_as_one_in_an_interval_over_persons():
+    # Ten persons, all of whose hundred examples are right or wrong: an interval as of ten examples.
+    persons = np.arange(1000) // 100
+    scores = np.eye(2)[(persons % 2).astype(int)]
+    over = metrics.with_interval(metrics.accuracy, np.zeros(1000, int), scores, groups=persons)
+    each = metrics.with_interval(metrics.accuracy, np.zeros(1000, int), scores)
+    assert over["value"] == each["value"] == 0.5
+    assert over["high"] - over["low"] == pytest.approx(0.6, abs=0.11) and each["high"] - each["low"] < 0.07
+    # Names do, too, and their order does not matter.
+    mixed = np.random.default_rng(0).permutation(1000)
+    again = metrics.with_interval(
+        metrics.accuracy, np.zeros(1000, int), scores[mixed], groups=persons[mixed].astype(str)
+    )
+    assert again == over
+    found, _ = metrics.measured({"accuracy": metrics.accuracy}, np.zeros(1000, int), scores, persons)
+    assert found["accuracy"] == over
+
+
+def test_few_persons_have_no_interval():
+    labels, scores = random_case(700, 2)
+    persons = np.arange(700) % metrics.FEWEST_GROUPS
+    assert metrics.with_interval(metrics.macro_f1, labels, scores, groups=persons)["low"] is not None
+    fewer = persons % (metrics.FEWEST_GROUPS - 1)
+    assert metrics.with_interval(metrics.macro_f1, labels, scores, groups=fewer)["low"] is None
