@@ -116,7 +116,7 @@ def _limits(config, stored, unsure):
         f"`kerasmlsp motion predict` brings files of any rate to that. A window has {config.window:g} s{seen}. Learned "
         "from people and devices like those named above, worn as there: other activities are told as one of these, and "
         "how it does by age, build or disability was not measured. Not for medical or safety decisions. "
-        + classification.in_words(unsure, "signals that do not change at all")
+        + classification.in_words(unsure, "signals that do not change at all or hold NaN")
     )
 
 

@@ -84,8 +84,12 @@ def of_windows(probabilities: "tf.Tensor | np.ndarray", config: Config) -> "tf.T
 
 
 INPUTS = {
-    "windows": Input("Samples of windows, with the context before and after.", range="finite numbers"),
-    "signals": Input("Samples of recordings, of any number from a window's on.", range="finite numbers"),
+    "windows": Input(
+        "Samples of windows, with the context before and after.", range="finite numbers; NaN makes the answer unsure"
+    ),
+    "signals": Input(
+        "Samples of recordings, of any number from a window's on.", range="finite numbers; NaN makes answers unsure"
+    ),
 }
 
 
@@ -98,7 +102,7 @@ def endpoints(
     `probabilities` in the order of `classes`, `confidence` and `unsure`, see `classification.answer`. `recordings`
     takes `signals` `(batch, samples, channels)` of any length from a window's on, cuts them into windows that overlap,
     and gives the same of every sample, `(batch, samples)`: the mean over the windows that hold it. Signals that do not
-    change at all show nothing.
+    change at all, or hold NaN, show nothing.
 
     Returns:
         Dict of name to `(function, input signature)`, and the list of objects to track.
@@ -108,7 +112,7 @@ def endpoints(
     steps, channels = model.input_shape[1:]
 
     def classify(windows):
-        probabilities = of_windows(model(windows, training=False), config)
+        probabilities = of_windows(model(finite(windows), training=False), config)
         return classification.answer(classes, probabilities, moving(windows), threshold)
 
     def follow(signals):
@@ -119,7 +123,7 @@ def endpoints(
         places = tf.clip_by_value(starts[:, None] + tf.range(steps) - config.around, 0, samples - 1)
         cut = tf.reshape(tf.gather(signals, places, axis=1), [-1, steps, channels])
         shown = tf.cast(moving(cut), tf.float32)[:, None, None]
-        found = of_samples(model(cut, training=False), config)
+        found = of_samples(model(finite(cut), training=False), config)
         found = tf.concat([found, tf.tile(shown, [1, config.length, 1])], axis=-1)
         found = averaged(tf.reshape(found, [batch, -1, config.length, len(classes) + 1]), starts, samples)
         flat = tf.reshape(found, [-1, len(classes) + 1])
@@ -144,10 +148,18 @@ def of_samples(probabilities: "tf.Tensor", config: Config) -> "tf.Tensor":
 
 
 def moving(signals: "tf.Tensor") -> "tf.Tensor":
-    """Whether anything changes in signals `(batch, steps, channels)`, bool `(batch,)`."""
+    """Whether anything changes in signals `(batch, steps, channels)`, all of which are numbers, bool `(batch,)`."""
     import tensorflow as tf
 
-    return tf.reduce_any(signals != signals[:, :1], axis=(1, 2))
+    numbers = tf.reduce_all(tf.math.is_finite(signals), axis=(1, 2))
+    return tf.reduce_any(signals != signals[:, :1], axis=(1, 2)) & numbers
+
+
+def finite(signals: "tf.Tensor") -> "tf.Tensor":
+    """Returns signals with zeros in place of NaN and infinities, which nothing could be computed with."""
+    import tensorflow as tf
+
+    return tf.where(tf.math.is_finite(signals), signals, tf.zeros_like(signals))
 
 
 def window_starts(samples: "tf.Tensor", config: Config) -> "tf.Tensor":

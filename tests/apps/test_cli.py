@@ -265,7 +265,7 @@ def test_version():
 def test_commands_are_listed_in_groups_one_whole_line_each():
     text = invoke("--help").stdout
     listed = text[text.index("Text:") :].splitlines()
-    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Tools"]
+    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Signals", "Tools"]
     rows = dict(line.split(maxsplit=1) for line in listed if line.startswith("  "))
     assert rows.keys() == cli.root.commands.keys()
     for name, told in rows.items():

@@ -131,6 +131,10 @@ def test_the_saved_model_answers_windows_and_recordings(workshop):
     # Nothing moves.
     still = np.broadcast_to(recording.values[:1], recording.values.shape)[None]
     assert saved.call("recordings", signals=still)["unsure"].all()
+    broken = predict.motion.windows([recording], 20, 20, 20).values[:2].copy()
+    broken[0, 3, 1] = np.nan
+    told = saved(windows=broken)
+    assert told["unsure"][0] and told["confidence"].tolist()[0] == 0 and np.isfinite(told["probabilities"]).all()
     assert len(saved.call("recordings", signals=np.zeros((0, 40, 6), "float32"))["label"]) == 0
     with pytest.raises(ValueError, match="at least the 20 samples of a window"):
         saved.call("recordings", signals=recording.values[None, :19])

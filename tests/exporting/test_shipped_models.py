@@ -30,8 +30,8 @@ def feed(specs, known, rows):
     return found
 
 
-def test_all_seven_are_there():
-    assert APPS == ["caption", "chargen", "gan", "gesture", "lenet_features", "music", "sentiment"]
+def test_all_are_there():
+    assert APPS == ["caption", "chargen", "gan", "gesture", "lenet_features", "motion", "music", "sentiment"]
 
 
 @pytest.mark.parametrize("app", APPS)
