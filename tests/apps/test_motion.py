@@ -10,6 +10,7 @@ from pathlib import Path
 import click.testing
 import numpy as np
 import pytest
+import tensorflow as tf
 from commands import command, stop_and_resume, within
 
 from kerasmlsp.apps import cli
@@ -133,8 +134,11 @@ def test_the_saved_model_answers_windows_and_recordings(workshop):
     assert saved.call("recordings", signals=still)["unsure"].all()
     broken = predict.motion.windows([recording], 20, 20, 20).values[:2].copy()
     broken[0, 3, 1] = np.nan
-    told = saved(windows=broken)
-    assert told["unsure"][0] and told["confidence"].tolist()[0] == 0 and np.isfinite(told["probabilities"]).all()
+    with pytest.raises(ValueError, match="`windows` must be a number in every row"):
+        saved(windows=broken)
+    served = tf.saved_model.load("saved_models/motion/1").signatures["serving_default"]
+    told = served(windows=tf.constant(broken))
+    assert told["unsure"][0] and told["confidence"][0] == 0 and np.isfinite(told["probabilities"]).all()
     assert len(saved.call("recordings", signals=np.zeros((0, 40, 6), "float32"))["label"]) == 0
     with pytest.raises(ValueError, match="at least the 20 samples of a window"):
         saved.call("recordings", signals=recording.values[None, :19])
