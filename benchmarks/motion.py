@@ -26,7 +26,7 @@ import numpy as np
 
 FOLDS = 5
 DEVICES = {"phone": "_sp", "watch": "_sw"}
-PLAIN = {"shift": False, **dict.fromkeys(("speed", "reorder", "rotation", "scaling"), 0.0)}
+PLAIN = {"shift": False, "half_turns": False, **dict.fromkeys(("speed", "reorder", "rotation", "scaling"), 0.0)}
 # Adam at a constant rate, batches of 400, as in the tutorial that the lecture quotes.
 LECTURE = {"optimizer": "adam", "schedule": "constant", "warmup": 0.0, "batch_size": 400, "ema": 0.0, "clip_norm": 0.0}
 LECTURE |= {"label_smoothing": 0.0, "gravity": False, **PLAIN}

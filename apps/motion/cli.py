@@ -36,7 +36,7 @@ def train(no_augmentation, **values):
     """
     if no_augmentation:
         options.refuse("`--no-augmentation` leaves all random changes out", *AUGMENTATION)
-        values |= {**dict.fromkeys(AUGMENTATION, 0.0), "shift": False}
+        values |= {**dict.fromkeys(AUGMENTATION, 0.0), "shift": False, "half_turns": False}
     options.train(Config, values, then="evaluate --run {run} --folds 5", check=_check)
 
 

@@ -17,7 +17,7 @@ RECIPES = {
     "dense": {"epochs": 20, "learning_rate": 1e-3, "weight_decay": 0.0, "context": 0.0},
 }
 """How a net is trained where the configuration does not say."""
-AUGMENTATION = ("shift", "speed", "reorder", "rotation", "scaling", "jitter", "warp")
+AUGMENTATION = ("shift", "speed", "reorder", "half_turns", "rotation", "scaling", "jitter", "warp")
 """Settings of the random changes of windows."""
 READING = ("channels", "time_column", "label_column", "subject_column", "subject_pattern", "name_pattern")
 """Settings that say how files are read."""
@@ -63,6 +63,7 @@ class Config(Settings):
     reorder: float = share(
         0.5, "Probability that the activities of a recording come in another order, so that none is told by the last."
     )
+    half_turns: bool = option(True, "Turn the device by 180 degrees about one of its axes in three of four windows.")
     rotation: float = option(25.0, "Turn the axes of the sensors by up to so many degrees.", least=0, most=180)
     scaling: float = option(0.1, "Standard deviation of the factor of each channel.", least=0)
     jitter: float = option(0.0, "Standard deviation of noise, in units of the standardised channels.", least=0)

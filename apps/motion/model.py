@@ -32,6 +32,8 @@ def build(config: Config, values: np.ndarray, num_classes: int) -> keras.Model:
     _, steps, channels = values.shape
     window = keras.Input((steps, channels), name="window")
     signals, axes = window, channels % 3 == 0
+    if config.half_turns and axes:
+        signals = augment.RandomHalfTurn(seed=config.seed, name="half_turn")(signals)
     if config.rotation and axes:
         signals = augment.RandomAxisRotation(config.rotation, seed=config.seed, name="rotation")(signals)
     if config.scaling:
