@@ -131,7 +131,7 @@ def predict(
     """
     folder = options.find_model("motion", **wanted)
     options.check_sources(sources)
-    options.check_targets(figure, output)
+    options.check_targets(figure=figure, output=output)
     from kerasmlsp.apps.motion import predict as app
 
     model = options.load_model(folder)
