@@ -21,6 +21,7 @@ from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
 from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
+from kerasmlsp.apps.motion import cli as motion
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 from kerasmlsp.apps.speech import cli as speech
@@ -77,6 +78,7 @@ _GROUPS = (
         "Signals",
         (
             anomaly.anomaly,
+            motion.motion,
             speech.speech,
         ),
     ),

@@ -251,12 +251,15 @@ def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return len(labels) / num_classes / np.maximum(counts, 1)
 
 
-def measure(labels: np.ndarray, probabilities: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+def measure(
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Measures accuracy, macro F1, AUC and calibration error, as `metrics.measured` does.
 
     Args:
         labels: Class numbers, `(examples,)`.
         probabilities: `(examples, classes)`.
+        groups: As of `metrics.with_interval`.
 
     Returns:
         The measures by name with their 95 % intervals, and the reasons of those that are not defined.
@@ -272,7 +275,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray) -> tuple[dict[str, An
         "auc": metrics.auc,
         "calibration_error": metrics.calibration_error,
     }
-    return metrics.measured(measures, labels, probabilities)
+    return metrics.measured(measures, labels, probabilities, groups)
 
 
 def mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:

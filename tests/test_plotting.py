@@ -49,6 +49,15 @@ FIGURES = {
         path,
         titles=["one", "two"],
     ),
+    "timeline": lambda path: plotting.timeline(
+        np.zeros((4, 6)),
+        {"true": ["sit", "sit", "", "walk"], "predicted": ["sit", "walk", "walk", "walk"]},
+        path,
+        rate=2,
+        channels=list("abcdef"),
+        title="one.csv",
+    ),
+    "timeline without classes": lambda path: plotting.timeline(np.zeros((4, 1)), {}, path),
 }
 
 
@@ -160,6 +169,18 @@ def test_epochs_are_whole_numbers(tmp_path, drawn):
         plotting.curves([{"epoch": epoch + 1, "loss": 0.3} for epoch in range(count)], tmp_path / "curves.png")
         (axes,) = drawn[-1].axes
         assert all(tick == round(tick) for tick in axes.get_xticks()) and 1 <= len(axes.get_xticks()) <= 10
+
+
+def test_a_timeline_has_a_band_for_each_stretch_of_a_class(tmp_path, drawn):
+    bands = {"true": ["sit", "sit", "", "walk"], "predicted": ["sit"] * 4}
+    plotting.timeline(np.zeros((4, 3)), bands, tmp_path / "a.png", rate=2)
+    _, true, predicted = drawn[0].axes
+    assert [(each.get_x(), each.get_width()) for each in true.patches] == [(0, 1), (1.5, 0.5)]
+    assert [(each.get_x(), each.get_width()) for each in predicted.patches] == [(0, 2)]
+    # A class has one colour in all bands.
+    assert true.patches[0].get_facecolor() == predicted.patches[0].get_facecolor() != true.patches[1].get_facecolor()
+    with pytest.raises(ValueError, match=r"`bands` must have a class for each sample\. Received: 3 of 'true'"):
+        plotting.timeline(np.zeros((4, 3)), {"true": ["sit"] * 3}, tmp_path / "b.png")
 
 
 def luminance(colour):

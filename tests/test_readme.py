@@ -45,6 +45,7 @@ def folder(tmp_path_factory):
     write_pictures(path)
     write_recordings(path)
     write_signals(path)
+    write_walks(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
@@ -90,6 +91,22 @@ def write_signals(path):
     values = np.sin(np.arange(400) / 2) + random.normal(0, 0.05, 400) + 3 * faults
     rows = [f"{row},{value:.3f},{int(fault)}" for row, (value, fault) in enumerate(zip(values, faults, strict=True))]
     (path / "sensor.csv").write_text("\n".join(["time,value,fault", *rows]))
+
+
+def write_walks(path):
+    """People who sit and walk, with a phone that is read fifty times a second."""
+    random = np.random.default_rng(0)
+    for number in range(4):
+        times = np.arange(400) / 50
+        swing = np.where(times < 4, 0, np.sin(12 * times + number))[:, None] * [1, 3, 2, 0.5, 1, 0.2]
+        values = random.normal(swing + np.array([0, 0, 9.8, 0, 0, 0]), 0.1)
+        file = path / "walks" / f"s{number:02}" / "walk.csv"
+        file.parent.mkdir(parents=True)
+        with open(file, "w", newline="") as stream:
+            csv.writer(stream).writerow(["x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro", "timestamp", "label"])
+            for time, row in zip(times, values, strict=True):
+                csv.writer(stream).writerow([*row.round(3), int(time * 1000), "sitting" if time < 4 else "walking"])
+    shutil.copy(path / "walks/s00/walk.csv", path / "walk.csv")
 
 
 def test_commands(folder, monkeypatch):

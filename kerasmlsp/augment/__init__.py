@@ -2,7 +2,7 @@
 
 from kerasmlsp.augment.audio import AdditiveNoise, RandomGain, RandomTimeShift, SpecAugment
 from kerasmlsp.augment.image import CutMix, ImageAugmentation, MixUp, RandAugment, RandomAffine
-from kerasmlsp.augment.motion import RandomAxisRotation, RandomScaling, TimeWarp
+from kerasmlsp.augment.motion import RandomAxisRotation, RandomHalfTurn, RandomScaling, TimeWarp
 from kerasmlsp.augment.text import TokenDropout
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "RandomAffine",
     "RandomAxisRotation",
     "RandomGain",
+    "RandomHalfTurn",
     "RandomScaling",
     "RandomTimeShift",
     "SpecAugment",

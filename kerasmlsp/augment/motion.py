@@ -96,8 +96,7 @@ class RandomAxisRotation(keras.layers.Layer):
 
     def build(self, input_shape):
         check_shape(input_shape, "batch", "steps", "channels")
-        if input_shape[-1] % 3:
-            raise ValueError(f"`inputs` must have three channels for each sensor. Received: shape={tuple(input_shape)}")
+        _check_axes(input_shape)
 
     def call(self, inputs, training=False):
         check_batch(inputs, "batch", "steps", "channels")
@@ -126,6 +125,60 @@ class RandomAxisRotation(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "max_degrees": self.max_degrees, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class RandomHalfTurn(keras.layers.Layer):
+    """Turns each window's device by 180 degrees about one of its axes, or not at all, while training.
+
+    A phone lies in a pocket upright or upside down, its screen to the body or away from it: four ways, which are as
+    likely as each other. All three-axis sensors of a window turn together, since they sit in one device.
+
+    Reference: Hota, BITS F464 (2024), "Regularization: Data Augmentation"; Um et al. 2017, "Data Augmentation of
+    Wearable Sensor Data for Parkinson's Disease Monitoring Using Convolutional Neural Networks" (rotation).
+
+    Args:
+        seed: Seed of the random generator.
+
+    Call arguments:
+        inputs: Windows `(batch, steps, channels)`, the channels three axes of each sensor after the other.
+        training: Whether to turn.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: The channels are no multiple of three.
+
+    Example:
+        >>> turned = RandomHalfTurn(seed=0)(keras.ops.array([[[3.0, 4.0, 5.0]]]), training=True)
+        >>> abs(turned.numpy()).tolist()  # two axes point the other way, or none
+        [[[3.0, 4.0, 5.0]]]
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        check_shape(input_shape, "batch", "steps", "channels")
+        _check_axes(input_shape)
+
+    def call(self, inputs, training=False):
+        check_batch(inputs, "batch", "steps", "channels")
+        if not training:
+            return inputs
+        batch, _, channels = ops.shape(inputs)
+        kind = keras.random.randint((batch,), 0, 4, dtype="int32", seed=self.seed_generator)
+        ways = ops.cast([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], inputs.dtype)
+        return inputs * ops.tile(ops.take(ways, kind, axis=0), (1, channels // 3))[:, None]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -197,6 +250,11 @@ class TimeWarp(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "deviation": self.deviation, "knots": self.knots, "seed": self.seed}
+
+
+def _check_axes(shape):
+    if shape[-1] % 3:
+        raise ValueError(f"`inputs` must have three channels for each sensor. Received: shape={tuple(shape)}")
 
 
 def _check_deviation(deviation):

@@ -20,6 +20,7 @@ _log = logging.getLogger("kerasmlsp")
 
 # A sensor is read from once to a thousand times a second, so that the mean interval tells the unit of the time stamps.
 _UNITS = ((1, 1.0), (1e3, 1e-3), (1e6, 1e-6), (np.inf, 1e-9))
+_ENDINGS = (".csv", ".tsv", ".parquet", ".ts")
 _HAR_CHANNELS = tuple(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz")
 
 
@@ -33,6 +34,7 @@ class Recording:
         values: float32 `(samples, channels)`.
         labels: Class of each sample, text `(samples,)`; "" where there is none.
         start: Seconds from the beginning of the file to the first sample: a file with gaps gives several recordings.
+        channels: Names of the channels, where they have any.
 
     Example:
         >>> recording = Recording("s01/1.csv", "s01", np.zeros((200, 3), "float32"), np.full(200, "walking"))
@@ -45,6 +47,7 @@ class Recording:
     values: np.ndarray
     labels: np.ndarray
     start: float = 0.0
+    channels: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +55,11 @@ class Windows:
     """Windows of recordings.
 
     Args:
-        values: float32 `(windows, length, channels)`.
-        labels: Class of each sample, text `(windows, length)`.
+        values: float32 `(windows, context + length + context, channels)`.
+        labels: Class of each sample, text `(windows, context + length + context)`.
         sources: Number of the recording of each window, `(windows,)`.
-        starts: Number of the first sample of each within its recording, `(windows,)`.
+        starts: Number of the first sample of each within its recording, after its context, `(windows,)`.
+        context: Samples before and after a window that belong to its neighbours.
 
     Example:
         >>> found = windows([Recording("1.csv", "s01", np.zeros((5, 3)), np.array(list("aabbb")))], length=4, hop=1)
@@ -67,19 +71,23 @@ class Windows:
     labels: np.ndarray
     sources: np.ndarray
     starts: np.ndarray
+    context: int = 0
 
     def main_labels(self) -> np.ndarray:
         """Returns the class that most samples of each window have, of several the one that comes first."""
-        return np.array([collections.Counter(row.tolist()).most_common(1)[0][0] for row in self.labels])
+        inside = self.labels[:, self.context : self.labels.shape[1] - self.context]
+        return np.array([collections.Counter(row.tolist()).most_common(1)[0][0] for row in inside])
 
 
-def windows(recordings: Sequence[Recording], length: int, hop: int) -> Windows:
+def windows(recordings: Sequence[Recording], length: int, hop: int, context: int = 0) -> Windows:
     """Cuts recordings into windows that may overlap; what is left at the end of one is left out.
 
     Args:
         recordings: Recordings of the same channels.
         length: Samples of a window, at least 1.
         hop: Samples from the beginning of one to the next, at least 1.
+        context: Samples before and after each that are cut out with it, at least 0; beyond the ends of a recording,
+            its first and last sample are repeated.
 
     Raises:
         ValueError: A size is too small, or no recording is as long as a window.
@@ -90,9 +98,9 @@ def windows(recordings: Sequence[Recording], length: int, hop: int) -> Windows:
         >>> found.sources.tolist(), found.starts.tolist()
         ([0, 0, 1, 1], [0, 2, 0, 2])
     """
-    for name, size in (("length", length), ("hop", hop)):
-        if size < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={size}")
+    for name, size, least in (("length", length, 1), ("hop", hop, 1), ("context", context, 0)):
+        if size < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={size}")
     places = [
         (number, start)
         for number, recording in enumerate(recordings)
@@ -103,14 +111,37 @@ def windows(recordings: Sequence[Recording], length: int, hop: int) -> Windows:
         raise ValueError(
             f"`length` must be at most the samples of the longest recording, {longest}. Received: length={length}"
         )
-    parts = [(recordings[number], slice(start, start + length)) for number, start in places]
+    around = np.arange(-context, length + context)
+    parts = [
+        (recordings[number], np.clip(start + around, 0, len(recordings[number].values) - 1)) for number, start in places
+    ]
     sources, starts = np.array(places).T
     return Windows(
         np.stack([recording.values[part] for recording, part in parts]).astype("float32"),
         np.stack([recording.labels[part] for recording, part in parts]),
         sources,
         starts,
+        context,
     )
+
+
+def shuffled_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the indices of samples under which the activities of a recording come in another order.
+
+    Each run of one label stays as it is. Where activities always follow each other in one order, a net that sees more
+    than one of them learns the order, which this takes away.
+
+    Args:
+        labels: Class of each sample, `(samples,)`.
+        seed: Decides the order.
+
+    Example:
+        >>> labels = np.array(list("aabc"))
+        >>> "".join(labels[shuffled_order(labels, seed=0)])
+        'caab'
+    """
+    runs = np.split(np.arange(len(labels)), np.flatnonzero(labels[1:] != labels[:-1]) + 1)
+    return np.concatenate([runs[i] for i in np.random.default_rng(seed).permutation(len(runs))])
 
 
 def read_recordings(
@@ -128,7 +159,8 @@ def read_recordings(
     """Reads recordings and brings them to an even rate.
 
     Read are tables with one row a sample, as GeoTec's, alone or in a folder with others below it; WISDM's
-    `WISDM_ar_v1.1_raw.txt`; and the folder `UCI HAR Dataset`, whose windows of 2.56 s become recordings of their own.
+    `WISDM_ar_v1.1_raw.txt`; the folder `UCI HAR Dataset`, whose windows of 2.56 s become recordings of their own; and
+    `.ts` files of the UEA archive, which have no time stamps: their samples are taken to come at `rate`.
 
     Time stamps may be seconds, milli-, micro- or nanoseconds, which their distance tells, or dates. Samples of one time
     are averaged, unsorted ones are sorted, those with a cell that is no number are left out, and a gap begins another
@@ -172,7 +204,7 @@ def read_recordings(
     parts = (
         part
         for file, name in _files(path, name_pattern)
-        for part in _of_table(file, name, columns, _subject(name, subject_pattern), problems)
+        for part in _of_file(file, name, columns, _subject(name, subject_pattern), rate, problems)
     )
     return _resampled_all(parts, rate, max_gap, problems)
 
@@ -194,16 +226,18 @@ class _Raw:
     times: np.ndarray
     values: np.ndarray
     labels: np.ndarray
+    channels: tuple[str, ...] = ()
 
 
 def _files(path, pattern):
     if not path.is_dir():
         return [(path, path.name)]
-    found = [(file, file.relative_to(path).as_posix()) for file in visible_files(path, (".csv", ".tsv", ".parquet"))]
+    found = [(file, file.relative_to(path).as_posix()) for file in visible_files(path, _ENDINGS)]
     found = [(file, name) for file, name in found if pattern is None or re.search(pattern, name)]
     if not found:
         wanted = "" if pattern is None else f" whose path has {pattern!r}"
-        raise ValueError(f"`path` must hold tables (.csv, .tsv, .parquet){wanted}. Received: {path}, which holds none")
+        kinds = ", ".join(_ENDINGS)
+        raise ValueError(f"`path` must hold recordings ({kinds}){wanted}. Received: {path}, which holds none")
     return found
 
 
@@ -216,6 +250,35 @@ def _subject(name, pattern):
             f"`subject_pattern` must match every path and have a group (...). Received: {pattern!r} for {name}"
         )
     return match[1]
+
+
+def _of_file(path, name, columns, subject, rate, problems) -> Iterator[_Raw]:
+    if path.suffix.lower() == ".ts":
+        return _of_ts(path, name, subject, rate, problems)
+    return _of_table(path, name, columns, subject, problems)
+
+
+def _of_ts(path, name, subject, rate, problems) -> Iterator[_Raw]:
+    """Lines `channel:channel:class` of numbers between commas, after a header of lines that begin with # or @."""
+    lines = [line.strip() for line in tables.read_text(path).splitlines()]
+    marks = [line[1:].lower().split(maxsplit=1) for line in lines if line.startswith("@")]
+    header = {mark[0]: mark[1] for mark in marks if len(mark) == 2}
+    if header.get("timestamps", "false") != "false":
+        raise ValueError(f"`path` must be without time stamps where it is a .ts file. Received: {path}")
+    labelled = header.get("classlabel", "false").startswith("true")
+    rows = [line for line in lines if line and line[0] not in "#@"]
+    for number, row in enumerate(rows, 1):
+        *signals, label = row.split(":") if labelled else (*row.split(":"), "")
+        try:
+            values = np.array([[float(cell.replace("?", "nan")) for cell in each.split(",")] for each in signals]).T
+        except ValueError:
+            raise ValueError(
+                f"`path` must hold as many numbers in every channel of a series. Received: {path}, row {number}"
+            ) from None
+        whole = np.isfinite(values).all(1)
+        problems["samples that are no numbers"] += int((~whole).sum())
+        times = np.arange(len(values)) / rate
+        yield _Raw(f"{name}/{number}", subject, times[whole], values[whole], np.full(int(whole.sum()), label.strip()))
 
 
 def _of_table(path, name, columns, subject, problems) -> Iterator[_Raw]:
@@ -237,7 +300,7 @@ def _of_table(path, name, columns, subject, problems) -> Iterator[_Raw]:
     problems["samples that are no numbers"] += int((~whole).sum())
     for person in dict.fromkeys(subjects[whole].tolist()):
         mine = whole & (subjects == person)
-        yield _Raw(name, person, times[mine], values[mine], labels[mine])
+        yield _Raw(name, person, times[mine], values[mine], labels[mine], tuple(map(str, chosen)))
 
 
 def _numbers(column) -> np.ndarray:
@@ -290,7 +353,7 @@ def _wisdm(path, problems) -> Iterator[_Raw]:
         raise ValueError(f"`path` must hold lines `person,activity,nanoseconds,x,y,z;`. Received: {path}")
     for subject, samples in rows.items():
         times, values, labels = (np.array(each) for each in zip(*samples, strict=True))
-        yield _Raw(path.name, subject, times, values, labels)
+        yield _Raw(path.name, subject, times, values, labels, ("x", "y", "z"))
 
 
 def _har(folder) -> Iterator[_Raw]:
@@ -302,7 +365,9 @@ def _har(folder) -> Iterator[_Raw]:
         subjects = tables.read_text(folder / part / f"subject_{part}.txt").split()
         for number, (values, label, subject) in enumerate(zip(signals, labels, subjects, strict=True)):
             times = np.arange(len(values)) / 50
-            yield _Raw(f"{part}/{number + 1}", subject, times, values, np.full(len(values), names[label]))
+            yield _Raw(
+                f"{part}/{number + 1}", subject, times, values, np.full(len(values), names[label]), _HAR_CHANNELS
+            )
 
 
 def _resampled_all(parts: Iterable[_Raw], rate, max_gap, problems: Any) -> list[Recording]:
@@ -332,7 +397,8 @@ def _even(raw: _Raw, rate, max_gap, problems) -> Iterator[Recording]:
             part = slice(begin, end)
             new, signal = _at_rate(times[part], values[part], rate)
             place = np.searchsorted(times[part], new, side="right") - 1
-            yield Recording(raw.name, raw.subject, signal, labels[part][place], float(times[begin] - times[0]))
+            start = float(times[begin] - times[0])
+            yield Recording(raw.name, raw.subject, signal, labels[part][place], start, raw.channels)
 
 
 def _at_rate(times, values, rate):

@@ -15,6 +15,7 @@ from kerasmlsp.layers.embeddings import WordVectors
 from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
 from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
+from kerasmlsp.layers.motion import GravityAlignment
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.normalization import BatchNormalization
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
@@ -37,6 +38,7 @@ __all__ = [
     "DecoderBlock",
     "GatedConvolutions",
     "GraphConvolutionLSTMCell",
+    "GravityAlignment",
     "HashedNgrams",
     "Hopfield",
     "KerasMultiHeadAttention",

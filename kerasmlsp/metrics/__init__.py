@@ -2,12 +2,14 @@
 
 from kerasmlsp.metrics.classification import (
     FEWEST,
+    FEWEST_GROUPS,
     accuracy,
     auc,
     bootstrap,
     calibration_error,
     confusion,
     count_interval,
+    group_bootstrap,
     macro_f1,
     measured,
     reliability,
@@ -18,12 +20,14 @@ from kerasmlsp.metrics.classification import (
 
 __all__ = [
     "FEWEST",
+    "FEWEST_GROUPS",
     "accuracy",
     "auc",
     "bootstrap",
     "calibration_error",
     "confusion",
     "count_interval",
+    "group_bootstrap",
     "macro_f1",
     "measured",
     "reliability",

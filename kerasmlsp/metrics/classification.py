@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 
 FEWEST = 20
 """Examples that an interval of a bootstrap needs."""
+FEWEST_GROUPS = 8
+"""Groups of examples that such an interval needs."""
 
 
 def accuracy(labels: ArrayLike, probabilities: np.ndarray) -> float:
@@ -123,16 +125,24 @@ def calibration_error(labels: ArrayLike, probabilities: np.ndarray, bins: int = 
 
 
 def with_interval(
-    measure: Callable, labels: ArrayLike, probabilities: ArrayLike, *, samples: int = 1000, seed: int = 0
+    measure: Callable,
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    samples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, float | None]:
     """Measures, with a 95 % interval.
 
     That of `accuracy` is Wilson's, which is honest for a single example, too; that of other measures is of `bootstrap`.
+    Where examples belong together, such as those of one person, that of every measure is of a bootstrap over groups.
 
     Args:
         measure: Function of labels and probabilities.
         labels: Class numbers `(examples,)`.
         probabilities: `(examples, classes)`.
+        groups: Group of each example `(examples,)`; None where each stands for itself.
         samples: Number of resamples.
         seed: Seed of the resampling.
 
@@ -146,7 +156,9 @@ def with_interval(
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     value = measure(labels, probabilities)
-    if measure is accuracy:
+    if groups is not None:
+        low, high = group_bootstrap(lambda rows: measure(labels[rows], probabilities[rows]), groups, samples, seed)
+    elif measure is accuracy:
         low, high = share_interval(value, len(labels))
     else:
         low, high = bootstrap(lambda rows: measure(labels[rows], probabilities[rows]), len(labels), samples, seed)
@@ -154,7 +166,7 @@ def with_interval(
 
 
 def measured(
-    measures: dict[str, Callable], labels: np.ndarray, probabilities: ArrayLike
+    measures: dict[str, Callable], labels: np.ndarray, probabilities: ArrayLike, groups: ArrayLike | None = None
 ) -> tuple[dict, dict[str, str]]:
     """Measures by name, as of `with_interval`, and by name why others could not be measured.
 
@@ -165,7 +177,7 @@ def measured(
         >>> list(found), lacking
         (['accuracy'], {'auc': 'not defined for 10 examples of 1 class'})
     """
-    found = {name: with_interval(each, labels, probabilities) for name, each in measures.items()}
+    found = {name: with_interval(each, labels, probabilities, groups=groups) for name, each in measures.items()}
     count = len(np.unique(labels))
     reason = f"not defined for {len(labels)} examples of {count} {'class' if count == 1 else 'classes'}"
     lacking = {name: reason for name, each in found.items() if not math.isfinite(each["value"])}  # type: ignore[arg-type]
@@ -242,7 +254,45 @@ def bootstrap(
     if examples < FEWEST:
         return None, None
     random = np.random.default_rng(seed)
-    values = np.array([measure(random.integers(0, examples, examples)) for _ in range(samples)], float)
+    return _percentiles([measure(random.integers(0, examples, examples)) for _ in range(samples)])
+
+
+def group_bootstrap(
+    measure: Callable, groups: ArrayLike, samples: int = 1000, seed: int = 0
+) -> tuple[float, float] | tuple[None, None]:
+    """Returns the 95 % percentile interval of a bootstrap over groups of examples that belong together.
+
+    Examples of one person are alike, so that an interval over examples says nothing of other persons. There is none of
+    fewer than `FEWEST_GROUPS` groups, nor where all resamples agree.
+
+    Reference: Davison and Hinkley 1997, "Bootstrap Methods and their Application" (hierarchical data).
+
+    Args:
+        measure: As of `bootstrap`; a group that is drawn twice has its rows twice.
+        groups: Group of each example, `(examples,)`.
+        samples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        Low and high, or twice None.
+
+    Example:
+        >>> persons, scores = np.arange(1000) // 100, np.repeat(np.arange(10), 100)
+        >>> low, high = group_bootstrap(lambda rows: scores[rows].mean(), persons)
+        >>> round(high - low)  # of ten persons, not of a thousand scores
+        4
+    """
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    members = [np.flatnonzero(codes == code) for code in range(codes.max(initial=-1) + 1)]
+    if len(members) < FEWEST_GROUPS:
+        return None, None
+    random = np.random.default_rng(seed)
+    drawn = (random.integers(0, len(members), len(members)) for _ in range(samples))
+    return _percentiles([measure(np.concatenate([members[i] for i in each])) for each in drawn])
+
+
+def _percentiles(found):
+    values = np.array(found, float)
     values = values[np.isfinite(values)]
     if not len(values) or values.min() == values.max():
         return None, None

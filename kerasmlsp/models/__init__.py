@@ -47,7 +47,7 @@ from kerasmlsp.models.generative import (
 from kerasmlsp.models.gestures import gesture_resnet, landmark_mlp, path_cnn, path_gru
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
 from kerasmlsp.models.language import gpt, gpt1, gru_language_model, lstm_language_model, simple_rnn_language_model
-from kerasmlsp.models.motion import motion_cnn, motion_dense
+from kerasmlsp.models.motion import deep_conv_lstm, motion_cnn, motion_dense, motion_tcn
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
 from kerasmlsp.models.recurrent import bidirectional_classifier, lstm_classifier, recurrent_classifier, video_classifier
 from kerasmlsp.models.residual import (
@@ -108,6 +108,7 @@ __all__ = [
     "dcgan_discriminator",
     "dcgan_generator",
     "deep_belief_network",
+    "deep_conv_lstm",
     "denoising_autoencoder",
     "efficientnet_lite0",
     "efficientnet_lite0_features",
@@ -142,6 +143,7 @@ __all__ = [
     "modern_hopfield_network",
     "motion_cnn",
     "motion_dense",
+    "motion_tcn",
     "multilayer_perceptron",
     "multiplicative_attention_encoder_decoder",
     "naive_bayes_ngrams",

@@ -18,6 +18,7 @@ from kerasmlsp.plotting.figures import (
     word_maps,
 )
 from kerasmlsp.plotting.signals import heard, label_counts, score_histogram, waveform_attention
+from kerasmlsp.plotting.timelines import segments, timeline
 
 __all__ = [
     "Box",
@@ -36,8 +37,10 @@ __all__ = [
     "picture",
     "reliability_diagram",
     "score_histogram",
+    "segments",
     "signal_errors",
     "stream_scores",
+    "timeline",
     "token_weights",
     "update_norms",
     "waveform_attention",

@@ -13,6 +13,7 @@ SIGNALS = {
     "AdditiveNoise",
     "RandomAxisRotation",
     "RandomGain",
+    "RandomHalfTurn",
     "RandomScaling",
     "RandomTimeShift",
     "SpecAugment",
@@ -30,7 +31,10 @@ def call(layer, ids, **options):
         *((name, (8, 8, 3), "(batch, height, width, channels)") for name in test_augment_images.CASES),
         *((name, (50,), "(batch, samples)") for name in ("AdditiveNoise", "RandomGain", "RandomTimeShift")),
         ("SpecAugment", (20, 5), "(batch, frames, bands)"),
-        *((name, (20, 3), "(batch, steps, channels)") for name in ("RandomAxisRotation", "RandomScaling")),
+        *(
+            (name, (20, 3), "(batch, steps, channels)")
+            for name in ("RandomAxisRotation", "RandomHalfTurn", "RandomScaling")
+        ),
     ],
 )
 def test_a_single_example_is_refused_in_a_sentence(layer, shape, axes):

@@ -13,6 +13,7 @@ WINDOWS = RANDOM.normal(size=(64, 50, 6)).astype("float32")
 # Arguments, and what the layer takes.
 CASES = {
     "AdditiveNoise": ({"min_snr": 0.0, "max_snr": 20.0, "seed": 4}, WAVEFORMS),
+    "RandomHalfTurn": ({"seed": 4}, WINDOWS),
     "RandomAxisRotation": ({"max_degrees": 90.0, "seed": 4}, WINDOWS),
     "RandomGain": ({"min_decibels": -20.0, "max_decibels": 0.0, "seed": 4}, WAVEFORMS),
     "RandomScaling": ({"deviation": 0.2, "seed": 4}, WINDOWS),
@@ -141,6 +142,16 @@ def test_sensors_are_turned_together_and_keep_lengths_and_angles():
     assert max(angles) <= 90.1 and max(angles) > 75 and min(angles) < 15
 
 
+def test_half_turns_are_those_about_an_axis_and_each_is_as_likely():
+    changed = call(made("RandomHalfTurn"), WINDOWS, training=True)
+    ways = (changed / WINDOWS).round(3)
+    assert (ways == ways[:, :1]).all() and (ways[..., :3] == ways[..., 3:]).all()
+    kinds, counts = np.unique(ways[:, 0, :3], axis=0, return_counts=True)
+    assert sorted(kinds.tolist()) == [[-1, -1, 1], [-1, 1, -1], [1, -1, -1], [1, 1, 1]]
+    # Of 64 windows, 16 each; the standard deviation is 3.5.
+    assert counts.min() > 5
+
+
 def test_warped_windows_are_read_in_order_from_first_to_last():
     ramps = np.broadcast_to(np.arange(50, dtype="float32")[None, :, None], (64, 50, 6))
     times = call(made("TimeWarp"), ramps, training=True)[..., 0]
@@ -188,5 +199,7 @@ def test_tuples_of_inputs_labels_and_weights_end_in_a_sentence(name, others):
 def test_windows_that_cannot_be_turned_or_warped_are_refused():
     with pytest.raises(ValueError, match=r"`inputs` must have three channels .* Received: shape=\(64, 50, 4\)"):
         made("RandomAxisRotation")(WINDOWS[..., :4])
+    with pytest.raises(ValueError, match="`inputs` must have three channels"):
+        made("RandomHalfTurn")(WINDOWS[..., :4])
     with pytest.raises(ValueError, match="`inputs` must have a fixed number of steps"):
         made("TimeWarp")(keras.Input((None, 3)))

@@ -18,6 +18,11 @@ def labels():
     return np.array([0, 1, 2, 0, 1, 2, 0, 1])
 
 
+def labels_of_samples():
+    """The label of a window changes in its middle."""
+    return np.concatenate([np.tile(each[:, None], (1, 10)) for each in (labels(), (labels() + 1) % 3)], axis=1)
+
+
 def case(builder, inputs, parameters, sizes, checked, wrong=(), **options):
     """`checked` are the sizes that must be at least 1 (classes: 2)."""
     least = {"num_classes": 2}
@@ -72,6 +77,54 @@ CASES = {
             ({"num_steps": 13}, "`num_steps` must be at least 14 for these sizes. Received: num_steps=13"),
         ),
         steps=150,
+    ),
+    # Two convolutions over three samples of a channel, and LSTMs of four gates over three features of two channels.
+    "deep_conv_lstm": case(
+        models.deep_conv_lstm,
+        windows,
+        (3 + 1) * 3 + (3 * 3 + 1) * 3 + 4 * 4 * (2 * 3 + 4 + 1) + 4 * 4 * (4 + 4 + 1) + (4 + 1) * 3,
+        {
+            "num_steps": 20,
+            "num_channels": 2,
+            "filters": 3,
+            "num_convolutions": 2,
+            "kernel_size": 3,
+            "units": 4,
+            "dropout": 0.0,
+        },
+        ("num_channels", "num_classes", "filters", "num_convolutions", "kernel_size", "units"),
+        wrong=(
+            ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+            ({"num_steps": 4}, "`num_steps` must be at least 5 for these sizes. Received: num_steps=4"),
+        ),
+        steps=200,
+    ),
+    # A convolution over three samples, two blocks of a norm, such a convolution and a dense layer, a norm.
+    "motion_tcn": Case(
+        lambda **changes: models.motion_tcn(
+            **{"num_channels": 2, "num_classes": 3, "filters": 4, "num_blocks": 2, "kernel_size": 3, "dropout": 0.0}
+            | changes
+        ),
+        lambda: {"signal": windows()["window"]},
+        {"probabilities": (None, None, 3)},
+        (3 * 2 + 1) * 4 + 2 * (2 * 4 + (3 * 4 + 1) * 4 + (4 + 1) * 4) + 2 * 4 + (4 + 1) * 3,
+        labels_of_samples,
+        wrong=(
+            *(
+                ({size: 0}, f"`{size}` must be at least {least}. Received: {size}=0")
+                for size, least in (
+                    ("num_channels", 1),
+                    ("num_classes", 2),
+                    ("filters", 1),
+                    ("num_blocks", 1),
+                    ("kernel_size", 1),
+                )
+            ),
+            ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+        ),
+        steps=150,
+        # A sample sees 12 of the 19 others: the place of the change is not told of all.
+        reaches=0.9,
     ),
     # 3x3 convolutions without bias and four numbers a channel for their norms; 16 bands are halved to 2.
     "speech_command_cnn": case(

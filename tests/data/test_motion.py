@@ -113,6 +113,40 @@ def test_the_layout_of_uci_har(tmp_path):
     assert found[3].values.shape == (128, 6) and found[3].values[0, 0] == 1.5
 
 
+def test_series_without_time_stamps(tmp_path, caplog):
+    header = "#A comment: with a colon\n@timeStamps false\n@classLabel true Rest Walk\n@data\n"
+    (tmp_path / "A_TRAIN.ts").write_text(header + "1,2,3:4,5,6:Rest\n1,?,3,4:5,6,7,8:Walk\n")
+    first, second = motion.read_recordings(tmp_path, 10, name_pattern="TRAIN")
+    assert (first.name, set(first.labels), set(second.labels)) == ("A_TRAIN.ts/1", {"Rest"}, {"Walk"})
+    assert first.values.tolist() == [[1, 4], [2, 5], [3, 6]]
+    # What is missing lies between its neighbours.
+    assert second.values.tolist() == [[1, 5], [2, 6], [3, 7], [4, 8]] and "1 samples that are no numbers" in caplog.text
+    (tmp_path / "A_TRAIN.ts").write_text(header + "1,2,3:4,5:Rest\n")
+    with pytest.raises(ValueError, match=r"as many numbers in every channel .*A_TRAIN\.ts, row 1"):
+        motion.read_recordings(tmp_path, 10)
+    (tmp_path / "A_TRAIN.ts").write_text(header.replace("Stamps false", "Stamps true") + "(0,1),(1,2):Rest\n")
+    with pytest.raises(ValueError, match="without time stamps"):
+        motion.read_recordings(tmp_path, 10)
+
+
+def test_windows_have_their_context_and_repeat_the_ends():
+    values = np.arange(6, dtype="float32")[:, None]
+    found = motion.windows([motion.Recording("1.csv", "", values, np.array(list("aabbbb")))], 2, 2, context=2)
+    assert found.values[..., 0].tolist() == [[0, 0, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [2, 3, 4, 5, 5, 5]]
+    assert found.starts.tolist() == [0, 2, 4] and found.main_labels().tolist() == ["a", "b", "b"]
+
+
+def test_activities_in_another_order_stay_whole():
+    labels = np.array(list("aaabbcccca"))
+    orders = [motion.shuffled_order(labels, seed) for seed in range(20)]
+    for order in orders:
+        assert sorted(order) == list(range(10))
+        for begin, end in ((0, 3), (3, 5), (5, 9)):
+            place = order.tolist().index(begin)
+            assert order[place : place + end - begin].tolist() == list(range(begin, end))
+    assert len({tuple(order) for order in orders}) > 5
+
+
 def test_windows_overlap_and_stay_within_a_recording():
     recordings = [
         motion.Recording(f"{n}.csv", "", np.full((length, 2), n, "float32"), np.array(list("ab" * 5)[:length]))

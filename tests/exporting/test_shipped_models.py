@@ -31,6 +31,7 @@ def feed(specs, known, rows):
 
 
 def test_all_are_there():
+def test_all_are_there():
     assert APPS == [
         "anomaly",
         "caption",
@@ -38,6 +39,7 @@ def test_all_are_there():
         "gan",
         "gesture",
         "lenet_features",
+        "motion",
         "music",
         "sentiment",
         "speech",

@@ -131,6 +131,7 @@ LAYERS = {
         trains=False,
     ),
     "GraphConvolutionLSTMCell": Case(graph_cell, {}, (2, 4, 2), (2, 2), weights=5, masking=True),
+    "GravityAlignment": Case(L.GravityAlignment, {"span": 2}, (2, 4, 6), (2, 4, 10)),
     "HashedNgrams": Case(
         L.HashedNgrams, {"order": 2, "skips": 1}, (2, 5), (2, 15), dtype="int32", outputs=("int32",), trains=False
     ),
@@ -290,6 +291,7 @@ LAYERS = {
     "RandAugment": Case(A.RandAugment, {}, IMAGES, IMAGES, seeds=5),
     "RandomAffine": Case(A.RandomAffine, {"shift": 0.2, "zoom": 0.1}, IMAGES, IMAGES, seeds=1),
     "RandomAxisRotation": Case(A.RandomAxisRotation, {}, SEQUENCE, SEQUENCE, seeds=1),
+    "RandomHalfTurn": Case(A.RandomHalfTurn, {}, SEQUENCE, SEQUENCE, seeds=1),
     "RandomGain": Case(A.RandomGain, {}, WAVES, WAVES, seeds=1),
     "RandomScaling": Case(A.RandomScaling, {}, SEQUENCE, SEQUENCE, seeds=1),
     "RandomTimeShift": Case(A.RandomTimeShift, {"max_shift": 3}, WAVES, WAVES, seeds=1),

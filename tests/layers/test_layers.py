@@ -18,6 +18,7 @@ CASES = {
     "AttentionPooling": {"units": 3},
     "BatchNormalization": {"momentum": 0.7, "epsilon": 0.01},
     "GraphConvolutionLSTMCell": {"adjacency": [[0, 1], [1, 0]], "reachability": [[1, 1], [0, 1]], "order": 2},
+    "GravityAlignment": {"span": 3},
     "KerasMultiHeadAttention": {"num_heads": 2, "key_dim": 3},
     "LSTMVariantCell": {"units": 3, "input_gate": False, "peepholes": True, "gate_recurrence": True},
     "LearnedPosition": {"max_length": 7},
@@ -120,6 +121,7 @@ def test_layers_keep_their_arguments(name):
     [
         ("AttentionPooling", {"units": 0}, "`units`"),
         ("GraphConvolutionLSTMCell", {"order": 0}, "`order`"),
+        ("GravityAlignment", {"span": 0}, "`span`"),
         ("HashedNgrams", {"order": 0}, "`order`"),
         ("HashedNgrams", {"skips": -1}, "`skips`"),
         ("LSTMVariantCell", {"units": 0}, "`units`"),

@@ -154,3 +154,29 @@ def test_intervals_of_counts_are_those_of_the_tables(count, low, high):
     assert metrics.count_interval(count) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
     large = metrics.count_interval(10_000)
     assert large[0] < 10_000 < large[1] and large[1] - large[0] == pytest.approx(2 * 1.96 * 100, rel=0.02)
+
+
+def test_examples_of_one_person_count_as_one_in_an_interval_over_persons():
+    # Ten persons, all of whose hundred examples are right or wrong: an interval as of ten examples.
+    persons = np.arange(1000) // 100
+    scores = np.eye(2)[(persons % 2).astype(int)]
+    over = metrics.with_interval(metrics.accuracy, np.zeros(1000, int), scores, groups=persons)
+    each = metrics.with_interval(metrics.accuracy, np.zeros(1000, int), scores)
+    assert over["value"] == each["value"] == 0.5
+    assert over["high"] - over["low"] == pytest.approx(0.6, abs=0.11) and each["high"] - each["low"] < 0.07
+    # Names do, too, and their order does not matter.
+    mixed = np.random.default_rng(0).permutation(1000)
+    again = metrics.with_interval(
+        metrics.accuracy, np.zeros(1000, int), scores[mixed], groups=persons[mixed].astype(str)
+    )
+    assert again == over
+    found, _ = metrics.measured({"accuracy": metrics.accuracy}, np.zeros(1000, int), scores, persons)
+    assert found["accuracy"] == over
+
+
+def test_few_persons_have_no_interval():
+    labels, scores = random_case(700, 2)
+    persons = np.arange(700) % metrics.FEWEST_GROUPS
+    assert metrics.with_interval(metrics.macro_f1, labels, scores, groups=persons)["low"] is not None
+    fewer = persons % (metrics.FEWEST_GROUPS - 1)
+    assert metrics.with_interval(metrics.macro_f1, labels, scores, groups=fewer)["low"] is None

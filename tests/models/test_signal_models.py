@@ -25,6 +25,31 @@ def test_the_shortest_window_of_the_motion_cnn_is_taken():
         models.motion_cnn(74)
 
 
+def test_deep_conv_lstm_mixes_channels_in_the_lstm_only():
+    model = models.deep_conv_lstm(24, 3, 4, filters=2, units=3)
+    before = keras.Model(model.input, model.get_layer("features").output)
+    window = np.random.default_rng(0).normal(size=(1, 24, 3)).astype("float32")
+    changed = window.copy()
+    changed[..., 1] += 1
+    moved = np.abs(numpy(before(window)) - numpy(before(changed))).max(axis=(0, 1)).reshape(3, 2) > 0
+    assert not moved[[0, 2]].any() and moved[1].any()
+    # Four convolutions of the paper take away sixteen of 24 samples.
+    assert before.output_shape == (None, 8, 6)
+
+
+def test_a_sample_of_the_motion_tcn_sees_as_many_others_as_it_says():
+    keras.utils.set_random_seed(0)
+    model = models.motion_tcn(1, 2, filters=16, num_blocks=3, kernel_size=3)
+    signal = np.random.default_rng(0).normal(size=(1, 41, 1)).astype("float32")
+    changed = signal.copy()
+    changed[:, 20] += 1
+    moved = np.abs(numpy(model(signal)) - numpy(model(changed)))[0].max(-1) > 1e-7
+    # The first convolution and those dilated by 1, 2 and 4 reach 1 + 1 + 2 + 4 samples to either side.
+    assert np.flatnonzero(moved).tolist() == list(range(12, 29))
+    # Of any length.
+    assert model(signal[:, :5]).shape == (1, 5, 2)
+
+
 @pytest.mark.parametrize("bands", [40, 50])
 def test_the_speech_command_network_is_that_of_the_lecture(bands):
     model = models.speech_command_cnn(num_bands=bands)
