@@ -22,6 +22,7 @@ from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
+from kerasmlsp.apps.traffic import cli as traffic
 from kerasmlsp.extras import PACKAGES, install
 
 _TRIED, _LEAST_FREE = 1 << 20, 1.0
@@ -71,6 +72,7 @@ _GROUPS = (
     ("Text", (sentiment.sentiment, chargen.chargen)),
     ("Music", (music.music,)),
     ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
+    ("Signals", (traffic.traffic,)),
     ("Tools", (augment.augment, catalogue.models, doctor)),
 )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kerasmlsp.layers.recurrent import cell_state, cell_step
 
@@ -125,6 +126,96 @@ class Recall(keras.layers.Layer):
             "span": self.span,
             "window": self.window,
         }
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class SimilarDays(keras.layers.Layer):
+    """What usually comes at this time of the day: the mean of known days, which weigh more the more they were like now.
+
+    A known day weighs `exp(-d / temperature)`, where `d` is the mean squared difference between its steps and those of
+    the signal at the same time of the day, over all nodes. So Mondays are told from Sundays without a calendar. The
+    days are no trained weights: they may be others, or more, after training.
+
+    Reference: Nadaraya 1964, "On Estimating Regression"; Lorenz 1969, "Atmospheric Predictability as Revealed by
+    Naturally Occurring Analogues".
+
+    Args:
+        steps: Known steps, at least 1.
+        nodes: Nodes of the signal, at least 1.
+        day_steps: Steps of a day, at least 1.
+        horizon: Steps to look ahead, at least 1.
+        first: Step of the day of the first known step, from 0.
+        temperature: Mean squared difference at which a day weighs 1 / e, above 0.
+
+    Call arguments:
+        signal: The last steps, `(batch, length, nodes)`.
+        step: Step of the day of the last of them, int `(batch,)`.
+        position: Number of the last of them among the known steps, which must not be its own example, int `(batch,)`;
+            -1 where it is none of them.
+
+    Returns:
+        `(batch, length + horizon, nodes)`, float32: for the steps of the signal and those after it; the mean of all
+        known steps where no known day is whole around them.
+
+    Raises:
+        ValueError: An argument is too small.
+
+    Example:
+        >>> layer = SimilarDays(steps=8, nodes=1, day_steps=4, horizon=1)
+        >>> layer.remember([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0], [8.0]])  # two days of four steps
+        >>> signal, step = keras.ops.array([[[5.0], [6.0]]]), keras.ops.array([1])
+        >>> known, others = (layer(signal, step, keras.ops.array([place]))[0, :, 0] for place in (-1, 5))
+        >>> [round(float(each), 2) for each in known], [float(each) for each in others]  # others: not the day itself
+        ([5.0, 6.0, 7.0], [1.0, 2.0, 3.0])
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        nodes: int,
+        day_steps: int,
+        horizon: int,
+        first: int = 0,
+        temperature: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        sizes = {"steps": steps, "nodes": nodes, "day_steps": day_steps, "horizon": horizon}
+        for name, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        if temperature <= 0:
+            raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        self.steps, self.nodes, self.day_steps, self.horizon = steps, nodes, day_steps, horizon
+        self.first, self.temperature = first, temperature
+        self.series = self.add_weight(name="series", shape=(steps, nodes), initializer="zeros", trainable=False)
+        self.built = True
+
+    def remember(self, series: ArrayLike) -> None:
+        """Takes the known steps, `(steps, nodes)`."""
+        self.series.assign(ops.convert_to_tensor(series, "float32"))
+
+    def call(self, signal, step, position):
+        length, signal = signal.shape[1], ops.cast(signal, "float32")
+        step, position = (ops.cast(each, "int32")[:, None] for each in (step, position))
+        days = ops.arange(-(-self.steps // self.day_steps), dtype="int32") * self.day_steps
+        places = ops.mod(step - self.first, self.day_steps) + days[None]
+        whole = ops.logical_and(places >= length - 1, places + self.horizon < self.steps)
+        whole = ops.logical_and(whole, places != position)
+        rows = places[..., None] + ops.arange(1 - length, self.horizon + 1, dtype="int32")
+        known = ops.take(self.series, ops.clip(rows, 0, self.steps - 1), axis=0)
+        apart = ops.mean(ops.square(known[:, :, :length] - signal[:, None]), axis=(2, 3))
+        weights = ops.softmax(ops.where(whole, -apart / self.temperature, -1e30))
+        found = ops.einsum("bd,bdtn->btn", weights, known)
+        any_whole = ops.any(whole, axis=1)[:, None, None]
+        return ops.where(any_whole, found, ops.mean(self.series, axis=0))
+
+    def compute_output_shape(self, signal_shape, step_shape=None, position_shape=None):
+        return (signal_shape[0], signal_shape[1] + self.horizon, self.nodes)
+
+    def get_config(self):
+        names = ("steps", "nodes", "day_steps", "horizon", "first", "temperature")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _directions(frames):

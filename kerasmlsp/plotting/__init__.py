@@ -16,6 +16,7 @@ from kerasmlsp.plotting.figures import (
     update_norms,
     word_maps,
 )
+from kerasmlsp.plotting.forecasts import forecast_lines, space_time, strongest
 
 __all__ = [
     "Box",
@@ -26,11 +27,14 @@ __all__ = [
     "curves",
     "diagram",
     "enlargement",
+    "forecast_lines",
     "heat_maps",
     "image_grid",
     "image_rows",
     "picture",
     "reliability_diagram",
+    "space_time",
+    "strongest",
     "token_weights",
     "update_norms",
     "word_maps",
