@@ -49,7 +49,10 @@ class Config(Settings):
     architecture: str = option("graph-mlp", "Net to train.", choices=ARCHITECTURES)
     members: int = option(1, "Nets of other seeds whose mean forecasts.", least=1)
     similarity: float = option(
-        0.2, "How unlike now a known day may be before it counts little: part of the variance.", above=0
+        0.4, "How unlike now a known day may be before it counts little: part of the variance.", above=0
+    )
+    shift_minutes: int = option(
+        30, "Minutes by which known days are looked up earlier and later, too.", least=0, most=DAY // 4
     )
     memory_days: int = option(28, "Known days that forecasts look up, the last ones.", least=2)
     features: int = option(64, "Features of a road in graph-mlp.", least=1)

@@ -32,6 +32,7 @@ def build_net(config: Config, network: traffic.Network, reachability: np.ndarray
         network.adjacency,
         config.length,
         horizon,
+        usual_steps=2 * (config.length + horizon),
         features=config.features,
         num_blocks=config.num_blocks,
         rank=config.rank,
@@ -73,15 +74,18 @@ def remembered(config: Config, known: traffic.Speeds) -> int:
 
 def _days(config, known):
     start = remembered(config, known)
-    values = known.values[start:]
+    values, shift = known.values[start:], config.shift_minutes // config.step_minutes
     layer = layers.SimilarDays(
         len(values),
         len(known.roads),
         DAY // config.step_minutes,
         config.ahead()[-1],
         first=int(known.minutes()[start]) // config.step_minutes,
-        temperature=config.similarity * max(float(known.values.var()), 1e-6),
+        sharpness=[1 / (config.similarity * max(float(known.values.var()), 1e-6)), 0.0],
+        shifts=sorted({-shift, 0, shift}),
+        own_share=0.1,
         name="days",
+        dtype="float32",  # half precision would be off by a quarter
     )
     layer.remember(values)
     return layer
@@ -89,19 +93,20 @@ def _days(config, known):
 
 def _by_standard(net, speeds, usual, known, network):
     mean, scale = float(known.values.mean()), max(float(known.values.std()), 1e-6)
-    found = net({"signal": (speeds - mean) / scale, "usual": (usual - mean) / scale})
+    courses = ops.reshape(usual, (-1, 2 * usual.shape[2], usual.shape[3]))
+    found = net({"signal": (speeds - mean) / scale, "usual": (courses - mean) / scale})
     return found * scale + mean
 
 
 def _by_deviation(net, speeds, usual, known, network):
     """What the net sees and says is how far from usual the speeds are, within (-1, 1)."""
-    length, reach = speeds.shape[1], max(float(known.values.max()), 1e-6)
+    length, reach, usual = speeds.shape[1], max(float(known.values.max()), 1e-6), usual[:, 0]
     return usual[:, length:] + reach * net((speeds - usual[:, :length]) / reach)
 
 
 def _by_row(net, speeds, usual, known, network):
     """As `_by_deviation`, with the roads in a row in which neighbours are near."""
-    length, scale = speeds.shape[1], max(float(known.values.std()), 1e-6)
+    length, scale, usual = speeds.shape[1], max(float(known.values.std()), 1e-6), usual[:, 0]
     order = traffic.spectral_order(network.adjacency)
     row = ops.take((speeds - usual[:, :length]) / scale, order, axis=2)
     found = net(row[:, :, None, :, None])[:, :, 0, :, 0]

@@ -244,7 +244,7 @@ class Stateful(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class FreeRunning(Composite):
+class FreeRunning(keras.layers.Layer):
     """Runs a recurrent cell over a sequence, and then on from its own outputs.
 
     Reference: Graves 2013, "Generating Sequences With Recurrent Neural Networks".

@@ -63,7 +63,8 @@ def convlstm_encoder_forecaster(
 ) -> keras.Model:
     """Builds stacked convolutional LSTMs whose states forecast several frames after the last.
 
-    One stack reads the frames, and another, which starts with its states, writes the forecasts out of nothing else.
+    One stack reads the frames, and another, which starts with its states and is shown the last frame at every step,
+    writes the forecasts.
 
     Reference: Hota, BITS F464 (2024), "ConvLSTM"; Shi et al. 2015, "Convolutional LSTM Network: A Machine Learning
     Approach for Precipitation Nowcasting" (the encoding-forecasting structure).
@@ -98,7 +99,7 @@ def convlstm_encoder_forecaster(
         reading = layers.ConvLSTM2D(size, return_state=True, name=f"encoder_{i}", **options)
         states, *last = reading(states)
         if written is None:
-            written = ops.repeat(ops.expand_dims(ops.zeros_like(frames[:, 0]), 1), horizon, axis=1)
+            written = ops.repeat(ops.expand_dims(frames[:, -1], 1), horizon, axis=1)
         written = layers.ConvLSTM2D(size, name=f"forecaster_{i}", **options)(written, initial_state=last)
     outputs = layers.Conv3D(channels, 1, dtype="float32", name="outputs")(written)
     return keras.Model(frames, outputs, name=name)
@@ -293,6 +294,7 @@ def graph_mlp_forecaster(
     length: int,
     horizon: int,
     *,
+    usual_steps: int | None = None,
     features: int = 64,
     num_blocks: int = 2,
     rank: int = 10,
@@ -313,6 +315,7 @@ def graph_mlp_forecaster(
         adjacency: Array `(nodes, nodes)`, at least 0: what a row gets from a column.
         length: Steps that are seen, at least 1.
         horizon: Steps to forecast, at least 1.
+        usual_steps: Numbers that tell the usual course of a road, at least 1; by default `length + horizon`.
         features: Features of a road, at least 1.
         num_blocks: Residual blocks, at least 1.
         rank: Rank of the learned graph, at least 1.
@@ -320,7 +323,7 @@ def graph_mlp_forecaster(
         name: Name of the model.
 
     Returns:
-        A model from `signal` `(batch, length, nodes)` and `usual` `(batch, length + horizon, nodes)`, for example of
+        A model from `signal` `(batch, length, nodes)` and `usual` `(batch, usual_steps, nodes)`, for example of
         `kerasmlsp.layers.SimilarDays`, both standardised, to `outputs` `(batch, horizon, nodes)`, float32.
 
     Raises:
@@ -332,17 +335,20 @@ def graph_mlp_forecaster(
         >>> model.output_shape
         (None, 4, 3)
     """
-    sizes = {"length": length, "horizon": horizon, "features": features, "num_blocks": num_blocks}
-    _checks.check_sizes(**sizes)
+    usual_steps = length + horizon if usual_steps is None else usual_steps
+    sizes = {"length": length, "horizon": horizon, "usual_steps": usual_steps, "features": features}
+    _checks.check_sizes(**sizes, num_blocks=num_blocks)
     _checks.check_rates(dropout=dropout)
     nodes = len(adjacency)  # type: ignore[arg-type]
     signal = keras.Input((length, nodes), name="signal")
-    usual = keras.Input((length + horizon, nodes), name="usual")
+    usual = keras.Input((usual_steps, nodes), name="usual")
     seen = ops.transpose(ops.concatenate([signal, usual], axis=1), (0, 2, 1))
     states = LearnedPosition(nodes, name="roads")(layers.Dense(features, name="seen")(seen))
     for i in range(1, num_blocks + 1):
         states = states + _graph_block(states, adjacency, rank, features, dropout, i)
-    change = layers.Dense(horizon, kernel_initializer="zeros", name="change")(states)
+    # At the start, nearly nothing changes.
+    small = keras.initializers.RandomNormal(stddev=0.01)
+    change = layers.Dense(horizon, kernel_initializer=small, name="change")(states)
     straight = layers.Dense(horizon, use_bias=False, kernel_initializer="zeros", name="straight")(seen)
     outputs = ops.transpose(change + straight, (0, 2, 1)) + signal[:, -1:]
     outputs = layers.Identity(dtype="float32", name="outputs")(outputs)
