@@ -68,3 +68,18 @@ def test_smoothing_moves_a_share_of_the_target_to_all_tokens():
     assert again.label_smoothing == 0.3 and again.reduction == "mean_with_sample_weight"
     with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\)"):
         losses.SmoothedCrossentropy(1.0)
+
+
+def test_squared_errors_of_what_is_not_known_count_for_nothing():
+    random = np.random.default_rng(0)
+    truth, forecasts = random.normal(size=(2, 4, 3, 5)).astype("float32")
+    truth[1, 0], truth[2] = np.nan, np.nan
+    expected = np.mean([np.nanmean(np.square((forecasts - truth)[i] / 2)) for i in (0, 1, 3)]) * 3 / 4
+    loss = losses.KnownSquaredError(scale=2.0)
+    np.testing.assert_allclose(float(loss(truth, forecasts)), expected, rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.scale == 2.0
+    net = keras.Sequential([keras.Input((3, 5)), keras.layers.Dense(5)])
+    net.compile("sgd", loss)
+    net.fit(forecasts, truth, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in net.get_weights())

@@ -10,7 +10,7 @@ CONVERTS = (
 )
 """Why nets are no files of other formats."""
 RECIPES = {
-    "graph-mlp": {"epochs": 18, "learning_rate": 2e-3, "weight_decay": 0.05},
+    "graph-mlp": {"epochs": 15, "learning_rate": 2e-3, "weight_decay": 0.05},
     "graph-lstm": {"epochs": 18, "learning_rate": 2e-3, "weight_decay": 0.05},
     "convlstm": {"epochs": 12, "learning_rate": 2e-3, "weight_decay": 0.01},
 }
@@ -55,6 +55,7 @@ class Config(Settings):
         30, "Minutes by which known days are looked up earlier and later, too.", least=0, most=DAY // 4
     )
     memory_days: int = option(28, "Known days that forecasts look up, the last ones.", least=2)
+    patterns: int = option(10, "Patterns of the network that known days are made of.", least=1)
     features: int = option(64, "Features of a road in graph-mlp.", least=1)
     num_blocks: int = option(2, "Residual blocks of graph-mlp.", least=1)
     rank: int = option(10, "Rank of the graph that graph-mlp learns.", least=1)

@@ -87,8 +87,18 @@ def _days(config, known):
         name="days",
         dtype="float32",  # half precision would be off by a quarter
     )
-    layer.remember(values)
+    layer.remember(patterned(values, config.patterns))
     return layer
+
+
+def patterned(values: np.ndarray, count: int) -> np.ndarray:
+    """Returns speeds `(steps, roads)` as sums of so many patterns of the network, the strongest, around their means.
+
+    What is looked up is thus what roads did together, without what one of them did by chance.
+    """
+    means = values.mean(0)
+    steps, sizes, roads = np.linalg.svd(values - means, full_matrices=False)
+    return means + (steps[:, :count] * sizes[:count]) @ roads[:count]
 
 
 def _by_standard(net, speeds, usual, known, network):

@@ -221,7 +221,11 @@ class SimilarDays(keras.layers.Layer):
         known = ops.take(self.series, ops.clip(rows, 0, self.steps - 1), axis=0)
         apart = self._apart(known[:, :, :length], signal)
         scores = [ops.where(whole[..., None], -each * apart, -1e30) for each in self.sharpness]
-        found = ops.einsum("bmdn,bdtn->bmtn", ops.softmax(ops.stack(scores, axis=1), axis=2), known)
+        scores = ops.stack(scores, axis=1)
+        # Not by Keras's softmax, which warns of a single day.
+        weights = ops.exp(scores - ops.max(scores, axis=2, keepdims=True))
+        weights = weights / ops.sum(weights, axis=2, keepdims=True)
+        found = ops.einsum("bmdn,bdtn->bmtn", weights, known)
         any_whole = ops.any(whole, axis=1)[:, None, None, None]
         found = ops.where(any_whole, found, ops.mean(self.series, axis=0))
         return ops.cast(found, self.compute_dtype)

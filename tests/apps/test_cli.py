@@ -106,6 +106,8 @@ def test_numbers_are_finite_and_seeds_fit_an_int32():
         ("music generate --tempo inf", "'--tempo'"),
         ("music generate --seed 2147483640 --num-samples 9", "room for 9 seeds"),
         ("sentiment train --data here --text-column review", "`--text-column`"),
+        ("traffic predict a.csv --influence A --output b.csv", "`--output`"),
+        ("traffic predict a.csv --figure b.jpg", "'--figure': must end in .png"),
         ("sentiment evaluate --data here --manual-dir here", "`--manual-dir`"),
         ("sentiment export --output a.onnx", "`--output`"),
         ("augment preview a.png --output b.jpg", "'--output': must end in .png. Received: 'b.jpg'"),
@@ -175,6 +177,10 @@ def test_options_that_do_not_apply_or_cannot_work_are_wrong_usage(words, told, t
         ("gesture predict no.jpg", 1, "no.jpg is not there"),
         ("gesture predict no.jpg --models no", 1, "`--models` must be a folder"),
         ("augment preview no.jpg --output out.png", 1, "`IMAGE` must be there already"),
+        ("traffic train --data no.csv --graph fit.csv", 1, "`--data` must be there already"),
+        ("traffic train --data fit.csv --graph table.csv --time-column when", 1, "`--time-column` must be a column"),
+        ("traffic evaluate --run no", 1, "There is no run in runs/traffic/no"),
+        ("traffic predict no.csv --models no", 1, "`--models` must be a folder"),
         ("models show nothing", 2, "a builder that `kerasmlsp models` lists"),
     ],
 )  # fmt: skip
@@ -234,7 +240,7 @@ def test_version():
 def test_commands_are_listed_in_groups_one_whole_line_each():
     text = invoke("--help").stdout
     listed = text[text.index("Text:") :].splitlines()
-    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Tools"]
+    assert [line[:-1] for line in listed if line.endswith(":")] == ["Text", "Music", "Pictures", "Signals", "Tools"]
     rows = dict(line.split(maxsplit=1) for line in listed if line.startswith("  "))
     assert rows.keys() == cli.root.commands.keys()
     for name, told in rows.items():
