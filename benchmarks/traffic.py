@@ -3,10 +3,10 @@
     python -m benchmarks.traffic --data los_loop/los_speed.csv --graph los_loop/los_adj.csv --runs runs/benchmark
 
 The last fifth of the time is the test, looked at once by each row. "At" is the error of the step so many minutes ahead,
-"up to" that of all steps to there. Boosting is scikit-learn's HistGradientBoostingRegressor with its defaults, one model
-for each step ahead and all roads, on the change since the last step. It sees the last speeds of the road, the means of
-its neighbours, the mean of the other days then, road and time of day. The first architecture is trained with every seed,
-the others with the first.
+"up to" that of all steps to there. Boosting is scikit-learn's HistGradientBoostingRegressor with its defaults, one
+model for each step ahead and all roads, on the change since the last step. It sees the last speeds of the road, the
+means of its neighbours, the mean of the other days then, road and time of day. The first architecture is trained with
+every seed, the others with the first.
 
 Each finished row is a line of `rows.jsonl` in the folder of the runs, and trainings that were stopped go on, so the
 command can be killed and repeated.
@@ -69,7 +69,7 @@ def baseline_rows(names, options):
 
 
 def boosted(speeds, known, places, horizon, config, folder):
-    """Forecasts of gradient boosting, `(windows, horizon, roads)`; each step ahead is kept as a file once it is done."""
+    """Forecasts of gradient boosting, `(windows, horizon, roads)`; each step ahead is kept once it is done."""
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingRegressor
 
