@@ -175,13 +175,13 @@ def _drawn(folder, speeds, places, forecasts, influence, chosen, config):
     hours = (speeds.minutes()[at[0]] + speeds.step_minutes * np.arange(len(at))) / 60
     truth = np.where(speeds.missing[at], np.nan, speeds.values[at])
     columns = {name: speeds.roads.index(name) for name in chosen}
-    lines = [{name: each[:, i] for name, i in columns.items()} for each in (truth, forecasts[:, -1])]
+    came, said = ({name: each[:, i] for name, i in columns.items()} for each in (truth, forecasts[:, -1]))
     label = f"forecast {minutes} min before"
     files = {name: folder / name for name in ("forecasts.png", "heat.png", "influence.png", "influence.csv")}
     write_atomically(
-        files["forecasts.png"], lambda path: plotting.forecast_lines(*lines, path, hours=hours, label=label)
+        files["forecasts.png"], lambda path: plotting.forecast_lines(came, said, path, hours=hours, label=label)
     )
-    order = traffic.spectral_order(data.read_network(config, speeds.roads).adjacency) if config.graph else slice(None)
+    order = traffic.spectral_order(data.read_network(config, speeds.roads).adjacency)
     panels = {"measured": truth[:, order], f"{label}, minus measured": (forecasts[:, -1] - truth)[:, order]}
     write_atomically(files["heat.png"], lambda path: plotting.space_time(panels, path, hours=hours))
     write_atomically(files["influence.png"], lambda path: plotting.strongest(influence, path))

@@ -26,8 +26,8 @@ def build_net(config: Config, network: traffic.Network, reachability: np.ndarray
             network.adjacency, horizon, reachability=reachability, order=config.order, name="net"
         )
     if config.architecture == "convlstm":
-        sizes = {"filters": (config.filters,) * 2, "kernel_size": config.kernel_size}
-        return models.convlstm_encoder_forecaster(1, roads, 1, horizon, **sizes, name="net")
+        filters, size = (config.filters,) * 2, config.kernel_size
+        return models.convlstm_encoder_forecaster(1, roads, 1, horizon, filters=filters, kernel_size=size, name="net")
     return models.graph_mlp_forecaster(
         network.adjacency,
         config.length,
@@ -166,7 +166,7 @@ def endpoints(model: keras.Model, zeros_missing: bool) -> tuple[dict[str, tuple[
         "speeds": tf.TensorSpec([None, length, roads], tf.float32, name="speeds"),
         "minute": tf.TensorSpec([None], tf.int32, name="minute"),
     }
-    functions = {
+    functions: dict[str, tuple[Callable, dict]] = {
         "serving_default": (lambda speeds, minute: {"forecasts": answer(whole(speeds), minute)}, signature),
         "influence": (influence, {**signature, "road": tf.TensorSpec([None], tf.int32, name="road")}),
     }

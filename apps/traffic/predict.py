@@ -32,9 +32,15 @@ def read(
         ValueError: The table lacks a road, or has fewer steps than the model sees.
     """
     card = card_of(model)
-    options = {"time_column": time_column, "first_time": first_time, "encoding": encoding}
-    known = {name: card[name] for name in ("step_minutes", "zeros_missing", "roads")}
-    speeds = traffic.read_speeds(path, **options, **known)
+    speeds = traffic.read_speeds(
+        path,
+        time_column=time_column,
+        first_time=first_time,
+        step_minutes=card["step_minutes"],
+        zeros_missing=card["zeros_missing"],
+        roads=card["roads"],
+        encoding=encoding,
+    )
     if len(speeds.values) < card["length"]:
         raise ValueError(
             f"`path` must have at least {card['length']} steps of {card['step_minutes']} minutes, which the model "
