@@ -45,7 +45,9 @@ class Config(Settings):
     validation_share: float = option(
         0.1, "Share of the series, before the test, that selects the epoch.", above=0, below=1
     )
-    refit: bool = option(True, "Train once more, on the validation part too, for as many epochs as were best.")
+    refit: bool = option(
+        True, "Train anew, on the validation part too, for as many epochs as were best for the first net."
+    )
     architecture: str = option("graph-mlp", "Net to train.", choices=ARCHITECTURES)
     members: int = option(1, "Nets of other seeds whose mean forecasts.", least=1)
     similarity: float = option(
@@ -55,6 +57,7 @@ class Config(Settings):
         30, "Minutes by which known days are looked up earlier and later, too.", least=0, most=DAY // 4
     )
     memory_days: int = option(28, "Known days that forecasts look up, the last ones.", least=2)
+    day_dropout: float = share(0.4, "Probability that a known day is left out in training.")
     patterns: int = option(10, "Patterns of the network that known days are made of.", least=1)
     features: int = option(64, "Features of a road in graph-mlp.", least=1)
     num_blocks: int = option(2, "Residual blocks of graph-mlp.", least=1)

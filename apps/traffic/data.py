@@ -82,8 +82,11 @@ def parts(steps: int, config: Config) -> dict[str, range]:
 
 
 def positions(part: range, config: Config) -> np.ndarray:
-    """Returns the last seen step of every window that lies within a part whole, int64 `(windows,)`."""
-    return np.arange(part.start + config.length - 1, part.stop - config.ahead()[-1], dtype=np.int64)
+    """Returns the last seen step of every window all of whose forecasts lie within a part, int64 `(windows,)`.
+
+    What is seen may be from before the part: it is known when the first steps of the part are to come.
+    """
+    return np.arange(max(part.start, config.length) - 1, part.stop - config.ahead()[-1], dtype=np.int64)
 
 
 @dataclasses.dataclass(frozen=True)

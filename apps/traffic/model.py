@@ -84,6 +84,7 @@ def _days(config, known):
         sharpness=[1 / (config.similarity * max(float(known.values.var()), 1e-6)), 0.0],
         shifts=sorted({-shift, 0, shift}),
         own_share=0.1,
+        dropout=config.day_dropout,
         name="days",
         dtype="float32",  # half precision would be off by a quarter
     )

@@ -18,9 +18,10 @@ log = logging.getLogger("kerasmlsp")
 def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured architecture.
 
-    Each member is trained on the first part of the time and keeps the epoch that was best on the validation part; with
-    `refit` it is trained anew on both, for as many epochs. The run folder gets `config.json`, a folder or two for each
-    member (see `kerasmlsp.training.fit`), `curves.png` and `model.keras`.
+    A net is trained on the first part of the time and keeps the epoch that was best on the validation part. With
+    `refit`, that is done with the first member only, and all members are trained on both parts, for as many epochs. The
+    run folder gets `config.json`, a folder for each training (see `kerasmlsp.training.fit`), `curves.png` and
+    `model.keras`.
 
     Args:
         config: The configuration.
@@ -59,12 +60,13 @@ def _train(config, run, resume):
     nets, results = [], {}
     for member in range(1, config.members + 1):
         name = f"net-{member}"
-        log.info("Training %s.", name)
-        whole = _fit(name, config, run, speeds, network, parts["train"], parts["validation"], member, resume)
-        results[name] = best = run.best_row(name)
+        if member == 1 or not config.refit:
+            log.info("Training %s.", name)
+            whole = _fit(name, config, run, speeds, network, parts["train"], parts["validation"], member, resume)
+            results[name] = run.best_row(name)
         if config.refit:
-            log.info("Training %s once more, on the validation part too.", name)
-            settings = dataclasses.replace(config, epochs=int(best["epoch"]), patience=None)
+            log.info("Training %s on the validation part too.", name)
+            settings = dataclasses.replace(config, epochs=int(results["net-1"]["epoch"]), patience=None)
             both = range(parts["validation"].stop)
             whole = _fit(f"{name}-refit", settings, run, speeds, network, both, None, member, resume)
         nets.append(whole)

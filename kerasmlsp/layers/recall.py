@@ -152,6 +152,7 @@ class SimilarDays(keras.layers.Layer):
         sharpness: How much a difference counts, at least 0, for each mean; 0 for that of all days alike.
         shifts: Steps by which the time of the day may differ.
         own_share: Share of `d` that is the node's own, from 0 to 1.
+        dropout: Probability that a day is left out in training, in `[0, 1)`: a new day may be like none of the known.
 
     Call arguments:
         signal: The last steps, `(batch, length, nodes)`.
@@ -185,6 +186,7 @@ class SimilarDays(keras.layers.Layer):
         sharpness: Sequence[float] = (1.0, 0.0),
         shifts: Sequence[int] = (0,),
         own_share: float = 0.0,
+        dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -197,7 +199,10 @@ class SimilarDays(keras.layers.Layer):
         self.steps, self.nodes, self.day_steps, self.horizon = steps, nodes, day_steps, horizon
         if not 0 <= own_share <= 1:
             raise ValueError(f"`own_share` must be from 0 to 1. Received: own_share={own_share}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
         self.first, self.sharpness, self.shifts, self.own_share = first, list(sharpness), list(shifts), own_share
+        self.dropout, self.seed_generator = dropout, keras.random.SeedGenerator()
         # In float32 throughout: what sums differences of many nodes would be off by much.
         options = {"autocast": False, "dtype": "float32", "trainable": False}
         self.series = self.add_weight(name="series", shape=(steps, nodes), initializer="zeros", **options)
@@ -210,13 +215,13 @@ class SimilarDays(keras.layers.Layer):
         """Takes the known steps, `(steps, nodes)`."""
         self.series.assign(ops.convert_to_tensor(series, "float32"))
 
-    def call(self, signal, step, position):
+    def call(self, signal, step, position, training=False):
         length, signal = signal.shape[1], ops.cast(signal, "float32")
         step, position = (ops.cast(each, "int32")[:, None] for each in (step, position))
         places = ops.mod(step - self.first, self.day_steps) + self._candidates()
         whole = ops.logical_and(places >= length - 1, places + self.horizon < self.steps)
         another = ops.logical_or(ops.abs(places - position) * 2 >= self.day_steps, position < 0)
-        whole = ops.logical_and(whole, another)
+        whole = self._left(ops.logical_and(whole, another), training)
         rows = places[..., None] + ops.arange(1 - length, self.horizon + 1, dtype="int32")
         known = ops.take(self.series, ops.clip(rows, 0, self.steps - 1), axis=0)
         apart = self._apart(known[:, :, :length], signal)
@@ -229,6 +234,17 @@ class SimilarDays(keras.layers.Layer):
         any_whole = ops.any(whole, axis=1)[:, None, None, None]
         found = ops.where(any_whole, found, ops.mean(self.series, axis=0))
         return ops.cast(found, self.compute_dtype)
+
+    def _left(self, whole, training):
+        """What dropout leaves of the candidates `(batch, days * shifts)`; all where it would leave none."""
+        if not (training and self.dropout):
+            return whole
+        drawn = keras.random.uniform((ops.shape(whole)[0], self._days()), seed=self.seed_generator)
+        left = ops.logical_and(whole, ops.repeat(drawn >= self.dropout, len(self.shifts), axis=1))
+        return ops.where(ops.any(left, axis=1, keepdims=True), left, whole)
+
+    def _days(self):
+        return -(-self.steps // self.day_steps)
 
     def _candidates(self):
         """Steps from the time of the day on the first known day, `(1, days * shifts)`."""
@@ -247,7 +263,7 @@ class SimilarDays(keras.layers.Layer):
         return (signal_shape[0], len(self.sharpness), signal_shape[1] + self.horizon, self.nodes)
 
     def get_config(self):
-        names = ("steps", "nodes", "day_steps", "horizon", "first", "sharpness", "shifts", "own_share")
+        names = ("steps", "nodes", "day_steps", "horizon", "first", "sharpness", "shifts", "own_share", "dropout")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -248,6 +248,7 @@ LAYERS = {
         {"signal_shape": (2, 3, 2), "step_shape": (2,), "position_shape": (2,)},
         (2, 2, 4, 2),
         frozen=1,
+        seeds=1,
         dtype={"signal_shape": "float32", "step_shape": "int32", "position_shape": "int32"},
         trains=False,
     ),

@@ -1,5 +1,7 @@
 """Recurrent layers against loops in NumPy."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -270,11 +272,23 @@ def test_similar_days_are_weighed_by_how_alike_they_were(shifts, own):
     np.testing.assert_allclose(unknown[2], np.broadcast_to(series[:5].mean(0), (2, 5, 2)), atol=1e-5)
 
 
+def test_days_are_left_out_in_training_only():
+    layer = layers.SimilarDays(12, 1, day_steps=3, horizon=1, sharpness=(0.0,), dropout=0.5)
+    layer.remember(np.repeat([1.0, 2.0, 4.0, 8.0], 3)[:, None])
+    given = np.zeros((200, 1, 1), "float32"), keras.ops.zeros((200,), "int32"), keras.ops.full((200,), -1)
+    assert np.allclose(numpy(layer(*given)), 15 / 4)
+    found = numpy(layer(*given, training=True))[:, 0, 0, 0]
+    days = [1, 2, 4, 8]
+    means = {sum(part) / len(part) for n in range(1, 5) for part in itertools.combinations(days, n)}
+    assert {round(float(each), 3) for each in found} == {round(each, 3) for each in means}
+
+
 def test_days_that_cannot_be_looked_up_are_refused():
     for wrong, told in (
         ({"steps": 0}, "`steps` must be at least 1"),
         ({"sharpness": (-1.0,)}, "`sharpness` must name numbers of at least 0"),
         ({"own_share": 1.5}, "`own_share` must be from 0 to 1"),
+        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
     ):
         with pytest.raises(ValueError, match=told):
             layers.SimilarDays(**{"steps": 9, "nodes": 2, "day_steps": 4, "horizon": 1, **wrong})
