@@ -24,6 +24,7 @@ _EXAMPLES = {
     "channels": 1,
     "code_dim": 32,
     "height": 28,
+    "horizon": 12,
     "image_shape": (32, 32, 3),
     "length": 16,
     "max_length": 128,

@@ -25,6 +25,7 @@ from kerasmlsp.apps.motion import cli as motion
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.sentiment import cli as sentiment
 from kerasmlsp.apps.speech import cli as speech
+from kerasmlsp.apps.traffic import cli as traffic
 from kerasmlsp.extras import PACKAGES, install
 
 _TRIED, _LEAST_FREE = 1 << 20, 1.0
@@ -80,6 +81,7 @@ _GROUPS = (
             anomaly.anomaly,
             motion.motion,
             speech.speech,
+            traffic.traffic,
         ),
     ),
     ("Tools", (augment.augment, catalogue.models, doctor)),

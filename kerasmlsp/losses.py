@@ -269,6 +269,41 @@ class LogisticMixture(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
+class KnownSquaredError(keras.losses.Loss):
+    """Mean squared error of numbers of which some are not known: NaN in the targets counts for nothing.
+
+    Args:
+        scale: What errors are divided by before they are squared, above 0.
+
+    Example:
+        >>> loss = KnownSquaredError(scale=2.0)
+        >>> round(float(loss(keras.ops.array([[1.0, float("nan")]]), keras.ops.array([[5.0, 9.0]]))), 3)  # (4 / 2)^2
+        4.0
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "known_squared_error",
+        **kwargs: Any,
+    ):
+        super().__init__(reduction=reduction, name=name, **kwargs)
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        known = ops.logical_not(ops.isnan(y_true))
+        # Twice, since the gradient of a NaN that is not chosen is NaN all the same.
+        errors = ops.where(known, y_true, 0.0) - ops.where(known, y_pred, 0.0)
+        axes = tuple(range(1, len(y_true.shape)))
+        count = ops.maximum(ops.sum(ops.cast(known, errors.dtype), axis=axes), 1.0)
+        return ops.sum(ops.square(errors / self.scale), axis=axes) / count
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of token ids and logits with label smoothing: the mean over tokens by their weights.
 

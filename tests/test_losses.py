@@ -88,3 +88,18 @@ def test_slope_error_is_the_square_of_the_slopes_of_smoothed_errors():
         keras.saving.serialize_keras_object(losses.SlopeError(2.0, plain=0.5))
     )
     assert (again.width, again.plain) == (2.0, 0.5)
+
+
+def test_squared_errors_of_what_is_not_known_count_for_nothing():
+    random = np.random.default_rng(0)
+    truth, forecasts = random.normal(size=(2, 4, 3, 5)).astype("float32")
+    truth[1, 0], truth[2] = np.nan, np.nan
+    expected = np.mean([np.nanmean(np.square((forecasts - truth)[i] / 2)) for i in (0, 1, 3)]) * 3 / 4
+    loss = losses.KnownSquaredError(scale=2.0)
+    np.testing.assert_allclose(float(loss(truth, forecasts)), expected, rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.scale == 2.0
+    net = keras.Sequential([keras.Input((3, 5)), keras.layers.Dense(5)])
+    net.compile("sgd", loss)
+    net.fit(forecasts, truth, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in net.get_weights())

@@ -22,9 +22,17 @@ NORMS = [
     for step in (5, 10)
     for layer, gradient in (("first", 0.0), ("second", 0.1), ("last", float("nan")))
 ]
+LINES = {"A1": np.array([1, np.nan, 3]), "A2": np.ones(3)}
 FIGURES = {
     "curves": lambda path: plotting.curves(ROWS, path),
     "update_norms": lambda path: plotting.update_norms(NORMS, path),
+    "forecast_lines": lambda path: plotting.forecast_lines(LINES, LINES, path, hours=np.arange(3)),
+    "space_time": lambda path: plotting.space_time(
+        {"speeds": np.array([[1, np.nan], [2, 3]]), "errors": np.array([[-1, 0], [2, np.nan]])},
+        path,
+        hours=np.arange(2),
+    ),
+    "strongest": lambda path: plotting.strongest({"A1": [("A1", 0.5), ("A2", -0.2)], "A2": [("A2", 1.0)]}, path),
     "one row": lambda path: plotting.update_norms(NORMS[:1], path),
     "one epoch, one metric": lambda path: plotting.curves([{"epoch": 1, "loss": 0.3}], path),
     "confusion_matrix": lambda path: plotting.confusion_matrix([[5, 1], [0, 0]], ["negative", "positive"], path),

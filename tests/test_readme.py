@@ -1,6 +1,7 @@
 """What README and the pages of the applications show is run as it stands."""
 
 import csv
+import json
 import re
 import runpy
 import shlex
@@ -46,12 +47,20 @@ def folder(tmp_path_factory):
     write_recordings(path)
     write_signals(path)
     write_walks(path)
+    write_speeds(path / "speeds.csv")
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
         with open(path / name, "w", newline="") as file:
             csv.writer(file).writerows([rows[0], *part])
     return path
+
+
+def write_speeds(path):
+    """An hour and a half of free roads, for those of the shipped model."""
+    roads = json.loads((ROOT / "saved_models/traffic/1/card.json").read_text())["roads"]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([roads, *([60 + step % 3] * len(roads) for step in range(18))])
 
 
 def write_pictures(path):

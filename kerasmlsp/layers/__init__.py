@@ -13,14 +13,14 @@ from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
 from kerasmlsp.layers.embeddings import WordVectors
 from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
-from kerasmlsp.layers.graph import GraphConvolutionLSTMCell
+from kerasmlsp.layers.graph import AdaptiveGraphConvolution, GraphConvolutionLSTMCell
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.motion import GravityAlignment
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.normalization import BatchNormalization
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
-from kerasmlsp.layers.recall import Beside, Recall
-from kerasmlsp.layers.recurrent import LSTM, ResidualRecurrence, Stateful
+from kerasmlsp.layers.recall import Beside, Recall, SimilarDays
+from kerasmlsp.layers.recurrent import LSTM, FreeRunning, ResidualRecurrence, Stateful
 from kerasmlsp.layers.self_supervised import ClassToken, ContrastiveFrames, MaskedFrames, ProductQuantizer
 from kerasmlsp.layers.spectral import LogMelSpectrogram, Scalogram, ShortTimeFourierTransform, SubSpectralNormalization
 from kerasmlsp.layers.transformer import DecoderBlock, TransformerDecoderBlock
@@ -29,6 +29,7 @@ from kerasmlsp.layers.voices import VoiceTransformer
 __all__ = [
     "LSTM",
     "RBM",
+    "AdaptiveGraphConvolution",
     "AttentionPooling",
     "AttentionRNN",
     "BatchNormalization",
@@ -36,6 +37,7 @@ __all__ = [
     "ClassToken",
     "ContrastiveFrames",
     "DecoderBlock",
+    "FreeRunning",
     "GatedConvolutions",
     "GraphConvolutionLSTMCell",
     "GravityAlignment",
@@ -58,6 +60,7 @@ __all__ = [
     "ScaledDotProductAttention",
     "Scalogram",
     "ShortTimeFourierTransform",
+    "SimilarDays",
     "SinusoidalPosition",
     "Stateful",
     "SubSpectralNormalization",

@@ -1,4 +1,4 @@
-"""Recurrent layers over the nodes of a graph."""
+"""Layers over the nodes of a graph."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -95,6 +95,68 @@ class GraphConvolutionLSTMCell(keras.layers.Layer):
     def get_config(self):
         own = {"adjacency": self.adjacency, "reachability": self.reachability, "order": self.order}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class AdaptiveGraphConvolution(keras.layers.Layer):
+    """Puts beside the features of each node those of its neighbours: by a known graph, and by one that is learned.
+
+    With `W` the known weights without those of a node to itself, scaled so that rows have the sum 1, and
+    `L = softmax(relu(E F))`, `E (nodes, rank)` and `F (rank, nodes)` learned, the features of all nodes `x` become
+    `x`, `W x` and `L x`, side by side.
+
+    Reference: Hota, BITS F464 (2024), "Traffic Graph Convolutional Recurrent Neural Network"; Wu et al. 2019, "Graph
+    WaveNet for Deep Spatial-Temporal Graph Modeling".
+
+    Args:
+        adjacency: `(nodes, nodes)`, at least 0: what the row gets from the column.
+        rank: Rank of the learned graph before its softmax, at least 1.
+
+    Call arguments:
+        inputs: `(batch, nodes, features)`.
+
+    Returns:
+        `(batch, nodes, 3 * features)`.
+
+    Raises:
+        ValueError: `adjacency` is not square or has weights below 0, or `rank` is less than 1.
+
+    Example:
+        >>> layer = AdaptiveGraphConvolution([[0, 1, 0], [1, 0, 1], [0, 1, 0]], rank=2)
+        >>> outputs = layer(keras.ops.array([[[0.0], [1.0], [2.0]]]))
+        >>> keras.ops.convert_to_numpy(outputs)[0, :, 1].tolist()  # means of the neighbours
+        [1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, adjacency: ArrayLike, rank: int = 10, **kwargs: Any):
+        super().__init__(**kwargs)
+        weights = np.array(adjacency, "float32")
+        if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or (weights < 0).any():
+            raise ValueError(
+                f"`adjacency` must be square and at least 0. Received: shape {weights.shape}, least "
+                f"{weights.min(initial=0):g}"
+            )
+        if rank < 1:
+            raise ValueError(f"`rank` must be at least 1. Received: rank={rank}")
+        self.adjacency, self.rank = weights.tolist(), rank
+        np.fill_diagonal(weights, 0)
+        self.shares = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+
+    def build(self, inputs_shape):
+        nodes, start = len(self.shares), keras.initializers.RandomNormal(stddev=0.3)
+        self.receivers = self.add_weight(name="receivers", shape=(nodes, self.rank), initializer=start)
+        self.senders = self.add_weight(name="senders", shape=(self.rank, nodes), initializer=start)
+
+    def call(self, inputs):
+        learned = ops.softmax(ops.relu(ops.matmul(self.receivers, self.senders)), axis=-1)
+        known = ops.convert_to_tensor(self.shares, self.compute_dtype)
+        return ops.concatenate([inputs, ops.matmul(known, inputs), ops.matmul(learned, inputs)], axis=-1)
+
+    def compute_output_shape(self, inputs_shape):
+        return (*inputs_shape[:-1], 3 * inputs_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "adjacency": self.adjacency, "rank": self.rank}
 
 
 def neighbourhoods(edges: Sequence | np.ndarray, order: int) -> list[np.ndarray]:

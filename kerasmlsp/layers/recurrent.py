@@ -244,6 +244,61 @@ class Stateful(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
+class FreeRunning(keras.layers.Layer):
+    """Runs a recurrent cell over a sequence, and then on from its own outputs.
+
+    Reference: Graves 2013, "Generating Sequences With Recurrent Neural Networks".
+
+    Args:
+        cell: A cell of Keras's `RNN` whose outputs have the size of its inputs.
+        steps: Outputs to give, at least 1.
+
+    Call arguments:
+        inputs: `(batch, length, features)`.
+
+    Returns:
+        `(batch, steps, features)`: the output at the last step, then those for which each output is the next input.
+
+    Raises:
+        ValueError: `steps` is less than 1.
+
+    Example:
+        >>> layer = FreeRunning(keras.layers.SimpleRNNCell(2), steps=5)
+        >>> tuple(layer(keras.ops.ones((1, 3, 2))).shape)
+        (1, 5, 2)
+    """
+
+    def __init__(self, cell: keras.layers.Layer, steps: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        if steps < 1:
+            raise ValueError(f"`steps` must be at least 1. Received: steps={steps}")
+        self.steps = steps
+        self.reading = keras.layers.RNN(cell, return_state=True, name="reading", dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self.reading.build(input_shape)
+
+    def call(self, inputs):
+        output, *state = self.reading(inputs)
+        found = [output]
+        while len(found) < self.steps:
+            output, state = self.reading.cell(output, state)
+            found.append(output)
+        return ops.stack(found, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.steps, input_shape[-1])
+
+    def get_config(self):
+        cell = keras.saving.serialize_keras_object(self.reading.cell)
+        return {**super().get_config(), "cell": cell, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config.pop("cell")), **config)
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
 class ResidualRecurrence(Composite):
     """Adds what it makes of every step to its state: `h[n] = h[n-1] + tanh(W x[n] + b)`, from 0.
 

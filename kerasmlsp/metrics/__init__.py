@@ -1,4 +1,4 @@
-"""Measures: of classifiers here, of texts in `text`, of images in `distances`."""
+"""Measures: of classifiers and forecasts here, of texts in `text`, of images in `distances`."""
 
 from kerasmlsp.metrics.classification import (
     FEWEST,
@@ -17,16 +17,19 @@ from kerasmlsp.metrics.classification import (
     spearman,
     with_interval,
 )
+from kerasmlsp.metrics.forecasting import block_bootstrap, forecast_errors
 
 __all__ = [
     "FEWEST",
     "FEWEST_GROUPS",
     "accuracy",
     "auc",
+    "block_bootstrap",
     "bootstrap",
     "calibration_error",
     "confusion",
     "count_interval",
+    "forecast_errors",
     "group_bootstrap",
     "macro_f1",
     "measured",

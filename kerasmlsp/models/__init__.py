@@ -72,7 +72,15 @@ from kerasmlsp.models.self_supervised import (
     wav2vec,
 )
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
-from kerasmlsp.models.spatiotemporal import convlstm_autoencoder, convlstm_classifier, convlstm_forecaster, graph_lstm
+from kerasmlsp.models.spatiotemporal import (
+    convlstm_autoencoder,
+    convlstm_classifier,
+    convlstm_encoder_forecaster,
+    convlstm_forecaster,
+    graph_lstm,
+    graph_lstm_forecaster,
+    graph_mlp_forecaster,
+)
 from kerasmlsp.models.speech import bc_resnet, speech_attention_lstm, speech_command_cnn, speech_resnet
 from kerasmlsp.models.transformer import (
     learned_position_transformer,
@@ -102,6 +110,7 @@ __all__ = [
     "contrastive_model",
     "convlstm_autoencoder",
     "convlstm_classifier",
+    "convlstm_encoder_forecaster",
     "convlstm_forecaster",
     "convlstm_signal_autoencoder",
     "dcgan",
@@ -127,6 +136,8 @@ __all__ = [
     "gpt",
     "gpt1",
     "graph_lstm",
+    "graph_lstm_forecaster",
+    "graph_mlp_forecaster",
     "gru_language_model",
     "hopfield_network",
     "image_captioner",

@@ -17,6 +17,7 @@ from kerasmlsp.plotting.figures import (
     update_norms,
     word_maps,
 )
+from kerasmlsp.plotting.forecasts import forecast_lines, space_time, strongest
 from kerasmlsp.plotting.signals import heard, label_counts, score_histogram, waveform_attention
 from kerasmlsp.plotting.timelines import segments, timeline
 
@@ -29,6 +30,7 @@ __all__ = [
     "curves",
     "diagram",
     "enlargement",
+    "forecast_lines",
     "heard",
     "heat_maps",
     "image_grid",
@@ -39,7 +41,9 @@ __all__ = [
     "score_histogram",
     "segments",
     "signal_errors",
+    "space_time",
     "stream_scores",
+    "strongest",
     "timeline",
     "token_weights",
     "update_norms",

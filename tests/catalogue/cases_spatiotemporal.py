@@ -60,6 +60,28 @@ def convlstm(inputs, filters):
     return 4 * filters * (9 * (inputs + filters) + 1)
 
 
+def two_frames():
+    """The two frames after the last, as of `following`."""
+    next_frame = following()[:, -1]
+    return np.stack([next_frame, 0.9 * np.roll(next_frame, 1, axis=1)], axis=1)
+
+
+def roads_and_usual():
+    return {**traffic(), "usual": np.random.default_rng(1).uniform(-0.5, 0.5, (8, 3, 4)).astype("float32")}
+
+
+def three_steps():
+    """What is usual, and half of the last step."""
+    given = roads_and_usual()
+    return given["usual"] + 0.5 * given["signal"][:, -1:]
+
+
+def two_steps():
+    """A node follows the one before it."""
+    last = next_traffic()[:, -1]
+    return np.stack([last, 0.8 * np.roll(last, 1, axis=1)], axis=1)
+
+
 FRAMES = {"outputs": (None, None, 4, 4, 2)}
 CASES = {
     "convlstm_forecaster": case(
@@ -74,6 +96,20 @@ CASES = {
         rate=0.05,
         steps=130,
         reaches=0.05,
+    ),
+    # A stack that reads and one that writes.
+    "convlstm_encoder_forecaster": case(
+        models.convlstm_encoder_forecaster,
+        {"outputs": (None, 2, 4, 4, 2)},
+        2 * convlstm(2, 6) + 2 * convlstm(6, 6) + (6 + 1) * 2,
+        two_frames,
+        {**SHAPE, "horizon": 2, "filters": (6, 6), "kernel_size": 3},
+        loss="mse",
+        # A constant reaches 0.068.
+        rate=0.05,
+        steps=130,
+        reaches=0.06,
+        wrong=(({"horizon": 0}, "`horizon` must be at least 1. Received: horizon=0"),),
     ),
     "convlstm_classifier": case(
         models.convlstm_classifier,
@@ -126,6 +162,42 @@ CASES = {
             ({"adjacency": [[0, 1, 0], [1, 0, 1]]}, "`adjacency` must be square. Received: adjacency of shape"),
             ({"reachability": np.ones((3, 3))}, r"`reachability` must have the shape \(4, 4\)"),
             ({"order": 0}, "`order` must be at least 1. Received: order=0"),
+        ),
+    ),
+    "graph_lstm_forecaster": case(
+        models.graph_lstm_forecaster,
+        {"outputs": (None, 2, 4)},
+        2 * 16 + 16 + 4 * 4 * (8 + 4 + 1),
+        two_steps,
+        {"adjacency": ROADS, "horizon": 2, "order": 2},
+        inputs=traffic,
+        loss="mse",
+        # A constant reaches 0.05.
+        reaches=0.02,
+        wrong=(
+            ({"adjacency": [[0, 1, 0], [1, 0, 1]]}, "`adjacency` must be square. Received: adjacency of shape"),
+            ({"horizon": 0}, "`horizon` must be at least 1. Received: horizon=0"),
+        ),
+    ),
+    # What is seen, 4 roads, a block (normalization, learned graph of rank 2, two dense layers), and two ways out.
+    "graph_mlp_forecaster": case(
+        models.graph_mlp_forecaster,
+        {"outputs": (None, 3, 4)},
+        (8 + 1) * 6 + 4 * 6 + (2 * 6 + 2 * 4 * 2 + (18 + 1) * 6 + (6 + 1) * 6) + (6 + 1) * 3 + 8 * 3,
+        three_steps,
+        {
+            **{"adjacency": ROADS, "length": 5, "horizon": 3, "usual_steps": 3, "features": 6, "num_blocks": 1},
+            **{"rank": 2, "dropout": 0.0},
+        },
+        inputs=roads_and_usual,
+        loss="mse",
+        # A constant reaches 0.1.
+        reaches=0.02,
+        wrong=(
+            ({"adjacency": [[0, 1, 0], [1, 0, 1]]}, "`adjacency` must be square and at least 0. Received: shape"),
+            ({"length": 0}, "`length` must be at least 1. Received: length=0"),
+            ({"rank": 0}, "`rank` must be at least 1. Received: rank=0"),
+            ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
         ),
     ),
 }

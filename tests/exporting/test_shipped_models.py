@@ -31,7 +31,6 @@ def feed(specs, known, rows):
 
 
 def test_all_are_there():
-def test_all_are_there():
     assert APPS == [
         "anomaly",
         "caption",

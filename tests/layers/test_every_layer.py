@@ -74,6 +74,12 @@ def graph_cell(dtype=None):
     return keras.layers.RNN(cell, dtype=dtype)
 
 
+def free_running(dtype=None):
+    # An orthogonal start needs a decomposition that TensorFlow lacks in bfloat16.
+    cell = keras.layers.SimpleRNNCell(6, recurrent_initializer="glorot_uniform", dtype=dtype)
+    return layers.FreeRunning(cell, steps=3, dtype=dtype)
+
+
 def stateful(dtype=None):
     layer = layers.LSTM(3, return_sequences=True, return_state=True, dtype=dtype)
     return layers.Stateful(layer, batch_size=2, dtype=dtype)
@@ -94,6 +100,9 @@ LAYERS = {
     "RBM, persistent": Case(L.RBM, {"units": 3, "num_chains": 2}, (4, 6), (4, 3), weights=3, frozen=1, seeds=1),
     "AttentionPooling": Case(
         L.AttentionPooling, {"units": 3}, SEQUENCE, ((2, 6), (2, 4)), weights=3, masking=True, outputs=(None, "float32")
+    ),
+    "AdaptiveGraphConvolution": Case(
+        L.AdaptiveGraphConvolution, {"adjacency": [[0, 1], [2, 0]], "rank": 3}, (4, 2, 5), (4, 2, 15), weights=2
     ),
     # Five dense layers, of which the score and the query have no bias, and the three weights of the cell.
     "AttentionRNN": Case(
@@ -119,6 +128,7 @@ LAYERS = {
     "DecoderBlock": Case(
         L.DecoderBlock, {"num_heads": 1, "window": 3, "dropout": 0.1}, SEQUENCE, SEQUENCE, weights=6, seeds=1
     ),
+    "FreeRunning": Case(free_running, {}, SEQUENCE, (2, 3, 6), weights=3, seeds=1),
     "GatedConvolutions": Case(
         L.GatedConvolutions, {"skip_features": 3, "dilations": [1, 2]}, SEQUENCE, (2, 4, 3), weights=8
     ),
@@ -232,6 +242,16 @@ LAYERS = {
         WAVES,
         ((2, 7, 8), (2, 7, 8)),
         outputs=(None, None),
+    ),
+    "SimilarDays": Case(
+        L.SimilarDays,
+        {"steps": 9, "nodes": 2, "day_steps": 4, "horizon": 1, "first": 1, "shifts": [0, 1], "own_share": 0.2},
+        {"signal_shape": (2, 3, 2), "step_shape": (2,), "position_shape": (2,)},
+        (2, 2, 4, 2),
+        frozen=1,
+        seeds=1,
+        dtype={"signal_shape": "float32", "step_shape": "int32", "position_shape": "int32"},
+        trains=False,
     ),
     "SinusoidalPosition": Case(L.SinusoidalPosition, {}, SEQUENCE, SEQUENCE, masking=True),
     "Stateful": Case(stateful, {}, SEQUENCE, (2, 4, 3), weights=3, frozen=2, seeds=1),

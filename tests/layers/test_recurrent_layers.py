@@ -1,5 +1,7 @@
 """Recurrent layers against loops in NumPy."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -208,3 +210,85 @@ def test_graphs_that_do_not_fit_are_refused():
         layers.GraphConvolutionLSTMCell(ROADS, np.ones((3, 3)))
     with pytest.raises(ValueError, match="The inputs must be of the 4 nodes of `adjacency`"):
         keras.layers.RNN(layers.GraphConvolutionLSTMCell(ROADS)).build((2, 6, 3))
+
+
+def test_a_learned_graph_is_beside_the_known_one():
+    layer = layers.AdaptiveGraphConvolution(ROADS, rank=2)
+    inputs = np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32")
+    layer.build(inputs.shape)
+    receivers, senders = layer.get_weights()
+    scores = np.exp(np.maximum(receivers @ senders, 0))
+    learned = scores / scores.sum(1, keepdims=True)
+    known = ROADS / np.maximum(ROADS.sum(1, keepdims=True), 1)
+    expected = np.concatenate([inputs, known @ inputs, learned @ inputs], -1)
+    np.testing.assert_allclose(numpy(layer(inputs)), expected, atol=1e-5)
+
+
+def test_a_cell_runs_on_from_its_own_outputs():
+    cell = keras.layers.SimpleRNNCell(3)
+    layer, inputs = layers.FreeRunning(cell, steps=4), np.random.default_rng(3).normal(size=(2, 5, 3)).astype("float32")
+    found = numpy(layer(inputs))
+    kernel, recurrent, bias = layer.get_weights()
+    state, expected = np.zeros((2, 3)), []
+    for t in range(8):
+        state = np.tanh((inputs[:, t] if t < 5 else state) @ kernel + state @ recurrent + bias)
+        expected.append(state)
+    np.testing.assert_allclose(found, np.stack(expected[4:], 1), atol=1e-5)
+
+
+def similar(series, signal, step, position, day, horizon, sharpness, shifts, own):
+    """The mean of known days, written out for one row."""
+    length, steps = len(signal), len(series)
+    first, places = step % day, []
+    for place in range(steps):
+        shifted = [k for k in shifts if (place - k) % day == first and 0 <= place - k < -(-steps // day) * day]
+        near = position >= 0 and abs(place - position) * 2 < day
+        if shifted and not near and place >= length - 1 and place + horizon < steps:
+            places.append(place)
+    if not places:
+        return np.tile(series.mean(0), (length + horizon, 1))
+    known = np.stack([series[place - length + 1 : place + horizon + 1] for place in places])
+    squares = np.square(known[:, :length] - signal) * (np.arange(1, length + 1) ** 2)[:, None]
+    each = squares.sum(1) / (np.arange(1, length + 1) ** 2).sum()
+    apart = own * each + (1 - own) * each.mean(1, keepdims=True)
+    weights = np.exp(-sharpness * apart)
+    return np.einsum("dn,dtn->tn", weights / weights.sum(0), known)
+
+
+@pytest.mark.parametrize(("shifts", "own"), [((0,), 0.0), ((-1, 0, 1), 0.3)])
+def test_similar_days_are_weighed_by_how_alike_they_were(shifts, own):
+    random = np.random.default_rng(4)
+    series, signal = random.normal(size=(31, 2)).astype("float32"), random.normal(size=(4, 3, 2)).astype("float32")
+    layer = layers.SimilarDays(31, 2, day_steps=7, horizon=2, first=3, sharpness=(0.7,), shifts=shifts, own_share=own)
+    layer.remember(series)
+    steps, positions = np.array([0, 3, 6, 6], "int32"), np.array([-1, -1, 10, 29], "int32")
+    found = numpy(layer(signal, keras.ops.array(steps), keras.ops.array(positions)))[:, 0]
+    for row, step, position, each in zip(signal, steps, positions, found, strict=True):
+        expected = similar(series, row, step - 3, position, 7, 2, 0.7, shifts, own)
+        np.testing.assert_allclose(each, expected, atol=1e-4)
+    alone = layers.SimilarDays(5, 2, day_steps=7, horizon=2)
+    alone.remember(series[:5])
+    unknown = numpy(alone(signal, keras.ops.array(steps), keras.ops.array(positions)))
+    np.testing.assert_allclose(unknown[2], np.broadcast_to(series[:5].mean(0), (2, 5, 2)), atol=1e-5)
+
+
+def test_days_are_left_out_in_training_only():
+    layer = layers.SimilarDays(12, 1, day_steps=3, horizon=1, sharpness=(0.0,), dropout=0.5)
+    layer.remember(np.repeat([1.0, 2.0, 4.0, 8.0], 3)[:, None])
+    given = np.zeros((200, 1, 1), "float32"), keras.ops.zeros((200,), "int32"), keras.ops.full((200,), -1)
+    assert np.allclose(numpy(layer(*given)), 15 / 4)
+    found = numpy(layer(*given, training=True))[:, 0, 0, 0]
+    days = [1, 2, 4, 8]
+    means = {sum(part) / len(part) for n in range(1, 5) for part in itertools.combinations(days, n)}
+    assert {round(float(each), 3) for each in found} == {round(each, 3) for each in means}
+
+
+def test_days_that_cannot_be_looked_up_are_refused():
+    for wrong, told in (
+        ({"steps": 0}, "`steps` must be at least 1"),
+        ({"sharpness": (-1.0,)}, "`sharpness` must name numbers of at least 0"),
+        ({"own_share": 1.5}, "`own_share` must be from 0 to 1"),
+        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            layers.SimilarDays(**{"steps": 9, "nodes": 2, "day_steps": 4, "horizon": 1, **wrong})
