@@ -75,15 +75,7 @@ _GROUPS = (
     ("Text", (sentiment.sentiment, chargen.chargen)),
     ("Music", (music.music,)),
     ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
-    (
-        "Signals",
-        (
-            anomaly.anomaly,
-            motion.motion,
-            speech.speech,
-            traffic.traffic,
-        ),
-    ),
+    ("Signals", (anomaly.anomaly, motion.motion, speech.speech, traffic.traffic)),
     ("Tools", (augment.augment, catalogue.models, doctor)),
 )
 

@@ -133,7 +133,7 @@ def predict(file, time_column, first_time, encoding, output, roads, figure, infl
     if influence:
         options.refuse("`--influence` tells of one road and forecasts none", "output", "roads", "figure")
     folder = options.find_model("traffic", **wanted)
-    options.check_targets(output, figure)
+    options.check_targets(output=output, figure=figure)
     with _table(file) as path:
         options.check_table("file", path, encoding, time_column=time_column)
         from kerasmlsp.apps.traffic import predict as app
