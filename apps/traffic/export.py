@@ -35,6 +35,8 @@ def export(
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     functions, track = model.endpoints(net, config.zeros_missing)
+    # Half of the room, for forecasts that differ by some thousandths of the unit.
+    functions = exporting.with_half_weights(functions, track)
     span = config.ahead()[-1] * config.step_minutes
     card = {
         "title": title,
@@ -57,7 +59,7 @@ def export(
             for name, value in stored.items()
             if name not in ("data", "graph", "roads")  # places on somebody's disk, and what stands above
         },
-        "figures": run.figures("forecasts", "heat", "influence"),
+        "figures": run.figures("forecasts", "influence"),
         **_measured(run),
     }
     return exporting.export(
