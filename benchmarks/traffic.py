@@ -5,8 +5,8 @@
 The last fifth of the time is the test, looked at once by each row. "At" is the error of the step so many minutes ahead,
 "up to" that of all steps to there. Boosting is scikit-learn's HistGradientBoostingRegressor with its defaults, one
 model for each step ahead and all roads, on the change since the last step. It sees the last speeds of the road, the
-means of its neighbours, the mean of the other days then, road and time of day. The first architecture is trained with
-every seed, the others with the first.
+means of its neighbours and of all roads, the strongest patterns of the network, the mean of the other days then, road
+and time of day. The first architecture is trained with every seed, the others with the first.
 
 Each finished row is a line of `rows.jsonl` in the folder of the runs, and trainings that were stopped go on, so the
 command can be killed and repeated.
@@ -21,6 +21,8 @@ from pathlib import Path
 from benchmarks.ratios import markdown
 
 BOOSTING = "boosting on the change"
+# Strongest patterns of the network that boosting sees.
+PATTERNS = 8
 
 
 def run_row(architecture, seed, options):
@@ -100,11 +102,18 @@ def features(speeds, known, places, ahead, network, length):
     weights = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
     near = values @ weights.T
     minutes = speeds.minutes()[places]
+    means = values.mean(1)
+    known_means = values[:known].mean(0)
+    patterns = np.linalg.svd(values[:known] - known_means, full_matrices=False)[2][:PATTERNS]
+    whole = [
+        *(means[places - back] for back in (0, 3, 6, length - 1)),
+        *((values[places] - known_means) @ patterns.T).T,
+    ]
     parts = [
         *(values[places - back] for back in range(length)),
         *(near[places - back] for back in range(0, length, 3)),
         *(other_days(speeds, known, places + step) for step in (0, ahead)),
-        np.repeat(minutes[:, None], roads, axis=1),
+        *(np.repeat(each[:, None], roads, axis=1) for each in (*whole, minutes)),
         np.tile(np.arange(roads), (len(places), 1)),
     ]
     return np.stack(parts, axis=-1).reshape(-1, len(parts))
