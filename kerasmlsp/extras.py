@@ -17,6 +17,7 @@ PACKAGES = {
     "pretty_midi": ("pretty_midi", "music"),
     "soundfile": ("soundfile", "signals"),
     "soxr": ("soxr", "signals"),
+    "wfdb": ("wfdb", "physionet"),
     "openpyxl": ("openpyxl", "excel"),
     "pillow_heif": ("pillow-heif", "heic"),
 }

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp.data import tables, wfdb
+from kerasmlsp.data import tables
+from kerasmlsp.extras import required
 from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
@@ -265,7 +266,7 @@ def _name(file, path):
 
 def _stream(file, name, channels, columns, encoding):
     if file.suffix.lower() == ".hea":
-        rate, names, values = wfdb.read_record(file)
+        rate, names, values = _record(file)
         if missing := [each for each in channels if each not in names]:
             raise ValueError(f"`channels` must be those of {file}: {', '.join(names)}. Received: {missing[0]!r}")
         chosen = [names.index(each) for each in channels] or list(range(len(names)))
@@ -290,6 +291,21 @@ def _stream(file, name, channels, columns, encoding):
         _tell_order(times, file)
     labels = None if found.label is None else [row[found.label].strip() for row in rows[header:]]
     return Stream(name, times, np.array(values, "float64"), found.channels, labels)
+
+
+def _record(file):
+    """Samples per second, names and values `(samples, signals)` of a record of PhysioNet, NaN where not valid."""
+    wfdb = required("wfdb")
+    try:
+        found = wfdb.rdrecord(str(file.with_suffix("")))
+        if found.p_signal is None:
+            raise ValueError("it has no signals")
+    except OSError:
+        raise
+    except Exception as error:  # of a damaged header the package raises whatever its parts come to
+        raise ValueError(f"`path` must be a whole record of PhysioNet. Received: {file} ({error})") from error
+    names = [name or f"signal {place}" for place, name in enumerate(found.sig_name)]
+    return found.fs, names, found.p_signal
 
 
 def _tell_order(times, file):

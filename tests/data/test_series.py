@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasmlsp.data import series, wfdb
+from kerasmlsp.data import series
 
 
 def written(folder, name, text):
@@ -109,19 +109,23 @@ def test_records_of_two_samples_in_three_bytes(tmp_path):
     packed = [(low & 255, (low >> 8) | ((high >> 8) << 4), high & 255) for low, high in pairs]
     tmp_path.joinpath("r.dat").write_bytes(bytes(itertools.chain(*packed)))
     written(tmp_path, "r.hea", "# c\nr 2 250 3\nr.dat 212 200(10)/mV 11 0 0 0 0 II\nr.dat 212 100 11 0 0 0 0 PLETH\n")
-    rate, names, values = wfdb.read_record(tmp_path / "r.hea")
-    assert (rate, names) == (250, ["II", "PLETH"])
-    np.testing.assert_allclose(values, (raw - [10, 0]) / [200, 100])
+    [stream] = series.read_streams(tmp_path / "r.hea")
+    assert stream.channels == ("II", "PLETH")
+    # The least number stands for a sample that is not valid.
+    np.testing.assert_allclose(stream.values, (np.where(raw == -2048, np.nan, raw) - [10, 0]) / [200, 100])
     [stream] = series.read_streams(tmp_path / "r.hea", channels=["PLETH"])
     assert stream.times == ["0", "0.004", "0.008"] and stream.channels == ("PLETH",)
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
-    [("nonsense\n", "header of a record"), ("r 1 250 9\nr.dat 16 200 11 0\n", "9 samples"),
-     ("r 1 250 1\nr.dat 80 1 8 0\n", "16 or 212")],
-)  # fmt: skip
-def test_damaged_records_are_refused(tmp_path, header, told):
+    "header", ["nonsense\n", "r 1 250 9\nr.dat 16 200 11 0\n", "r 1 250 1\nr.dat 99 1 8 0\n", "r 0 250 3\n"]
+)
+def test_damaged_records_are_refused(tmp_path, header):
     tmp_path.joinpath("r.dat").write_bytes(bytes(6))
-    with pytest.raises(ValueError, match=told):
-        wfdb.read_record(written(tmp_path, "r.hea", header))
+    with pytest.raises(ValueError, match="must be a whole record of PhysioNet"):
+        series.read_streams(written(tmp_path, "r.hea", header))
+
+
+def test_a_record_without_its_samples_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"r\.dat"):
+        series.read_streams(written(tmp_path, "r.hea", "r 1 250 3\nr.dat 16 200 11 0\n"))
