@@ -90,25 +90,25 @@ def detector(
     steps, channels = nets[0].input_shape[1:]
     assert config.width is not None
     matrix = losses.slope_matrix(steps, config.width)
-    product = _fixed(layers.Dense(steps, use_bias=False, name="slopes"), (None, channels, steps), matrix.T)
     signals = keras.Input((steps, channels), name="signals")
     seen = layers.Rescaling((1 / deviation).tolist(), (-mean / deviation).tolist(), name="normalised")(signals)
     copies = [net(seen) for net in nets]
-
-    def slopes(signals):
-        return ops.transpose(product(ops.transpose(signals, (0, 2, 1))), (0, 2, 1))
-
-    squares = sum(slopes(seen - copy) ** 2 for copy in copies) / len(copies)
-    errors = ops.sqrt(ops.mean(squares, axis=-1))
+    rows = ops.concatenate([*(seen - copy for copy in copies), seen], axis=-1)
+    product = _fixed(layers.Dense(steps, use_bias=False, name="slopes"), (None, rows.shape[-1], steps), matrix.T)
+    slopes = ops.transpose(product(ops.transpose(rows, (0, 2, 1))), (0, 2, 1))
+    errors = ops.sqrt(ops.mean(slopes[..., : len(nets) * channels] ** 2, axis=-1))
     parts = []
     if config.score != "neighbour":
         parts.append(ops.sqrt(ops.mean(errors**2, axis=-1)))
     if config.score != "error":
         assert references is not None
-        rows = np.einsum("bsc,ts->btc", (references - mean) / deviation, matrix)
-        parts.append(_nearest(layers.Flatten(name="flat")(slopes(seen)), rows.reshape(len(rows), -1)))
+        known = np.einsum("bsc,ts->btc", (references - mean) / deviation, matrix)
+        flat = layers.Flatten(name="flat")(slopes[..., len(nets) * channels :])
+        parts.append(_nearest(flat, known.reshape(len(known), -1)))
     score = parts[0] if len(parts) == 1 else ops.sqrt(parts[0] * parts[1])
-    middle = layers.Rescaling(deviation.tolist(), mean.tolist(), name="reconstruction")(sum(copies) / len(copies))
+    # LiteRT's converter cannot add two outputs of nets.
+    middle = ops.mean(ops.stack(copies, axis=-1), axis=-1)
+    middle = layers.Rescaling(deviation.tolist(), mean.tolist(), name="reconstruction")(middle)
     outputs = {"reconstruction": middle, "errors": errors, "score": score}
     return keras.Model(signals, outputs, name="detector")
 
