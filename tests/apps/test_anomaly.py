@@ -220,7 +220,7 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
         (("predict", "test.tsv", "--channels", "a"), 2, "leave `--channels` out"),
         (("predict", "one.csv", "--models", "streams"), 1, "2 channels"),
         (("predict", "stream.csv", "one.csv", "--models", "streams"), 2, "one file"),
-        (("predict", "test.tsv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+        (("predict", "test.tsv", "--output", "nowhere/out.csv"), 1, "make nowhere"),
     ],
 )  # fmt: skip
 def test_failures_are_one_sentence(workshop, words, code, told):
