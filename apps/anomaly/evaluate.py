@@ -75,12 +75,13 @@ def evaluate(
     examples = data.read(dataclasses.replace(config, label_column=label_column), path, task)
     check_shape(examples, stored)
     settings, folder = config.complete(task), run / EVALUATION
-    folder.mkdir(exist_ok=True)
     if task == "segments":
         labels = _labels(examples, normal_label or config.normal_label)
+        folder.mkdir(exist_ok=True)
         result = _segments(detector, examples, labels, known, folder)
     else:
         spans = _spans(examples.streams, normal_label or "0", label_column, windows)
+        folder.mkdir(exist_ok=True)
         result = _streams(detector, examples.streams, spans, known, settings, folder)
     result = {"task": task, "threshold": known["threshold"], "fingerprint": examples.fingerprint(), **result}
     files = result.pop("figures")
