@@ -63,7 +63,7 @@ def shipped() -> pathlib.Path:
 
     Example:
         >>> sorted(folder.name for folder in shipped().iterdir() if versions(folder))[:3]
-        ['caption', 'chargen', 'gan']
+        ['anomaly', 'caption', 'chargen']
     """
     return pathlib.Path(str(importlib.resources.files("kerasmlsp.saved_models")))
 

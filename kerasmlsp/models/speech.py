@@ -237,7 +237,7 @@ def speech_attention_lstm(
         >>> import numpy as np
         >>> model = speech_attention_lstm(filters=8, units=4)
         >>> looking = keras.Model(model.input, model.get_layer("attention").output[1])
-        >>> weights = looking(np.pad(np.ones((1, 6, 40)), ((0, 0), (0, 4), (0, 0))))[0]
+        >>> weights = looking.predict(np.pad(np.ones((1, 6, 40)), ((0, 0), (0, 4), (0, 0))), verbose=0)[0]
         >>> round(float(sum(weights[:3])), 4), weights[3:].tolist()  # none for the padding
         (1.0, [0.0, 0.0])
     """

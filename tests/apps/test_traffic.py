@@ -283,7 +283,7 @@ def test_speeds_that_cannot_be_used(workshop, name, told):
         (("predict", "speeds.csv", "--influence", "A1", "--road", "A2"), 2, "leave `--road` out"),
         (("predict", "few.csv"), 1, "at least 4 steps of 60 minutes"),
         (("predict", "speeds.csv", "--version", "9"), 1, "version 9"),
-        (("predict", "speeds.csv", "--output", "nowhere/out.csv"), 1, "nowhere is not there"),
+        (("predict", "speeds.csv", "--output", "nowhere/out.csv"), 1, "make nowhere"),
     ],
 )  # fmt: skip
 def test_failures_are_one_sentence(workshop, words, code, told):

@@ -42,6 +42,7 @@ def test_all_are_there():
         "music",
         "sentiment",
         "speech",
+        "traffic",
     ]
 
 

@@ -15,6 +15,7 @@ from kerasmlsp import layers
 from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
+    "AdaptiveGraphConvolution": {"adjacency": [[0, 1], [2, 0]], "rank": 3},
     "AttentionPooling": {"units": 3},
     "BatchNormalization": {"momentum": 0.7, "epsilon": 0.01},
     "GraphConvolutionLSTMCell": {"adjacency": [[0, 1], [1, 0]], "reachability": [[1, 1], [0, 1]], "order": 2},
@@ -82,6 +83,7 @@ CASES = {
         "window": "hamming",
         "onesided": True,
     },
+    "SimilarDays": {"steps": 9, "nodes": 2, "day_steps": 4, "horizon": 1, "first": 1, "shifts": [0, 1], "own_share": 0.2},
     "SinusoidalPosition": {"max_wavelength": 100.0},
     "SubSpectralNormalization": {"sub_bands": 2, "momentum": 0.5, "epsilon": 1e-2},
     "VoiceEmbedding": {"units": 3, "names": ["token", "ages"]},
@@ -91,7 +93,7 @@ CASES = {
     "TemporalBlock": {"filters": 3, "kernel_size": 3, "dilation": 2, "dropout": 0.1},
 }
 # Take a layer as an argument, which is not equal to its copy; each has a test of its own.
-WRAPPERS = {"AttentionRNN", "Beside", "Stateful"}
+WRAPPERS = {"AttentionRNN", "Beside", "FreeRunning", "Stateful"}
 
 
 def numpy(value):
