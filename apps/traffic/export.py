@@ -52,8 +52,8 @@ def export(
         "split": _split(config, stored),
         "limits": "For these roads only. It has met the days named above, and none with a holiday, bad weather or "
         "closed roads unless they are among these; an accident shows only once roads have become slow. The days it "
-        "was trained on are inside, as sums of a few patterns, since it looks up those that were like now. Influence is how the forecast changes "
-        "with an input, not what causes traffic.",
+        "was trained on are inside, as sums of a few patterns, since it looks up those that were like now. Influence "
+        "is how the forecast changes with an input, not what causes traffic.",
         "training": {
             name: value
             for name, value in stored.items()
