@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,28 @@ def given(sources: Iterable, files_in: Callable[[Path], Sequence[Path]], what: s
         else:
             found += files_in(Path(source)) if Path(source).is_dir() else [Path(source)]
     return found
+
+
+@contextlib.contextmanager
+def as_file(source: str | Path, ending: str = "") -> Iterator[Path]:
+    """Gives the path of a file; what is on stdin, "-", is written into one first, which is deleted behind the block.
+
+    Args:
+        source: The path.
+        ending: That of the file for stdin, as readers go by endings.
+
+    Example:
+        >>> with as_file("speeds.csv") as path:
+        ...     path.name
+        'speeds.csv'
+    """
+    if str(source) != "-":
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"stdin{ending}")
+        path.write_bytes(sys.stdin.buffer.read())
+        yield path
 
 
 def _from_stdin(what: str) -> bytes:

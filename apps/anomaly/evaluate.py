@@ -200,8 +200,8 @@ def scores(
 
 
 def _streams(detector, streams, spans, known, settings, folder):
-    parts, corpus, best = [], [], (-np.inf, 0)
-    for number, (stream, abnormal) in enumerate(zip(streams, spans, strict=True)):
+    parts, corpus, most, shown = [], [], -np.inf, {}
+    for stream, abnormal in zip(streams, spans, strict=True):
         found = scores(detector, stream, known, settings)
         labels = np.zeros(len(stream.values), bool)
         for first, last in abnormal:
@@ -209,7 +209,8 @@ def _streams(detector, streams, spans, known, settings, folder):
         begin = int(len(labels) * settings.normal_share) if settings.normal_share < 1 else 0
         parts.append((labels[begin:], found["score"][begin:]))
         corpus.append(nab.scored(np.where(found["first"], found["score"], -np.inf), abnormal))
-        best = max(best, (float(found["score"][begin:].max(initial=-np.inf)), number))
+        if (highest := found["score"][begin:].max(initial=-np.inf)) >= most:
+            most, shown = highest, {"stream": stream, "found": found, "abnormal": abnormal}
     labels, values = (np.concatenate(each) for each in zip(*parts, strict=True))
     block = max(detector.input_shape[1], len(labels) // 100)
     measured, lacking = anomalies.measure(labels, values, values >= known["threshold"], block=block)
@@ -218,13 +219,12 @@ def _streams(detector, streams, spans, known, settings, folder):
         measured["NAB, standard profile"] = {"value": points, "low": None, "high": None}
     files = [folder / f"{HISTOGRAM}.png", folder / f"{WHERE}.png"]
     _draw_scores(values, labels, known, files[0])
-    _draw(detector, streams[best[1]], spans[best[1]], known, settings, files[1])
+    _draw(**shown, known=known, file=files[1])
     counts = {"streams": len(streams), "examples": len(labels), "abnormal": int(labels.sum())}
     return {"metrics": measured, "not measured": lacking, **counts, "figures": files}
 
 
-def _draw(detector, stream, abnormal, known, settings, file):
-    found = scores(detector, stream, known, settings)
+def _draw(stream, found, abnormal, known, file):
     alarms = np.flatnonzero(found["first"] & (found["score"] >= known["threshold"])).tolist()
     write_atomically(
         file,

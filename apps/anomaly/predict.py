@@ -4,7 +4,6 @@ import csv
 import itertools
 import json
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasmlsp.data import encodings, series
-from kerasmlsp.files import existing, write_atomically
+from kerasmlsp.files import as_file, existing, write_atomically
 
 if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
@@ -63,13 +62,9 @@ def read_series(model: "SavedModel", path: str | Path, encoding: str = "utf-8") 
     Raises:
         ValueError: The file has series of another length or number of channels than the model takes.
     """
-    if str(path) == "-":
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder, "stdin")
-            place.write_bytes(sys.stdin.buffer.read())
-            return read_series(model, place, encoding)
     steps, channels = model.endpoints["serving_default"]["inputs"]["signals"].shape[1:]
-    found = series.read_segments(path, labels=False, encoding=encoding).values
+    with as_file(path) as place:
+        found = series.read_segments(place, labels=False, encoding=encoding).values
     if found.shape[1:] == (steps + 1, channels):
         found = found[:, 1:]
     if found.shape[1:] != (steps, channels):

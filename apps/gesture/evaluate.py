@@ -87,7 +87,7 @@ def evaluate(
         examples = examples.taken(labelled.of_known(examples.labels, classes, stored.get("rare", ())))
         result, probabilities = {"on": "data given"}, predict(model, examples)
     else:
-        examples = _own(run, config, stored)
+        examples = _own(run, config)
         if folds:
             probabilities, shares = _cross_validated(run, examples, classes, config, folds)
             held = "persons" if examples.groups is not None else _drawn(config)
@@ -131,10 +131,9 @@ def _reach(probabilities, least):
     return {"value": share, "low": low, "high": high}
 
 
-def _own(run, config, stored):
+def _own(run, config):
     examples, _ = data.read_own(config)
-    if examples.fingerprint() != stored["fingerprint"]:
-        raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
+    run.check_data(examples.fingerprint())
     return examples
 
 

@@ -79,7 +79,7 @@ def evaluate(
         result: dict[str, Any] = {"on": "recordings given"}
         probabilities = app.predict(model, examples, config)
     else:
-        examples = _own(run, config, stored)
+        examples = _own(run, config)
         if folds:
             fold_of = splits.folds(range(len(examples.labels)) if by_window else examples.groups, folds, config.seed)
             place = f"{'windows-' * by_window}{folds}"
@@ -107,10 +107,9 @@ def _others(config, path, stored):
     return examples.taken(np.asarray(known))
 
 
-def _own(run, config, stored):
+def _own(run, config):
     examples, _ = data.read_own(config)
-    if examples.fingerprint() != stored["fingerprint"]:
-        raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
+    run.check_data(examples.fingerprint())
     return examples
 
 

@@ -2,8 +2,6 @@
 
 import csv
 import dataclasses
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ import numpy as np
 
 from kerasmlsp import classification, plotting
 from kerasmlsp.data import motion
-from kerasmlsp.files import write_atomically
+from kerasmlsp.files import as_file, write_atomically
 
 if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
@@ -35,14 +33,10 @@ def read(model: "SavedModel", source: str | Path, **reading: Any) -> list[motion
     """
     facts, given = facts_of(model), {name: value for name, value in reading.items() if value is not None}
     wanted = {"channels": facts["channels"], "time_column": facts["time_column"], "label_column": None, **given}
+    with as_file(source, ".csv") as path:
+        found = motion.read_recordings(path, facts["rate"], **wanted)
     if str(source) == "-":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "stdin.csv")
-            path.write_bytes(sys.stdin.buffer.read())
-            found = motion.read_recordings(path, facts["rate"], **wanted)
         found = [dataclasses.replace(each, name="-") for each in found]
-    else:
-        found = motion.read_recordings(source, facts["rate"], **wanted)
     channels = model.endpoints["serving_default"]["inputs"]["windows"].shape[-1]
     if other := next((each for each in found if each.values.shape[1] != channels), None):
         raise ValueError(

@@ -86,7 +86,7 @@ def evaluate(
         examples = examples.taken(labelled.of_known(examples.labels, classes, stored.get("rare", ())))
         result, probabilities = {"on": "data given"}, app.predict(net, examples)
     else:
-        examples = _own(run, config, stored)
+        examples = _own(run, config)
         if folds:
             if background is not None:
                 raise ValueError("`--background` is for one net: leave out it or `--folds`.")
@@ -102,10 +102,9 @@ def evaluate(
     return _report(run, None if folds else net, config, result, examples, probabilities, classes, worst)
 
 
-def _own(run, config, stored):
+def _own(run, config):
     examples, _ = data.read_own(config)
-    if examples.fingerprint() != stored["fingerprint"]:
-        raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
+    run.check_data(examples.fingerprint())
     return examples
 
 

@@ -1,12 +1,10 @@
 """The commands of the traffic application."""
 
-import contextlib
-import sys
-import tempfile
 from pathlib import Path
 
 import click
 
+from kerasmlsp import files
 from kerasmlsp.apps import messages, options, printing
 from kerasmlsp.apps.traffic.config import Config
 
@@ -134,7 +132,7 @@ def predict(file, time_column, first_time, encoding, output, roads, figure, infl
         options.refuse("`--influence` tells of one road and forecasts none", "output", "roads", "figure")
     folder = options.find_model("traffic", **wanted)
     options.check_targets(output=output, figure=figure)
-    with _table(file) as path:
+    with files.as_file(file, ".csv") as path:
         options.check_table("file", path, encoding, time_column=time_column)
         from kerasmlsp.apps.traffic import predict as app
 
@@ -154,18 +152,6 @@ def predict(file, time_column, first_time, encoding, output, roads, figure, infl
     horizons = {step * speeds.step_minutes for step in model.card["horizons"]}
     shown = rows if as_json else [_shown(row, roads) for row in rows if row["minutes"] in horizons]
     printing.print_results(shown, as_json, model)
-
-
-@contextlib.contextmanager
-def _table(file):
-    """The path of the table; stdin is written into a file first, as readers of tables go by endings."""
-    if str(file) != "-":
-        yield file
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "stdin.csv")
-        path.write_bytes(sys.stdin.buffer.read())
-        yield path
 
 
 def _shown(row, roads):

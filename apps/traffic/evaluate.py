@@ -69,8 +69,8 @@ def evaluate(
     run = training.Run(run)
     net, config, stored = load(run)
     own = data.read(config)
-    if path is None and data.fingerprint(own, data.read_network(config, own.roads)) != stored["fingerprint"]:
-        raise ValueError(f"The data of the run {run} have changed since: give others with `--data`, or train anew.")
+    if path is None:
+        run.check_data(data.fingerprint(own, data.read_network(config, own.roads)))
     known = stored["parts"]["validation" if config.refit else "train"][1]
     if path is None:
         speeds, span, on = own, range(*stored["parts"][part]), f"the {part} part of the run's data"

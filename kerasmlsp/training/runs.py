@@ -98,6 +98,20 @@ class Run:
                 "`--overwrite`, or name another `--run`."
             )
 
+    def check_data(self, fingerprint: str) -> None:
+        """Refuses data that are no longer those that were trained on.
+
+        Args:
+            fingerprint: That of the data now.
+
+        Raises:
+            ValueError: It is not the `fingerprint` among the facts of `start`.
+        """
+        if fingerprint != self.read(CONFIG)["fingerprint"]:
+            raise ValueError(
+                f"The data of the run {self} have changed since: give others with `--data`, or train anew."
+            )
+
     @property
     def _replaced(self) -> Path:
         """Where a run is kept that is overwritten."""
