@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes, each with whole files: what a file has built, its other tests use. In their order: the longest are not last.
-PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
-JAX_PYTEST_FLAGS ?= tests/catalogue tests/layers/test_layers.py tests/layers/test_every_layer.py -m "not slow" -n 2 --dist loadgroup
+# A process that dies ends the tests: after another has taken its place they may wait for ever.
+PYTEST_FLAGS ?= -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+JAX_PYTEST_FLAGS ?= tests/catalogue tests/layers/test_layers.py tests/layers/test_every_layer.py -m "not slow" -n 2 --max-worker-restart 0 --dist loadgroup
 
 .PHONY: run test test-slow test-jax test-jax-slow lint format clean
 
@@ -17,6 +18,7 @@ run: $(VENV)/.installed
 	$(BIN)/kerasmlsp music evaluate --run brief --samples 2 --bars 2
 	$(BIN)/kerasmlsp music export --run brief --models results/saved_models
 	$(BIN)/kerasmlsp music generate --bars 4 --models results/saved_models --output results/chorale
+	@echo "Serve the models with '$(BIN)/kerasmlsp serve --demo', and open http://127.0.0.1:8501/demo/"
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)

@@ -10,6 +10,7 @@ Models are built without their weights, so that the largest takes no memory.
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +42,7 @@ _EXAMPLES = {
     "num_steps": 140,
     "num_units": 500,
     "num_visible": 784,
+    "source_channels": 12,
     "source_vocabulary_size": 10_000,
     "target_vocabulary_size": 10_000,
     "vocabulary_size": 10_000,
@@ -51,8 +53,14 @@ _EXAMPLE_MODELS = {
     "members": lambda builders: [builders.lstm_classifier(10_000, 10), builders.text_cnn(10_000, 10)],
     "model": lambda builders: builders.rotation_predictor((32, 32, 3)),
 }
-# A builder that wants one of its own defaults changed.
-_EXAMPLE_OPTIONS = {"conditional_wavenet": {"num_features": 80}}
+# Builders that want other sizes, or one of their own defaults changed.
+_PICTURES = {"height": 128, "width": 128, "channels": 3}
+_EXAMPLE_OPTIONS = {
+    "conditional_wavenet": {"num_features": 80},
+    "pix2pix": _PICTURES,
+    "pix2pix_discriminator": _PICTURES,
+    "pix2pix_generator": _PICTURES,
+}
 
 
 @click.group(cls=messages.Group, invoke_without_command=True)
@@ -65,14 +73,14 @@ def models(context, as_json):
     """
     if context.invoked_subcommand:
         return
-    docstrings = _docstrings()
+    found = docstrings("models")
     rows = [
         {
             "builder": name,
             "parameters": PARAMETERS[name],
-            "lecture": "; ".join(_lectures(name, docstrings)) or "beyond the lectures",
+            "lecture": "; ".join(_lectures(name, found)) or "beyond the lectures",
         }
-        for name in docstrings
+        for name in found
     ]
     printing.print_results(rows, as_json)
 
@@ -98,7 +106,7 @@ def show(name, sizes, figure, as_json):
     kerasmlsp models show text_cnn --figure text_cnn.png
     """
     values = dict(map(_size, sizes))
-    if name not in _docstrings():
+    if name not in docstrings("models"):
         raise click.UsageError(f"NAME must be a builder that `kerasmlsp models` lists. Received: {name!r}")
     with messages.quiet_imports():
         from kerasmlsp import files, plotting
@@ -109,7 +117,7 @@ def show(name, sizes, figure, as_json):
     facts = {
         "builder": name,
         "what": builder.__doc__.strip().split("\n")[0],
-        "reference": _reference(builder.__doc__),
+        "reference": reference(builder.__doc__),
         "arguments": arguments,
         "parameters": model.count_params() if model.built else None,
     }
@@ -134,14 +142,20 @@ def _row(box):
     }
 
 
-def _docstrings():
-    """Docstrings of all builders by name, from the source, since an import of Keras would take seconds."""
-    folder = Path(kerasmlsp.__file__).parent / "models"
+def docstrings(package: str) -> dict[str, str]:
+    """Docstrings by name of what a package of the library offers, from the source: to import Keras takes seconds."""
+    folder = Path(kerasmlsp.__file__).parent / package
     trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
     functions = [node for tree in trees.values() for node in tree.body if isinstance(node, ast.FunctionDef)]
     found = {node.name: ast.get_docstring(node) for node in functions if not node.name.startswith("_")}
-    listed = next(node.value for node in trees["__init__.py"].body if isinstance(node, ast.Assign))
-    return {name: found[name] for name in ast.literal_eval(listed)}
+    return {name: found[name] or "" for name in literal(package, "__all__")}
+
+
+def literal(package: str, name: str) -> Any:
+    """The value that the `__init__.py` of a package of the library gives a name, from the source."""
+    source = Path(kerasmlsp.__file__).parent / package / "__init__.py"
+    nodes = [node for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
+    return next(ast.literal_eval(node.value) for node in nodes if getattr(node.targets[0], "id", "") == name)
 
 
 def _build(builder, values):
@@ -197,15 +211,16 @@ def _size(text):
         ) from None
 
 
-def _reference(docstring):
+def reference(docstring: str) -> str:
+    """What a docstring gives as its reference."""
     found = re.search(r"References?:\s+(.*?)\n\s*\n", docstring or "", re.DOTALL)
     return " ".join(found[1].split()) if found else ""
 
 
 def _lectures(name, docstrings):
     """The lectures among the references, each with the title of its slides."""
-    reference = _reference(docstrings[name])
-    same = re.match(r"as (?:of|for) `(\w+)`", reference)
+    text = reference(docstrings[name])
+    same = re.match(r"as (?:of|for) `(\w+)`", text)
     if same:
         return _lectures(same[1], docstrings)
-    return [part.strip().rstrip(".") for part in reference.split(";") if re.match(_LECTURERS, part.strip())]
+    return [part.strip().rstrip(".") for part in text.split(";") if re.match(_LECTURERS, part.strip())]

@@ -15,17 +15,38 @@ from pathlib import Path
 import click
 
 import kerasmlsp
-from kerasmlsp.apps import augment, catalogue, messages, options, printing
+from kerasmlsp.apps import (
+    augment,
+    catalogue,
+    deploy,
+    figures,
+    imagenet,
+    interpret,
+    messages,
+    options,
+    printing,
+    runs,
+    score,
+)
 from kerasmlsp.apps.anomaly import cli as anomaly
 from kerasmlsp.apps.caption import cli as caption
 from kerasmlsp.apps.chargen import cli as chargen
+from kerasmlsp.apps.detect import cli as detect
+from kerasmlsp.apps.embed import cli as embed
 from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
 from kerasmlsp.apps.motion import cli as motion
 from kerasmlsp.apps.music import cli as music
+from kerasmlsp.apps.pixelcnn import cli as pixelcnn
+from kerasmlsp.apps.pretrain import cli as pretrain
+from kerasmlsp.apps.segment import cli as segment
 from kerasmlsp.apps.sentiment import cli as sentiment
+from kerasmlsp.apps.serve import serve
 from kerasmlsp.apps.speech import cli as speech
 from kerasmlsp.apps.traffic import cli as traffic
+from kerasmlsp.apps.translate import cli as translate
+from kerasmlsp.apps.video import cli as video
+from kerasmlsp.apps.wavenet import cli as wavenet
 from kerasmlsp.extras import PACKAGES, install
 
 _TRIED, _LEAST_FREE = 1 << 20, 1.0
@@ -72,11 +93,37 @@ def doctor(as_json):
 
 # In the order of `--help`.
 _GROUPS = (
-    ("Text", (sentiment.sentiment, chargen.chargen)),
+    ("Text", (sentiment.sentiment, chargen.chargen, embed.embed, translate.translate)),
     ("Music", (music.music,)),
-    ("Pictures", (caption.caption, gan.gan, gesture.gesture)),
-    ("Signals", (anomaly.anomaly, motion.motion, speech.speech, traffic.traffic)),
-    ("Tools", (augment.augment, catalogue.models, doctor)),
+    (
+        "Pictures",
+        (
+            caption.caption,
+            detect.detect,
+            gan.gan,
+            gesture.gesture,
+            imagenet.imagenet,
+            pixelcnn.pixelcnn,
+            pretrain.pretrain,
+            segment.segment,
+            video.video,
+        ),
+    ),
+    ("Signals", (anomaly.anomaly, motion.motion, speech.speech, traffic.traffic, wavenet.wavenet)),
+    (
+        "Tools",
+        (
+            figures.figures,
+            runs.runs,
+            augment.augment,
+            interpret.interpret,
+            catalogue.models,
+            serve,
+            score.score,
+            deploy.deploy,
+            doctor,
+        ),
+    ),
 )
 
 

@@ -5,13 +5,14 @@ Nothing heavy is imported here: every `--help` passes through this file.
 
 import contextlib
 import errno
+import functools
 import json
 import logging
 import math
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,10 @@ def _told_of_path(text: str, values: dict, shown: dict) -> str:
 class _EchoHandler(logging.Handler):
     """Writes records as plain lines to the stderr of the moment, which tests and notebooks replace."""
 
+    write = staticmethod(functools.partial(click.echo, err=True))
+
     def emit(self, record):
-        click.echo(by_options(self.format(record)), err=True)
+        self.write(by_options(self.format(record)))
 
 
 def set_up_logs(context: click.Context, debug: bool) -> None:
@@ -85,6 +88,19 @@ def set_up_logs(context: click.Context, debug: bool) -> None:
     logging.getLogger().addHandler(handler)
     context.call_on_close(lambda: logging.getLogger().removeHandler(handler))
     context.call_on_close(lambda: logger.setLevel(level_before))
+
+
+@contextlib.contextmanager
+def logs_written_by(write: Callable[[str], Any]) -> Iterator[None]:
+    """Gives each line of the logs to a function in place of stderr."""
+    handlers = [each for each in logging.getLogger().handlers if isinstance(each, _EchoHandler)]
+    for each in handlers:
+        each.write = write  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for each in handlers:
+            del each.write
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import click
 
 from kerasmlsp.apps.messages import by_options, quiet_imports
 from kerasmlsp.apps.printing import model_name, print_results, tell_figure
-from kerasmlsp.extras import install
+from kerasmlsp.extras import install, required
 from kerasmlsp.files import existing
 from kerasmlsp.training.settings import ENCODINGS, Settings, fields, is_encoding
 
@@ -76,7 +76,20 @@ target_option = click.option(
     metavar="DIR",
     help="Folder of your saved models, which gets the new one.",
 )
-_MODEL_OPTIONS = (
+
+
+def together(*several: Callable[[Callable], Callable]) -> Callable[[Callable], Callable]:
+    """A decorator with several options, which `--help` lists in this order."""
+
+    def decorate(function: Callable) -> Callable:
+        for option in reversed(several):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+model_options = together(
     click.option(
         "--models",
         type=_FOLDER,
@@ -86,13 +99,7 @@ _MODEL_OPTIONS = (
     click.option("--shipped", is_flag=True, help="Answer from the shipped saved models."),
     click.option("--version", type=click.IntRange(min=1), help="Version of the saved model; default the newest."),
 )
-
-
-def model_options(function: Callable) -> Callable:
-    """The options that choose the saved model of a command, as `find_model` takes them."""
-    for option in reversed(_MODEL_OPTIONS):
-        function = option(function)
-    return function
+"""The options that choose the saved model of a command, as `find_model` takes them."""
 
 
 def find_model(app: str, *, models: Path | None, shipped: bool, version: int | None) -> Path:
@@ -150,12 +157,10 @@ _output_option = click.option(
 )
 
 
-def export_options(function: Callable) -> Callable:
-    """The options of the command `export`, as `export` takes them."""
-    options = (json_option, licence_option, data_note_option, _output_option, _format_option, target_option, run_option)
-    for option in options:
-        function = option(function)
-    return function
+export_options = together(
+    run_option, target_option, _format_option, _output_option, data_note_option, licence_option, json_option
+)
+"""The options of the command `export`, as `export` takes them."""
 
 
 def export(
@@ -334,15 +339,50 @@ def _click_type(kind: type, known):
 
 
 seed_option = settings(Settings, "seed")
+top_k_option = click.option(
+    "--top-k", type=click.IntRange(min=0), default=0, show_default=True, help="Draw among so many; 0 for all."
+)
+top_p_option = click.option(
+    "--top-p",
+    type=FiniteRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Draw from the likeliest that make up this probability.",
+)
+sampling_options = together(
+    click.option(
+        "--temperature",
+        type=FiniteRange(min=0),
+        default=1.0,
+        show_default=True,
+        help="Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.",
+    ),
+    top_k_option,
+    top_p_option,
+)
+"""The options `temperature`, `top_k` and `top_p` of what is drawn value by value."""
 
 
-def train_options(config: type[Any]) -> Callable[[Callable], Callable]:
-    """The options of the command `train`, as `train` takes them."""
+def train_options(config: type[Any], *, searched: bool = True) -> Callable[[Callable], Callable]:
+    """The options of the command `train`, as `train` takes them; `searched` where the log tells which run is good."""
 
     def decorate(function: Callable) -> Callable:
+        if searched:
+            function = _search_option(_timeout_option(function))
         return run_option(resume_option(overwrite_option(settings(config)(json_option(function)))))
 
     return decorate
+
+
+_search_option = click.option(
+    "--search",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Try N choices of the options that were not given, and keep the best run; give the same again to go on.",
+)
+_timeout_option = click.option(
+    "--timeout", type=FiniteRange(min=0, min_open=True), metavar="MINUTES", help="Begin no trial of a search later."
+)
 
 
 def train(
@@ -363,6 +403,11 @@ def train(
         check: Refuses options that do not apply, given the configuration.
     """
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
+    trials, minutes = values.pop("search", None), values.pop("timeout", None)
+    if trials is None:
+        refuse("It ends a search: give `--search N`, too, or", "timeout")
+    else:
+        refuse("A search goes on where it was by the same command", "resume", "overwrite")
     if resume and overwrite:
         raise click.UsageError("Give either `--resume`, to go on with the run, or `--overwrite`, to start anew.")
     chosen = configuration(config, _folder(config, run) if resume else None, values)
@@ -378,7 +423,29 @@ def train(
         place = getattr(chosen, field.name)
         if known.place not in (None, "new") and place is not None:
             existing(place, field.name)
-    start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
+    if trials is None:
+        start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
+    else:
+        _search(chosen, run, trials, minutes, as_json=as_json, then=then)
+
+
+def _search(config: Any, run: str, trials: int, minutes: float | None, *, as_json: bool, then: str) -> None:
+    required("optuna")
+    with quiet_imports():
+        from kerasmlsp.training import searching
+
+        module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
+    fixed = [field.name for field, *_ in fields(type(config)) if given(field.name)]
+    try:
+        result = searching.search(
+            module.train, config, _folder(config, run), trials, fixed=fixed, seconds=minutes and 60 * minutes
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Go on with the search by the same command.") from None
+    print_results(result, as_json)
+    if (figure := _folder(config, run) / searching.FIGURE).exists():
+        tell_figure(figure)
+    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
 def start(

@@ -56,8 +56,8 @@ def run_row(architecture, seed, options, found):
         sizes = {"filters": options.filters, "epochs": options.epochs}
         config = Config(data=str(options.data.resolve()), architecture=architecture, seed=seed, **sizes)
         if options.epochs is None:
-            step = seconds_of_a_step(config, found)
-            epochs = round(options.minutes * 60 / step / len(data.training_batches(found.train, config).order(0)))
+            step, batches = seconds_of_a_step(config, found), data.training_batches(found.train, config.complete())
+            epochs = round(options.minutes * 60 / step / len(batches.order(0)))
             config = dataclasses.replace(config, epochs=max(1, epochs))
     if not (run / "model.keras").exists():
         resumed = (run / "config.json").exists()

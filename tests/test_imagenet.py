@@ -223,3 +223,9 @@ def test_the_published_weights_know_real_photographs():
     fifth = np.mean([label in rank[:5] for label, rank in zip(labels, ranks, strict=True)])
     print(f"top-1 {first:.2f}, top-5 {fifth:.2f} of {len(labels)} photographs")
     assert first >= 0.8 and fifth >= 0.9
+
+
+def test_every_class_has_a_name_of_its_own():
+    classes = imagenet.classes()
+    assert len(classes) == len(set(classes.values())) == 1000 and list(classes) == sorted(classes)
+    assert list(classes.values())[150] == "sea lion" and classes["n02012849"] == "crane (bird)"

@@ -103,3 +103,14 @@ def test_squared_errors_of_what_is_not_known_count_for_nothing():
     net.compile("sgd", loss)
     net.fit(forecasts, truth, verbose=0)
     assert all(np.isfinite(weight).all() for weight in net.get_weights())
+
+
+def test_bits_per_dimension_are_those_of_the_levels():
+    random = np.random.default_rng(0)
+    logits, levels = random.normal(size=(2, 3, 4, 5)).astype("float32"), random.integers(0, 5, (2, 3, 4))
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log2(np.take_along_axis(shares, levels[..., None], axis=-1)).mean()
+    loss = losses.BitsPerDimension()
+    np.testing.assert_allclose(float(loss(levels, logits)), expected, rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert isinstance(again, losses.BitsPerDimension)

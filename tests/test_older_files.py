@@ -1,10 +1,9 @@
 """What version 0.1.0 wrote, before its modules were moved into packages, still loads and answers the same."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -27,7 +26,7 @@ def test_keras_loads_them_itself_after_one_import():
         "import keras, sys\nimport kerasmlsp.registered\nfor path in sys.argv[1:]:\n    keras.saving.load_model(path)"
     )
     paths = [str(FOLDER / name) for name in ANSWERS]
-    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True)
+    done = forked.run(forked.execute, code, *paths)
     assert done.returncode == 0, done.stderr
 
 
@@ -37,7 +36,7 @@ def test_one_import_registers_all_that_the_library_does():
     files = [path for path in root.rglob("*.py") if "\n@keras.saving.register_keras" in path.read_text()]
     names = [".".join(("kerasmlsp", *path.relative_to(root).with_suffix("").parts)) for path in files]
     code = "import sys, kerasmlsp.registered\nprint(*sorted(set(sys.argv[1:]) - set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True)
+    done = forked.run(forked.execute, code, *names)
     assert len(names) > 20 and done.stdout.strip() == "", done.stdout + done.stderr
 
 

@@ -22,10 +22,16 @@ NORMS = [
     for step in (5, 10)
     for layer, gradient in (("first", 0.0), ("second", 0.1), ("last", float("nan")))
 ]
+BY_LENGTH = [
+    {"from": 1, "to": 9, "length": 6.5, "sentences": 99, "BLEU": {"value": 30.0, "low": 28.0, "high": 33.0}},
+    {"from": 10, "to": None, "length": 12.5, "sentences": 9, "BLEU": {"value": 20.0, "low": None, "high": None}},
+]
 LINES = {"A1": np.array([1, np.nan, 3]), "A2": np.ones(3)}
 FIGURES = {
     "curves": lambda path: plotting.curves(ROWS, path),
     "update_norms": lambda path: plotting.update_norms(NORMS, path),
+    "alignment": lambda path: plotting.alignment(["a", "dog", "end"], ["ein", "Hund"], np.eye(2, 3), path, title="two"),
+    "score_by_length": lambda path: plotting.score_by_length({"net": BY_LENGTH, "words": BY_LENGTH[:1]}, path),
     "forecast_lines": lambda path: plotting.forecast_lines(LINES, LINES, path, hours=np.arange(3)),
     "space_time": lambda path: plotting.space_time(
         {"speeds": np.array([[1, np.nan], [2, 3]]), "errors": np.array([[-1, 0], [2, np.nan]])},
@@ -56,6 +62,29 @@ FIGURES = {
         [np.eye(4), np.zeros((2, 2))],
         path,
         titles=["one", "two"],
+    ),
+    "fooled_pictures": lambda path: plotting.fooled_pictures(
+        [np.zeros((9, 12, 3), np.uint8)] * 2,
+        [np.full((9, 12, 3), 300.0), np.zeros((9, 12, 3))],
+        path,
+        before=["hen", "hen"],
+        after=["fox", "hen"],
+        changes=["L2 3", "none"],
+    ),
+    "share_curves": lambda path: plotting.share_curves(
+        {"fgsm": {0.5: 0.1, 4.0: 1.0}, "none": {}}, path, along="epsilon", share="fooled", logarithmic=True
+    ),
+    "boxed": lambda path: plotting.boxed(
+        [np.zeros((30, 40, 3), np.uint8)] * 3,
+        [[((2, 2, 9, 30), "cell 0.90", (0, 128, 0)), ((5, 5, 20, 8), "", (255, 255, 255))], [], []],
+        path,
+        titles=list("abc"),
+    ),
+    "picture_table": lambda path: plotting.picture_table(
+        {"photograph": [np.zeros((9, 12, 3), np.uint8)] * 2, "mask": [np.ones((9, 12, 3), np.uint8)] * 2},
+        path,
+        titles=["a.jpg", "b.jpg"],
+        legend={f"class {number}": (number, 0, 0) for number in range(8)},
     ),
     "timeline": lambda path: plotting.timeline(
         np.zeros((4, 6)),
@@ -359,3 +388,11 @@ def test_the_summaries_of_a_confusion_matrix_are_shares_of_rows_and_columns(tmp_
     assert rows == ["75.0", "25.0", "0.0"] and columns == ["60.0", "40.0", "0.0"]
     plotting.confusion_matrix(np.array([[3, 0], [2, 0]]), ["a", "b"], tmp_path / "c.png", summaries=True)
     assert (tmp_path / "c.png").stat().st_size > 0  # of a class that was never told there is no share
+
+
+def test_values_around_zero_are_grey_and_maps_are_coloured_each_by_itself():
+    filters = plotting.stretched_values(np.array([[[[-2.0, 0, 1]]], [[[0.0, 0, 0]]]]))
+    assert filters[:, 0, 0].tolist() == [[0, 127, 191], [127, 127, 127]]
+    assert plotting.stretched_values(np.ones((1, 2, 2, 5))).shape == (1, 2, 2, 3)
+    maps = plotting.coloured(np.array([[[0.0, 1.0]], [[5.0, 9.0]]]))
+    assert maps.shape == (2, 1, 2, 3) and (maps[0] == maps[1]).all() and (maps[0, 0, 0] != maps[0, 0, 1]).any()

@@ -2,10 +2,14 @@
 
 import csv
 import json
+import os
 import re
 import runpy
 import shlex
 import shutil
+import socket
+import subprocess
+import sys
 import textwrap
 import wave
 from pathlib import Path
@@ -15,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from kerasmlsp.apps import cli
+from kerasmlsp.apps import cli, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +41,9 @@ def paths(pages):
     return [str(page.relative_to(ROOT)) for page in pages]
 
 
+pytestmark = pytest.mark.usefixtures("forked_replay")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A user's folder: the shipped saved models, and reviews, plays and pictures of their own."""
@@ -47,7 +54,9 @@ def folder(tmp_path_factory):
     write_recordings(path)
     write_signals(path)
     write_walks(path)
+    write_clips(path)
     write_speeds(path / "speeds.csv")
+    write_scenes(path)
     with open(ROOT / "benchmarks/one_sentence_reviews.csv", newline="") as file:
         rows = list(csv.reader(file))
     for name, part in (("reviews.csv", rows[1:61]), ("test.csv", rows[61:])):
@@ -63,6 +72,19 @@ def write_speeds(path):
         csv.writer(file).writerows([roads, *([60 + step % 3] * len(roads) for step in range(18))])
 
 
+def write_clips(path):
+    """Blocks that go to the left and to the right, as animations."""
+    for number in range(24):
+        frames = np.full((8, 24, 24), number, np.uint8)
+        for place in range(8):
+            columns = (number + (place if number % 2 else -place) + np.arange(8)) % 24
+            frames[place, 8:16, columns] = 220
+        file = path / "clips" / ("right" if number % 2 else "left") / f"{number}.gif"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        first, *others = map(Image.fromarray, frames)
+        first.save(file, "GIF", save_all=True, append_images=others)
+
+
 def write_pictures(path):
     """Bright squares and bars in place of photographs of hands, and the pictures that README shows."""
     random = np.random.default_rng(0)
@@ -74,6 +96,22 @@ def write_pictures(path):
         Image.fromarray(pixels).save(file)
     for name in ("hand.jpg", "camera.jpg", "words.ogg", "beats.tsv"):
         shutil.copy(ROOT / "docs" / name, path)
+
+
+def write_scenes(path):
+    """Bright squares on a dark ground, with masks and with boxes."""
+    random, rows = np.random.default_rng(0), [("path", "label", "xmin", "ymin", "xmax", "ymax")]
+    for name in ("scenes", "masks"):
+        (path / name).mkdir()
+    for number in range(12):
+        pixels, mask = random.integers(0, 90, (48, 64, 3)).astype(np.uint8), np.zeros((48, 64), np.uint8)
+        left, top = (int(each) for each in random.integers(2, 24, 2))
+        pixels[top : top + 20, left : left + 20], mask[top : top + 20, left : left + 20] = 220, 1
+        Image.fromarray(pixels).save(path / "scenes" / f"{number}.png")
+        Image.fromarray(mask).save(path / "masks" / f"{number}.png")
+        rows.append((f"scenes/{number}.png", "square", left, top, left + 20, top + 20))
+    with open(path / "boxes.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def write_recordings(path):
@@ -120,8 +158,10 @@ def write_walks(path):
 
 def test_commands(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert len(commands(ROOT / "README.md")) >= 6
-    run(commands(ROOT / "README.md"))
+    inline = re.findall(r"`(kerasmlsp \w+ \w+ [^`]+)`", README)
+    lines = [*commands(ROOT / "README.md"), *inline]
+    assert len(inline) >= 5 and len(lines) >= 9
+    run(lines)
 
 
 @pytest.mark.slow
@@ -166,12 +206,47 @@ def test_the_page_of_the_library_is_one_script(tmp_path, monkeypatch, capsys):
     assert {"model.keras", "curves.png", "history.csv"} <= {each.name for each in Path("runs/counting").iterdir()}
 
 
+@pytest.mark.slow
+def test_the_page_of_the_server_is_one_script(tmp_path):
+    """From a table to a server that is asked, takes a new version, is asked by label, and is stopped."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page = (ROOT / "docs/how-to/serve.md").read_text()
+    script = "\n".join(blocks("bash", page)).replace(":8501", f":{port}").replace("serve --", f"serve --port {port} --")
+    # What waits for the server in the page waits for ever.
+    words = ["timeout", "--kill-after", "30", "600", "bash", "-euo", "pipefail", "-c", script]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run = subprocess.run(words, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.findall(r'"label":"(\w+)"', run.stdout) == ["delivery", "billing", "delivery"]
+    assert (
+        '"model_name":"sentiment"' in run.stdout and 'kerasmlsp_request_seconds_count{model="sentiment"' in run.stdout
+    )
+    assert '"POST /v1/models/sentiment/labels/canary:predict" 200' in (tmp_path / "access.log").read_text()
+
+
+def test_metrics_on_the_page_of_the_server_are_those_there_are():
+    source = (ROOT / "kerasmlsp/serving/metrics.py").read_text() + (ROOT / "kerasmlsp/serving/engine.py").read_text()
+    named = set(re.findall(r"\b(?:kerasmlsp|process)_[a-z_]+\b", (ROOT / "docs/how-to/serve.md").read_text()))
+    assert len(named) >= 8
+    for name in named - {"kerasmlsp_"}:
+        assert re.sub("_(bucket|count)$", "", name) in source, name
+
+
+def test_every_option_of_the_server_is_on_its_page():
+    rows = (ROOT / "docs/how-to/serve.md").read_text().partition("## Options")[2]
+    options = {name for each in serve.serve.params for name in (*each.opts, *each.secondary_opts)}
+    assert options == set(re.findall(r"--[a-z][a-z-]+", rows))
+
+
 def test_every_page_with_python_is_run_somewhere():
     shown = {str(page.relative_to(ROOT)) for page in PAGES if blocks("python", page.read_text())}
     assert shown == {
         "README.md",
         "docs/apps/chargen.md",
         "docs/conversion.md",
+        "docs/how-to/clients.md",
         "docs/how-to/library.md",
         "docs/lectures.md",
     }

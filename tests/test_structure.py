@@ -35,6 +35,7 @@ GENERAL = (
     "imagenet",
     "interpret",
     "music",
+    "serving",
 )
 
 
@@ -88,6 +89,8 @@ def test_portable_files_use_keras_and_numpy_only(path):
         allowed.add("tensorflow")
     if path.name == "gan.py" and path.parent.name == "models":
         allowed |= {"tensorflow", "jax"}  # for gradients of two losses in one step, each backend by its own means
+    if path.name == "word_blocks.py" and path.parent.name == "models":
+        allowed.add("tensorflow")  # to compile the arithmetic of a step without its lookups
     assert not [name for name in imported(path) if name.split(".")[0] not in allowed]
     # A portable file must not reach TensorFlow through another file of the library either.
     reached = [name for name in imported(path) if within(name, "kerasmlsp") and name != "kerasmlsp"]

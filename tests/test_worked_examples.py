@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from kerasmlsp import models
+from kerasmlsp.layers import PolynomialFeatures, ScaledDotProductAttention, WordVectors
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -103,3 +104,73 @@ def test_slopes_of_saturating_activations_are_at_most_1(name):
     slopes = derivative(ACTIVATIONS[name][0], np.linspace(-6, 6, 101, dtype="float32"))
     assert slopes.max() == pytest.approx({"logistic": 0.25, "tanh": 1.0}[name], abs=1e-6)
     assert (np.delete(slopes, 50) < slopes[50]).all()
+
+
+def test_the_polynomial_kernel_is_an_inner_product():
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Data Independent Transformation": `n = 2`, `c = 1`."""
+    x, y = np.array([[0.3, -1.2]], "float32"), np.array([[2.0, 0.7]], "float32")
+    features = PolynomialFeatures(degree=2, constant=1.0)
+    (x1, x2), root = x[0], np.sqrt(2)
+    slide = [1, x1**2, x2**2, root * x1, root * x2, root * x1 * x2]
+    np.testing.assert_allclose(sorted(numpy(features(x))[0]), sorted(slide), rtol=1e-5)
+    kernel = (x @ y.T).item() + 1
+    assert float(ops.sum(features(x) * features(y))) == pytest.approx(kernel**2, rel=1e-5)
+    # That of Cover's theorem: the same without a constant.
+    lifted = numpy(PolynomialFeatures(degree=2, constant=0.0)(x))[0]
+    np.testing.assert_allclose(lifted, [x1**2, root * x1 * x2, x2**2], rtol=1e-5)
+
+
+def test_scores_of_self_attention():
+    """Ganapathy, MLSP 2025, "Transformers - self-attention": 112 and 96, with keys of 64 numbers."""
+    query, keys = np.zeros((1, 1, 64), "float32"), np.zeros((1, 2, 64), "float32")
+    query[..., 0], keys[0, :, 0] = 16, (7, 6)
+    _, weights = ScaledDotProductAttention()(query, keys, keys)
+    np.testing.assert_allclose(keys[0] @ query[0, 0], [112, 96])
+    np.testing.assert_allclose(numpy(weights)[0, 0], [0.88, 0.12], atol=0.005)
+
+
+def test_a_one_hot_vector_times_a_matrix_is_one_of_its_rows():
+    """Ganapathy, MLSP 2025, "word2vec models as text representations"."""
+    layer, words = WordVectors(vocabulary_size=5, units=3), np.array([[3, 1]])
+    looked_up = numpy(layer(words))
+    (matrix,) = layer.get_weights()
+    np.testing.assert_allclose(looked_up, np.eye(5)[words] @ matrix, rtol=1e-6)
+
+
+def slopes(model, x, t):
+    """Of `(y - t)^2 / 2` by the weights."""
+    before = model.get_weights()
+    model.compile(
+        keras.optimizers.SGD(1.0), lambda t, y: ops.sum(ops.square(y - t), -1) / 2, jit_compile=not TENSORFLOW
+    )
+    model.train_on_batch(x, t)
+    return [old - new for old, new in zip(before, model.get_weights(), strict=True)]
+
+
+def test_the_gradient_of_a_chain_of_units():
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Vanishing Gradients": dJ/dw1 and dJ/dw4 of the chain."""
+    model = models.multilayer_perceptron(1, 1, hidden_units=(1, 1, 1), activation="sigmoid", output_activation="linear")
+    (w1, w2, w3, w4), x, t = (0.8, -1.1, 0.6, 1.5), 0.7, 0.2
+    model.set_weights([each for w in (w1, w2, w3, w4) for each in (np.full((1, 1), w), np.zeros(1))])
+    z1 = logistic(w1 * x)
+    z2 = logistic(w2 * z1)
+    z3 = logistic(w3 * z2)
+    error = w4 * z3 - t
+    found = slopes(model, np.full((1, 1), x, "float32"), np.full((1, 1), t, "float32"))
+    chain = error * w4 * z3 * (1 - z3) * w3 * z2 * (1 - z2) * w2 * z1 * (1 - z1) * x
+    assert found[6].item() == pytest.approx(error * z3, rel=1e-3)
+    assert found[0].item() == pytest.approx(chain, rel=1e-2)
+    assert abs(chain) < 0.02 * abs(error * z3)  # the initial layer's is much smaller
+
+
+def test_scaled_weights_are_the_geometric_mean_of_dropout():
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Dropout Implementation": all `2^M` nets, normalised."""
+    model, x = models.multilayer_perceptron(2, 3, hidden_units=(3,), dropout=0.5), np.array([[0.4, -1.3]], "float32")
+    whole, (kernel, bias, outer, level) = numpy(model(x)), model.get_weights()
+    logs = []
+    for mask in np.ndindex(2, 2, 2):
+        # What is kept counts twice, as in training.
+        model.set_weights([kernel, bias, outer * 2 * np.reshape(mask, (3, 1)), level])
+        logs.append(np.log(numpy(model(x))))
+    mean = np.exp(np.mean(logs, axis=0))
+    np.testing.assert_allclose(mean / mean.sum(), whole, rtol=1e-4)

@@ -50,7 +50,7 @@ class Config(Settings):
     architecture: str = option("dense", "Autoencoder to train.", choices=ARCHITECTURES)
     window: int = option(32, "Steps of a stream that the net sees.", least=4)
     code: int = option(8, "Size of the code.", least=1)
-    units: int = option(64, "Units of a layer of the dense net and of the LSTMs, both directions.", least=2)
+    units: int = option(64, "Units of a layer of the dense net and of the LSTMs, both directions.", least=2, searched=2)
     noise: float = option(0.3, "Standard deviation of the noise in training, of 1 for the signal's.", above=0)
     width: float | None = option(
         None, "Smoothing of the slopes of which errors are taken, in steps; 0 for the errors themselves.",

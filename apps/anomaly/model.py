@@ -17,7 +17,9 @@ STATE = ("mean", "variance", "rows", "peak", "age")
 LEAST = 1e-6
 """Least variance of an error, where the variance of the signal is 1."""
 INPUTS = {
-    "signals": Input("Signals of the length that the net sees, in the units of the training data.", range="finite"),
+    "signals": Input(
+        "Signals of the length that the net sees, in the units of the training data.", range="finite; NaN is abnormal"
+    ),
     "window": Input(
         "The last rows of a stream, as the last call returned them; zeros at its beginning.", range="finite"
     ),
@@ -193,7 +195,8 @@ def endpoints(
     steps, channels = model.input_shape[1:]
 
     def reached(score):
-        return ~(score < known["threshold"])  # so that what is no number is not normal
+        # What is no number is not normal. `~(score < threshold)` is turned into `score >= threshold` by TensorFlow.
+        return (score >= known["threshold"]) | ~tf.math.is_finite(score)
 
     def whole(signals):
         found = dict(model(signals, training=False))

@@ -81,13 +81,17 @@ def refine(start, run, overwrite, as_json, **values):
 @options.settings(Config, "data", "images", "dataset", "encoding", encoding=None)
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 @click.option("--beams", type=click.IntRange(min=1), help="Captions followed at once; default the run's own.")
+@click.option(
+    "--judge", metavar="NAME", help="Run whose net tells whether a caption finds its picture among 100; takes minutes."
+)
 @options.json_option
-def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
+def evaluate(run, data, images, dataset, encoding, split, beams, judge, as_json):
     """Measure a run on the test pictures of its own data, or on another table: its split test, or all of it.
 
     \b
     kerasmlsp caption evaluate --run mine
     kerasmlsp caption evaluate --run mine --data other.csv --images photos/
+    kerasmlsp caption evaluate --run refined --judge mine
     """
     if not data:
         options.refuse("They are those of `--data`", "images", "encoding")
@@ -100,7 +104,8 @@ def evaluate(run, data, images, dataset, encoding, split, beams, as_json):
         options.check_table("images", images)
     with messages.quiet_imports():
         from kerasmlsp.apps.caption import evaluate as app
-    result = app.evaluate(RUNS / run, data, images=images, dataset=dataset, encoding=encoding, split=split, beams=beams)
+    place = {"images": images, "dataset": dataset, "encoding": encoding}
+    result = app.evaluate(RUNS / run, data, **place, split=split, beams=beams, judge=judge and RUNS / judge)
     printing.print_results(result if as_json else _report(result), as_json)
 
 
@@ -164,7 +169,7 @@ def _report(result):
     for name, measures in result["metrics"].items():
         row = {"captions": name}
         for measure, each in measures.items():
-            digits = 3 if measure == "CIDEr-D" else 1
+            digits = 0 if measure == "distinct words" else 1 if measure.startswith("BLEU") or measure == "words" else 3
             row[measure] = printing.interval(each, digits)
         rows.append(row)
     share = result["words of the references that are unknown"]

@@ -58,11 +58,11 @@ class Config(Settings):
     image_size: int | None = option(
         None, "Height and width that the encoder sees.", least=32, unset="the encoder's own"
     )
-    units: int | None = option(None, "Size of the states.", least=1, unset=OWN)
+    units: int | None = option(None, "Size of the states.", least=1, unset=OWN, searched=2)
     num_layers: int | None = option(None, "Layers of the decoder.", least=1, unset=OWN)
-    dropout: float | None = share(None, "Drop probability.", unset=OWN)
+    dropout: float | None = share(None, "Drop probability.", unset=OWN, searched=(0.0, 0.6))
     samples: int = option(5, "Captions drawn of each picture by `refine`.", least=2)
-    label_smoothing: float = share(0.1, "Share of the target that all words get alike.")
+    label_smoothing: float = share(0.1, "Share of the target that all words get alike.", searched=(0.0, 0.2))
     min_count: int = option(4, "Rarer words are unknown.", least=1)
     vocabulary_size: int = option(20_000, "Words known, most frequent first.", least=5)
     max_words: int = option(24, "Longest caption; longer ones are cut for training.", least=2)

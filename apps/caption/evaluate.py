@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasmlsp import plotting, training
-from kerasmlsp.apps.caption import baselines, data, model
+from kerasmlsp.apps.caption import baselines, data, model, variety
 from kerasmlsp.apps.caption import train as training_app
 from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.files import write_atomically, write_json
@@ -75,6 +75,7 @@ def evaluate(
     split: str = "test",
     beams: int | None = None,
     with_baselines: bool = True,
+    judge: Path | None = None,
 ) -> dict[str, Any]:
     """Measures a run on a split of its own data, or on what another table holds of that split.
 
@@ -92,6 +93,8 @@ def evaluate(
         beams: Captions followed at once; None for the run's own number.
         with_baselines: Whether to measure the fixed sentence and the consensus of neighbours, too, which needs the
             run's own training captions.
+        judge: Folder of a run with the same encoder, whose net tells whether a caption finds its picture among others,
+            see `variety.places`; None where nothing is to be found. A net judges itself too kindly.
 
     Returns:
         Dict of `metrics` by way of writing ("greedy", "beams of 3", "fixed sentence", "consensus of neighbours"), each
@@ -103,7 +106,9 @@ def evaluate(
     """
     text_metrics.check_installed()  # not after minutes of work
     run, own = training.Run(run), path is None and dataset is None
-    net = load(run)
+    net, judging = load(run), None if judge is None else load(judge)
+    if judging is not None and (None in (judging.frozen, net.frozen) or judging.config.encoder != net.config.encoder):
+        raise ValueError(f"`judge` must see pictures by the encoder {net.config.encoder}, kept as it is.")
     config = dataclasses.replace(net.config, beams=beams or net.config.beams)
     if not own:
         place: dict[str, Any] = {"data": path and str(path), "images": images and str(images), "dataset": dataset}
@@ -121,7 +126,7 @@ def evaluate(
     sentences = {name: lines for name, (lines, *_) in found.items()}
     if with_baselines and own:
         sentences |= without_net(table, net, values, rows, numbers)
-    result = {
+    result: dict[str, Any] = {
         "split": split,
         "pictures": len(numbers),
         "references": sum(map(len, references)),
@@ -131,6 +136,10 @@ def evaluate(
         "counted": table.problems,
         "metrics": {name: text_metrics.measure(lines, references) for name, lines in sentences.items()},
     }
+    known = data.normalised([line for i in table.rows("train") for line in table.captions[i]]) if own else None
+    for name, lines in sentences.items():
+        places = None if judging is None else variety.places(judging, values[rows[numbers]], lines)
+        result["metrics"][name] |= variety.measure(lines, references, known, places)
     # Apart, since a model card tells of the test.
     folder = run / (EVALUATION if split == "test" else f"{EVALUATION}_{split}")
     written = _write(folder, result, table, numbers, sentences)

@@ -76,8 +76,8 @@ def _limits(net, size):
         f"Knows {known} words and sees pictures of {size} x {size}, to which others are stretched. It says what is "
         "likely beside what it sees: things, colours, numbers and sexes of persons may be invented, in the words and "
         "with the prejudice of its data. Where it looked is no proof of why. `serving_bytes` reads JPEG, PNG, GIF and "
-        "BMP as TensorFlow does: it does not turn pictures as their EXIF data say, and leaves out transparency; the "
-        "command `kerasmlsp caption predict` minds both. Not for decisions about persons, nor to guide the blind alone."
+        "BMP, turns JPEG as their EXIF data say, and leaves out transparency, which the command `kerasmlsp caption "
+        "predict` minds. Not for decisions about persons, nor to guide the blind alone."
     )
 
 

@@ -264,7 +264,7 @@ def decoder(captioner: keras.Model, seen: keras.KerasTensor) -> generation.Decod
         logits, state = net.step(tokens, state, position)
         return allowed(logits, position), state
 
-    return generation.Decoder(net.initial_state, step, net.vocabulary_size)
+    return dataclasses.replace(net, step=step)
 
 
 def allowed(logits: keras.KerasTensor, position: Any) -> keras.KerasTensor:

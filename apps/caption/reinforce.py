@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasmlsp import generation, training
-from kerasmlsp.apps.caption import data, model
+from kerasmlsp.apps.caption import data, model, variety
 from kerasmlsp.apps.caption.config import Config
 from kerasmlsp.data import batching
 from kerasmlsp.metrics import text as text_metrics
@@ -70,7 +70,7 @@ class SelfCritical(keras.Model):
         groups = tf.reshape(reward, (-1, self.samples))
         others = (tf.reduce_sum(groups, 1, keepdims=True) - groups) / (self.samples - 1)
         advantage = tf.reshape(groups - others, (-1, 1))
-        written = tf.cast(tf.cumsum(tf.cast(tokens == data.STOP, tf.int32), axis=1, exclusive=True) == 0, tf.float32)
+        written = variety.written(tokens)
         longest = tf.cast(tf.reduce_max(tf.reduce_sum(written, 1)), tf.int32)
         tokens, written = tokens[:, :longest], written[:, :longest]
         before = tf.concat([tf.fill((tf.shape(tokens)[0], 1), data.START), tokens[:, :-1]], axis=1)

@@ -1,11 +1,12 @@
 """The commands of the chargen application."""
 
+import os
 from pathlib import Path
 
 import click
 
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.chargen.config import WEIGHTS, Config
+from kerasmlsp.apps.chargen.config import NET, PAIRS, REFINED, WEIGHTS, Config, refined
 
 RUNS = Path("runs/chargen")
 LONGEST = 100_000
@@ -36,12 +37,20 @@ def chargen():
 def train(**values):
     """Train on a text, to write in its manner.
 
+    With --start the net of another run learns on, here on another text.
+
     \b
     kerasmlsp chargen train --data plays.txt --run plays
     kerasmlsp chargen train --data lyrics/ --architecture lstm --run songs
     kerasmlsp chargen train --dataset tiny_shakespeare --run shakespeare
+    kerasmlsp chargen train --start plays --data sonnets.txt --run sonnets
     kerasmlsp chargen train --run plays --resume
     """
+    if values["start"]:
+        options.refuse("A net that goes on stays as it is", *NET, "max_characters")
+        options.started(Config, values["start"])
+        values["start"] = os.path.abspath(RUNS / values["start"])
+    options.refuse("Preferences are for the command `refine`", "preferences", "beta")
     options.train(Config, values, then="evaluate --run {run}", check=_check)
 
 
@@ -49,6 +58,30 @@ def _check(config):
     options.check_data(config.data, config.dataset)
     if config.data:
         options.check_text(config.data, config.encoding)
+
+
+@chargen.command()
+@click.option("--start", required=True, metavar="NAME", help="Run to go on from.")
+@options.run_option
+@options.overwrite_option
+@options.settings(Config, "preferences", "seed", *REFINED, **REFINED)
+@options.json_option
+def refine(start, run, overwrite, preferences, as_json, **values):
+    """Let a trained net learn which of two continuations is the better one (direct preference optimisation).
+
+    The run is a new one, which keeps all other options of the one it goes on from. `evaluate` tells how often it wins
+    against the start on held-out pairs, and what that costs in nats.
+
+    \b
+    kerasmlsp chargen refine --start plays --preferences pairs.jsonl --run polite
+    kerasmlsp chargen train --run polite --resume
+    """
+    if not preferences:
+        raise click.UsageError("Give the pairs as `--preferences FILE`.")
+    before = options.started(Config, start)
+    options.check_table("preferences", preferences, **{f"preferences ({name})": name for name in PAIRS})
+    config = refined(before, RUNS / start, preferences, **values)
+    options.start(config, run, resume=False, overwrite=overwrite, as_json=as_json, then="evaluate --run {run}")
 
 
 @chargen.command()
@@ -120,16 +153,8 @@ def export(**values):
     help="Low for likely characters, 0 for the likeliest, 1 for the net's own probabilities.",
 )
 @click.option("--greedy", is_flag=True, help="Always take the likeliest character, as --temperature 0.")
-@click.option(
-    "--top-k", type=click.IntRange(min=0), default=0, show_default=True, help="Draw among so many; 0 for all."
-)
-@click.option(
-    "--top-p",
-    type=options.FiniteRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Draw from the likeliest that make up this probability.",
-)
+@options.top_k_option
+@options.top_p_option
 @options.seed_option
 @click.option(
     "--num-samples", type=click.IntRange(min=1), default=1, show_default=True, help="Texts for each prompt, by seed."

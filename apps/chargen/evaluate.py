@@ -4,8 +4,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasmlsp import metrics, training
-from kerasmlsp.apps.chargen import data, model
+from kerasmlsp.apps.chargen import data, model, refining
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import labelled, normalization
 from kerasmlsp.files import write_json
@@ -56,7 +58,9 @@ def evaluate(
 
     Returns:
         Dict of `metrics`: nats per character and perplexity, each with its 95 % interval, over windows that begin
-        without context and with the state carried through the whole text; and of the file written.
+        without context and with the state carried through the whole text; for a net that learned from preferences also
+        what its held-out pairs say (`refining.measured`), and the nats per character that it has more than the net it
+        started from; and of the file written.
 
     Raises:
         ValueError: The run's own text has changed, the text has none of the run's characters, or the net cannot have
@@ -83,10 +87,25 @@ def evaluate(
         "fingerprint": labelled.fingerprint([text], [""]),
         "metrics": {**_measured("windows", windows), **_measured("carried", carried)},
     }
+    if config.preferences and not path:
+        result["metrics"] |= _preferred(net, config, stored, ids, windows)
     file = metrics_file(run, weights)
     file.parent.mkdir(exist_ok=True)
     write_json(file, result)
     return {**result, "files": [str(file)]}
+
+
+def _preferred(net, config, stored, ids, windows):
+    known = stored["characters"]
+    pairs = refining.read(config, known)
+    if pairs.fingerprint != stored["pairs_fingerprint"]:
+        raise ValueError(f"The pairs {config.preferences} have changed since the run was trained on them.")
+    start, _, _ = load(config.start)
+    cost = windows - model.nats(start, ids, config.window, known)[0]
+    return {
+        **refining.measured(net, start, pairs),
+        "nats per character more than the start, windows": _with_interval(cost),
+    }
 
 
 def evaluate_saved(saved: "SavedModel", path: str | Path, encoding: str = "utf-8") -> dict[str, Any]:
@@ -98,7 +117,8 @@ def evaluate_saved(saved: "SavedModel", path: str | Path, encoding: str = "utf-8
         encoding: Its encoding.
 
     Returns:
-        Dict of `metrics` as of `evaluate`, those with the state carried through the whole text.
+        Dict of `metrics` as of `evaluate`, those with the state carried through the whole text, a million characters
+        at a time.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -110,24 +130,32 @@ def evaluate_saved(saved: "SavedModel", path: str | Path, encoding: str = "utf-8
             f"The saved model {saved.path} has no endpoint `score`, being an older one: export its run again."
         )
     respelled = normalization.respell(text, saved.card["characters"])
-    nats = saved.call("score", text=[respelled])["nats"][0]
-    if len(nats) < 2:
-        raise ValueError(f"`data` must hold at least two characters that the model knows. Received: {len(nats)}")
+    # The first character of each stretch is given, not foretold.
+    stretches = [respelled[begin : begin + model.MEASURED] for begin in range(0, len(respelled), model.MEASURED)]
+    found = [saved.call("score", text=[each])["nats"][0] for each in stretches]
+    count, nats = sum(map(len, found)), np.concatenate([each[1:] for each in found] or [[]])
+    if len(nats) < 1:
+        raise ValueError(f"`data` must hold at least two characters that the model knows. Received: {count}")
     return {
-        "characters": len(nats),
-        "left out": max(0, len(respelled) - len(nats)),
+        "characters": count,
+        "left out": max(0, len(respelled) - count),
         "fingerprint": labelled.fingerprint([text], [""]),
-        "metrics": _measured("carried", model.pieces(nats[1:], saved.card["training"]["window"])),
+        "metrics": _measured("carried", model.pieces(nats, saved.card["training"]["window"])),
     }
 
 
 def _measured(name, nats):
     """The mean of pieces of text with its normal interval, none of few; neighbours are taken as independent."""
-    mean, error = float(nats.mean()), 1.96 * float(nats.std(ddof=1)) / math.sqrt(len(nats)) if len(nats) > 1 else 0.0
-    values: dict[str, float | None] = {"value": mean, "low": mean - error, "high": mean + error}
-    if len(nats) < metrics.FEWEST:
-        values |= {"low": None, "high": None}
+    values = _with_interval(nats)
     return {
         f"nats per character, {name}": values,
         f"perplexity, {name}": {each: value if value is None else math.exp(value) for each, value in values.items()},
     }
+
+
+def _with_interval(pieces):
+    mean, error = float(pieces.mean()), 0.0
+    if len(pieces) > 1:
+        error = 1.96 * float(pieces.std(ddof=1)) / math.sqrt(len(pieces))
+    values: dict[str, float | None] = {"value": mean, "low": mean - error, "high": mean + error}
+    return values if len(pieces) >= metrics.FEWEST else {**values, "low": None, "high": None}

@@ -7,6 +7,7 @@ import numpy as np
 from kerasmlsp import exporting, files, training
 from kerasmlsp.apps.chargen import evaluate, model
 
+LEFT_OUT = ("data", "manual_dir", "start", "preferences", "characters")  # of the configuration, in the card
 PROMPTS = ["", "The ", "What is the matter?\n"]
 
 
@@ -41,7 +42,6 @@ def export(
     net, config, stored = evaluate.load(run, weights)
     limit = model.prompt_limit(config)
     functions, track = model.endpoints(net, stored["characters"], limit)
-    kept, chosen = config.held_out_share, config.validation_share
     card = {
         "title": title,
         "description": "Writes on after a prompt, in the manner of the text that it was trained on.",
@@ -49,13 +49,12 @@ def export(
         "prompt_characters": limit,
         "data": data,
         "licence": licence,
-        "split": f"Of {stored['text']} characters, the first {chosen:.0%} selected the epoch, the last {kept:.0%} were "
-        f"held out, and the rest was trained on. Seed {config.seed}.",
+        "split": _split(config, stored),
         "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
         "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it. Of a "
         f"prompt it reads the last {limit:,} characters.",
         "training": {
-            **{key: value for key, value in stored.items() if key not in ("data", "manual_dir", "characters")},
+            **{key: value for key, value in stored.items() if key not in LEFT_OUT},
             "weights": weights,
         },
         **_measured(run, weights),
@@ -83,6 +82,22 @@ def convert(run: Path, path: Path, format: str) -> Path:
     examples = np.random.default_rng(0).integers(0, len(known), (3, min(32, config.window))).astype("int32")
     facts = {"characters": known, "start": model.start_of(known), "window": config.window}
     return exporting.convert(net, path, format, examples=examples, facts=facts)
+
+
+def _split(config, stored):
+    whole = (
+        f"Of {stored['text']} characters, the first {config.validation_share:.0%} selected the epoch, the last "
+        f"{config.held_out_share:.0%} were held out, and the rest was trained on. Seed {config.seed}."
+    )
+    if config.preferences:
+        counts = stored["pairs"]
+        whole += (
+            f" The net then learned from {counts['train']} pairs of a better and a worse text (direct preference "
+            f"optimisation); {counts['validation']} others selected the epoch, and {counts['test']} were held out."
+        )
+    elif config.start:
+        whole += " The net had learned another text before, whose characters these are."
+    return whole
 
 
 def _examples(functions):

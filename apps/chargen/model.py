@@ -11,7 +11,7 @@ from kerasmlsp.data import normalization
 from kerasmlsp.exporting import Input
 from kerasmlsp.generation import chunking
 
-LIMIT, PROMPT = 100_000, 1024
+LIMIT, PROMPT, MEASURED = 100_000, 1024, 1_000_000
 DEFAULTS = {"length": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
@@ -49,9 +49,15 @@ def build(config: Config, vocabulary_size: int, stateful: bool = False) -> keras
     return BUILDERS[config.architecture](vocabulary_size, config, config.batch_size if stateful else None)
 
 
-def compiled(config: Config, vocabulary_size: int, steps: int) -> keras.Model:
-    """Builds the net to train, with optimizer and loss; the loss is in nats per character."""
+def compiled(config: Config, vocabulary_size: int, steps: int, start: keras.Model | None = None) -> keras.Model:
+    """Builds the net to train, with optimizer and loss; the loss is in nats per character.
+
+    With `start`, a net as of `for_inference`, it has the weights of that.
+    """
     model = build(config, vocabulary_size, stateful=True)
+    if start is not None:
+        for weight, value in zip(model.trainable_variables, start.trainable_variables, strict=True):
+            weight.assign(value)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizers.build(config, steps), loss)
     return model
@@ -103,7 +109,7 @@ def inputs(limit: int, state: Iterable[str]) -> dict[str, Input]:
     handed_on = Input("What `start` or the last `step` gave under this name.", range="as it was given")
     return {
         "prompt": Input("How the text begins.", range=f"UTF-8; only its last {limit:,} characters are read"),
-        "text": Input("Text whose characters are measured.", range="UTF-8; time grows with its length"),
+        "text": Input("Text whose characters are measured.", range="UTF-8", longest=MEASURED),
         "length": Input("Characters to write.", least=0, most=LIMIT, default=DEFAULTS["length"]),
         "temperature": Input(
             "Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.",

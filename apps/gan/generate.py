@@ -1,12 +1,13 @@
 """Images, with nothing but the saved model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasmlsp import plotting
+from kerasmlsp.classification import asked_for
 from kerasmlsp.files import write_atomically
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def generate(
     seeds = np.asarray(seeds, np.int64)
     if len(seeds) and not 0 <= seeds.min() <= seeds.max() < 2**31:
         raise ValueError(f"`seed` must be from 0 to 2**31 - 1. Received: {seeds.min()} to {seeds.max()}")
-    labels = _labels(model, seeds, labels)
+    labels = asked_for(model.card["classes"], len(seeds), labels, argument="class")
     inputs = {"seed": seeds, **({"label": labels} if model.card["classes"] else {})}
     return _called(model, "serving_default", inputs), labels
 
@@ -58,7 +59,8 @@ def interpolate(model: "SavedModel", seeds: Sequence[int], steps: int, label: st
     if len(seeds) < 2:
         raise ValueError(f"`seeds` must be two at least. Received: {list(seeds)}")
     first = np.repeat(seeds, steps)
-    labels = _labels(model, first, None if label is None else [label] * len(first), turn=False)
+    label = label or next(iter(model.card["classes"]), None)
+    labels = asked_for(model.card["classes"], len(first), label and [label] * len(first), argument="class")
     inputs = {
         "seed": first,
         "other_seed": np.repeat(np.roll(seeds, -1), steps),
@@ -66,19 +68,6 @@ def interpolate(model: "SavedModel", seeds: Sequence[int], steps: int, label: st
         **({"label": labels} if model.card["classes"] else {}),
     }
     return _called(model, "interpolate", inputs)
-
-
-def _labels(model, seeds, labels, turn=True):
-    classes = model.card["classes"]
-    if labels is None:
-        return [classes[i % len(classes) if turn else 0] if classes else "" for i in range(len(seeds))]
-    if unknown := sorted(set(labels) - set(classes)):
-        raise ValueError(
-            f"`class` must be one of {', '.join(classes)}. Received: {', '.join(unknown)}"
-            if classes
-            else f"`class` must be left out: the model has none. Received: {', '.join(unknown)}"
-        )
-    return list(labels)
 
 
 def _called(model, endpoint, inputs):
@@ -90,46 +79,14 @@ def _called(model, endpoint, inputs):
     return np.concatenate(parts)
 
 
-def save(images: np.ndarray, path: Path, *, columns: int | None = None, scale: int | None = None) -> None:
-    """Writes images as one grid to a file, PNG.
-
-    Args:
-        images: uint8 `(images, height, width, 1 or 3)`.
-        path: The file.
-        columns: Images in a row; by default about as many as rows.
-        scale: Times that every pixel is repeated in both directions; None for a grid of about 500 pixels.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    grid = plotting.image_grid(images, columns=columns, scale=scale)
-    write_atomically(path, lambda place: plotting.picture(grid, place))
-
-
-def save_each(images: np.ndarray, seeds: Iterable[int], labels: Iterable[str], folder: Path) -> list[Path]:
-    """Writes every image to a file of its own, named by its seed and class; returns the paths.
-
-    Raises:
-        OSError: The folder or a file cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for image, seed, label in zip(images, seeds, labels, strict=True):
-        # Names of classes may hold a slash, as T-shirt/top does.
-        named = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)
-        paths.append(folder / f"{seed:010d}{'-' + named if named else ''}.png")
-        write_atomically(paths[-1], lambda place, image=image: plotting.picture(image, place))
-    return paths
-
-
 def save_path(images: np.ndarray, path: Path, *, columns: int | None = None, scale: int | None = None) -> None:
-    """Writes images on a way as a GIF where the name ends so, else as one grid, PNG; `scale` as of `save`.
+    """Writes images on a way as a GIF where the name ends so, else as one grid; `scale` as of `plotting.image_grid`.
 
     Raises:
         OSError: The file cannot be written.
     """
     if path.suffix.lower() != ".gif":
-        save(images, path, columns=columns, scale=scale)
+        plotting.save_grid(images, path, columns=columns, scale=scale)
         return
     scale = scale or plotting.enlargement(images[0])
     frames = images.repeat(scale, 1).repeat(scale, 2)

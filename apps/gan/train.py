@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasmlsp import training
-from kerasmlsp.apps.gan import data, features, model, watching
+from kerasmlsp.apps.gan import anomalies, data, features, model, pix2pix, watching
 from kerasmlsp.apps.gan.config import ONE_CLASS, Config
 
 log = logging.getLogger("kerasmlsp")
@@ -37,7 +37,9 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
 
 def _train(config, run, resume):
-    found = data.read(config)
+    if config.translates:
+        return pix2pix.train(config, run, resume)
+    found, _ = anomalies.without(data.read(config), config.hold_out)
     _check(config, found)
     batches = data.training_batches(found.train, config)
     size, channels = found.train.pixels.shape[2:]

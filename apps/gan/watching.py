@@ -58,7 +58,7 @@ class Watch(keras.callbacks.Callback):
 
     Args:
         alarms: `Alarms`.
-        real: Real images, `kerasmlsp.apps.gan.data.Images`.
+        real: Real images, `kerasmlsp.data.image_sets.Images`.
         config: The configuration.
         window: Steps between two looks.
         grace: Steps before the first comparison of images.
@@ -165,7 +165,7 @@ class Measure(keras.callbacks.Callback):
     Args:
         run: The run folder, whose folder `film` gets a PNG for every epoch.
         alarms: `Alarms`.
-        real: Images to compare with, `kerasmlsp.apps.gan.data.Images`.
+        real: Images to compare with, `kerasmlsp.data.image_sets.Images`.
         features: `kerasmlsp.apps.gan.features.Features`.
         config: The configuration.
         most: Real images that are compared with.

@@ -35,7 +35,7 @@ AUGMENTATION = (
 )
 """Settings of the random changes of pictures."""
 OF_PICTURES = (
-    *("image_size", "rounds", "group_pattern", "backdrop"),
+    *("image_size", "rounds", "group_pattern", "backdrop", "adversarial"),
     *AUGMENTATION,
 )
 """Settings without a meaning for numbers."""
@@ -102,6 +102,11 @@ class Config(Settings):
         unset="",
     )
     background_share: float = option(0.25, "Pictures of --background for each example of a batch.", least=0)
+    adversarial: float = option(
+        0.0,
+        "Train as much on adversarial pictures (FGSM) that differ by up to so much of 255; 0 for none.",
+        least=0,
+    )
     answered: float = share(
         0.99, "Share of the held-out examples, pictures also changed, that the saved model is sure of."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp import classification, metrics, plotting, training
+from kerasmlsp import classification, interpret, metrics, plotting, training
 from kerasmlsp.apps.gesture import data, robustness
 from kerasmlsp.apps.gesture import train as app
 from kerasmlsp.apps.gesture.config import Config
@@ -101,15 +101,19 @@ def evaluate(
     }
     further = {}
     if not folds:
-        further = _robustness(model, examples, classes, elsewhere) if examples.kind == "images" else {}
+        further = _robustness(model, examples, classes, elsewhere, config) if examples.kind == "images" else {}
         further |= _refusal(model, probabilities, elsewhere, result["reject_below"])
     return _report(run, result, examples, probabilities, further, classes, worst)
 
 
-def _robustness(model, examples, classes, background):
+def _robustness(model, examples, classes, background, config):
     """Accuracy on changed pictures, by name."""
     numbers, found = np.searchsorted(classes, examples.labels), {}
-    for name, pictures in robustness.changed(examples.inputs, background).items():
+    changed = robustness.changed(examples.inputs, background)
+    if config.adversarial:
+        attacked = interpret.fgsm(model, examples.inputs, numbers, epsilon=config.adversarial)
+        changed[f"under FGSM of {config.adversarial:g}"] = attacked
+    for name, pictures in changed.items():
         probabilities = model.predict(pictures, batch_size=256, verbose=0)
         found[f"accuracy {name}"] = metrics.with_interval(metrics.accuracy, numbers, probabilities)
     return found
@@ -126,9 +130,7 @@ def _refusal(model, probabilities, background, least):
 
 
 def _reach(probabilities, least):
-    share = float(np.mean(probabilities.max(axis=1) >= least))
-    low, high = metrics.share_interval(share, len(probabilities))
-    return {"value": share, "low": low, "high": high}
+    return metrics.measured_share(probabilities.max(axis=1) >= least)
 
 
 def _own(run, config):

@@ -52,7 +52,14 @@ def export(
     pictures = kind == "images"
     examples = exporting.picture_examples(functions, size) if pictures else {"serving_default": _points(net)}
     return exporting.export(
-        models, "gesture", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
+        models,
+        "gesture",
+        functions,
+        track=track,
+        inputs=model.INPUTS,
+        examples=examples,
+        card=card,
+        outputs=classification.OUTPUTS,
     )
 
 
@@ -101,8 +108,8 @@ def _limits(kind, config, stored, unsure):
     return (
         f"{hands} {_hands(config)} Other light and backgrounds than those measured above may be told wrong. "
         f"{_refusal(stored, unsure)} Pictures are stretched to {config.size} x {config.size}. "
-        "`serving_bytes` reads JPEG, PNG, GIF and BMP as TensorFlow does: it does not turn pictures as their EXIF data "
-        "say, and leaves out transparency; the command `kerasmlsp gesture predict` minds both."
+        "`serving_bytes` reads JPEG, PNG, GIF and BMP, turns JPEG as their EXIF data say, and leaves out transparency, "
+        "which the command `kerasmlsp gesture predict` minds."
     )
 
 

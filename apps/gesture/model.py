@@ -88,7 +88,8 @@ def compiled(architecture: str, config: Config, shape: tuple[int, ...], num_clas
     model = build(architecture, config, shape, num_classes)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     model.compile(optimizers.build(config, steps), loss, metrics=[accuracy])
-    return model
+    # Behind the augmentation, which would turn and blur away what is added.
+    return interpret.harden(model, config.adversarial, layer="augmentation") if config.adversarial else model
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")

@@ -171,7 +171,7 @@ def _report(run, result, examples, probabilities, classes, config, worst):
     }
     names = _names(examples, config)
     mistakes = {i: names[i] for i in classification.mistakes(numbers, probabilities, worst)}
-    files = classification.report(folder, numbers, probabilities, classes, mistakes, "window")
+    files = classification.report(folder, numbers, probabilities, classes, mistakes, "window", groups=groups)
     files.append(folder / f"{TIMELINE}.png")
     draw_timeline(examples, probabilities, classes, config, files[-1])
     target = run.write(f"{EVALUATION}/{METRICS}", result)

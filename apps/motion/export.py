@@ -54,7 +54,14 @@ def export(
         **_measured(run),
     }
     return exporting.export(
-        models, "motion", functions, track=track, inputs=model.INPUTS, examples=_examples(net, config), card=card
+        models,
+        "motion",
+        functions,
+        track=track,
+        inputs=model.INPUTS,
+        examples=_examples(net, config),
+        card=card,
+        outputs=classification.OUTPUTS,
     )
 
 

@@ -119,8 +119,9 @@ def endpoints(
 
     def follow(signals):
         batch, samples = tf.unstack(tf.shape(signals)[:2])
-        message = f"`signals` must hold at least the {config.length} samples of a window."
-        with tf.control_dependencies([tf.debugging.assert_greater_equal(samples, config.length, message)]):
+        message = f"`signals` must hold at least the {config.length} samples of a window. Received:"
+        long = tf.debugging.Assert(samples >= config.length, [message, samples])
+        with tf.control_dependencies([] if long is None else [long]):
             starts = window_starts(samples, config)
         places = tf.clip_by_value(starts[:, None] + tf.range(steps) - config.around, 0, samples - 1)
         cut = tf.reshape(tf.gather(signals, places, axis=1), [-1, steps, channels])

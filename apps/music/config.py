@@ -37,9 +37,9 @@ class Config(Settings):
     split_seed: int = option(
         0, "Decides which pieces are held out, where the file does not say.", least=0, most=2**31 - 1
     )
-    units: int | None = option(None, "Size of the vectors or states.", least=1, unset=OWN)
+    units: int | None = option(None, "Size of the vectors or states.", least=1, unset=OWN, searched=2)
     num_layers: int | None = option(None, "Layers.", least=1, unset=OWN)
-    dropout: float | None = share(None, "Drop probability.", unset=OWN)
+    dropout: float | None = share(None, "Drop probability.", unset=OWN, searched=(0.0, 0.6))
     window: int = option(128, "Sixteenths in a window, a multiple of 8.", least=8)
     transpose: bool = option(True, "Move pieces to other keys while training, as far as the voices reach.")
     test_share: float = option(0.1, "Share of the pieces held out to evaluate.", above=0, below=0.5)

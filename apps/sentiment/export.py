@@ -55,7 +55,14 @@ def export(
     }
     examples = {name: {"text": EXAMPLES} for name in functions}
     return exporting.export(
-        models, "sentiment", functions, track=track, inputs=model.INPUTS, examples=examples, card=card
+        models,
+        "sentiment",
+        functions,
+        track=track,
+        inputs=model.INPUTS,
+        examples=examples,
+        card=card,
+        outputs=classification.OUTPUTS,
     )
 
 

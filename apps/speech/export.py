@@ -57,7 +57,16 @@ def export(
     made = {"waveforms": _waves(config, 1.5), "encoded": [_file(wave, config.rate) for wave in _waves(config, 0.7)]}
     examples = {name: {each: made[each] for each in specs} for name, (_, specs) in functions.items()}
     described = model.inputs(config)
-    return exporting.export(models, "speech", functions, track=track, inputs=described, examples=examples, card=card)
+    return exporting.export(
+        models,
+        "speech",
+        functions,
+        track=track,
+        inputs=described,
+        examples=examples,
+        card=card,
+        outputs=classification.OUTPUTS,
+    )
 
 
 def convert(run: Path, path: Path, format: str) -> Path:

@@ -24,7 +24,7 @@ def inputs(config: Config) -> dict[str, Input]:
         "waveforms": Input(
             f"Recordings of {config.rate:,} samples per second; zeros on the right fill up shorter ones. Of more than "
             f"{config.seconds:g} s the loudest {config.seconds:g} s are heard.",
-            range="finite numbers, -1 to 1",
+            range="finite numbers, -1 to 1; NaN makes the answer unsure",
         ),
         "encoded": Input(
             "The bytes of a file with a recording.", range=f"WAV of 16 bits at {config.rate:,} per second"

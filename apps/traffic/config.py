@@ -62,13 +62,13 @@ class Config(Settings):
     features: int = option(64, "Features of a road in graph-mlp.", least=1)
     num_blocks: int = option(2, "Residual blocks of graph-mlp.", least=1)
     rank: int = option(10, "Rank of the graph that graph-mlp learns.", least=1)
-    dropout: float = share(0.1, "Drop probability in graph-mlp.")
+    dropout: float = share(0.1, "Drop probability in graph-mlp.", searched=(0.0, 0.6))
     order: int = option(3, "Steps on the graph that a road sees in graph-lstm.", least=1)
     speed_limit: float | None = option(
         None, "Speed at free flow, in units of the distances an hour, which bounds what a road sees.", above=0
     )
     free_flow_steps: int = option(3, "Steps of driving at `speed_limit` within which a road sees others.", least=1)
-    filters: int = option(16, "Filters of each convolutional LSTM.", least=1)
+    filters: int = option(16, "Filters of each convolutional LSTM.", least=1, searched=2)
     kernel_size: int = option(5, "Roads, in a row of neighbours, that a convolution sees.", least=1)
     batch_size: int = same("batch_size", 32)
     ema: float | None = same("ema", 0.99)

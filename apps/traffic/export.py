@@ -62,9 +62,8 @@ def export(
         "figures": run.figures("forecasts", "influence"),
         **_measured(run),
     }
-    return exporting.export(
-        models, "traffic", functions, track=track, inputs=model.INPUTS, examples=_examples(config, stored), card=card
-    )
+    described, examples = model.inputs(len(stored["roads"])), _examples(config, stored)
+    return exporting.export(models, "traffic", functions, track=track, inputs=described, examples=examples, card=card)
 
 
 def _examples(config, stored):

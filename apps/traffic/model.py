@@ -11,11 +11,14 @@ from kerasmlsp.apps.traffic.config import DAY, Config
 from kerasmlsp.data import traffic
 from kerasmlsp.exporting import Input
 
-INPUTS = {
-    "speeds": Input("The last speeds of all roads, the oldest step first, in the unit of the training data."),
-    "minute": Input("Minute of the day of the last step.", least=0, most=DAY - 1),
-    "road": Input("Number of the road that is forecast, from 0.", least=0),
-}
+
+def inputs(roads: int) -> dict[str, Input]:
+    """What the inputs of the saved model are, for so many roads."""
+    return {
+        "speeds": Input("The last speeds of all roads, the oldest step first, in the unit of the training data."),
+        "minute": Input("Minute of the day of the last step.", least=0, most=DAY - 1),
+        "road": Input("Number of the road that is forecast, from 0.", least=0, most=roads - 1),
+    }
 
 
 def build_net(config: Config, network: traffic.Network, reachability: np.ndarray | None) -> keras.Model:

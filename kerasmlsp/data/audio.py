@@ -6,6 +6,7 @@ soundfile and soxr, the extra `signals`, are imported where they are used, so th
 import contextlib
 import io
 import logging
+import wave
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ CLIPPED = 0.01
 # Why recordings are left out, by what `read_waveform` says.
 _REASONS = {
     "must last at most": "too long",
+    "must last at least": "too short",
     "is cut off": "cut off",
     "which holds none": "empty",
     "must be a whole file": "damaged or of no format that is read",
@@ -92,6 +94,27 @@ def read_measured(
         samples = file.read(dtype="float32", always_2d=True)
         _check(samples, file, name)
         return resampled(samples.mean(1), file.samplerate, rate), clipped(samples)
+
+
+def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
+    """Writes a recording of one channel as a WAV file of 16 bits.
+
+    Args:
+        path: File to write.
+        samples: `(samples,)`; what is beyond -1 to 1 is cut off.
+        rate: Samples per second.
+
+    Example:
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/tone.wav"
+        >>> write_wav(path, np.sin(np.arange(800)), 8000)
+        >>> read_waveform(path, rate=8000).shape
+        (800,)
+    """
+    whole = np.clip(np.round(np.asarray(samples, "float64") * 2**15), -(2**15), 2**15 - 1).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(whole.tobytes())
 
 
 def list_audio(folder: str | Path) -> list[Path]:

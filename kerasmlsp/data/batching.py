@@ -196,6 +196,58 @@ def bucketed(
     return order
 
 
+def by_tokens(
+    lengths: ArrayLike, tokens: int, *, seed: int = 0, multiple: int = 1
+) -> Callable[[int], list[np.ndarray]]:
+    """Returns an `order` whose batches hold about as many tokens each, padding included, and hence long examples fewer.
+
+    Examples are sorted by length and cut where a batch is full; examples of the same length change places in every
+    epoch, and so do the batches, while the cuts stay: all epochs have as many batches, of the same shapes.
+
+    Reference: Vaswani et al. 2017, "Attention Is All You Need" (training data and batching).
+
+    Args:
+        lengths: Length of every example, at least 1, `(examples,)`; or of its sequences, such as source and target,
+            `(examples, sequences)`, which are sorted by the last and then by those before it.
+        tokens: Most tokens of a batch, at least 1, in the sequence that has most. A longer example is a batch of its
+            own.
+        seed: Seed of the order.
+        multiple: Batches are padded to a multiple of this length.
+
+    Raises:
+        ValueError: There is no example, a length is less than 1, or `tokens` or `multiple` is.
+
+    Example:
+        >>> lengths = np.array([9, 1, 2, 3, 3, 2])
+        >>> order = by_tokens(lengths, tokens=9)
+        >>> sorted(lengths[batch].tolist() for batch in order(0))
+        [[1, 2, 2], [3, 3], [9]]
+    """
+    lengths = np.asarray(lengths)
+    if not len(lengths) or lengths.min() < 1:
+        least = "none" if not len(lengths) else f"a length of {lengths.min()}"
+        raise ValueError(f"`lengths` must hold at least one example, and lengths of at least 1. Received: {least}")
+    if tokens < 1 or multiple < 1:
+        raise ValueError(f"`tokens` and `multiple` must be at least 1. Received: tokens={tokens}, multiple={multiple}")
+    lengths = lengths.reshape(len(lengths), -1)
+    padded = -(-lengths[np.lexsort(lengths.T)] // multiple) * multiple
+    cuts, begin = [], 0
+    while begin < len(padded):
+        # No batch has more rows than tokens.
+        longest = np.maximum.accumulate(padded[begin : begin + tokens]).max(axis=1)
+        full = longest * np.arange(1, len(longest) + 1) > tokens
+        begin += max(1, int(np.argmax(full)) if full.any() else len(full))
+        cuts.append(begin)
+
+    def order(epoch):
+        random = np.random.default_rng([seed, epoch])
+        indices = random.permutation(len(lengths))
+        batches = np.split(indices[np.lexsort(lengths[indices].T)], cuts[:-1])
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    return order
+
+
 def streams(length: int, batch_size: int, window: int, *, seed: int = 0) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` for truncated backpropagation through time over one long sequence.
 

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,19 @@ _REASONS = {
     "must hold whole numbers": "of numbers with a fraction",
     "is no picture of a format that is read": "of no format that is read",
     install("pillow_heif"): f"HEIC, which needs {install('pillow_heif')}",
+    "must be as large as its mask": "with a mask of another size",
+    "must have a mask": "without a mask",
+    "must be a mask": "with a mask that holds no class numbers",
+    "must have boxes": "without boxes that are listed",
+    "must be of the size that its boxes are for": "of another size than their boxes are for",
     "must be there already": "not there",
     "Permission denied": "without permission",
 }
 # The kinds of HEIF files that phones write.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 MOST_PIXELS = 64_000_000
+_MOST_SEGMENTS = 64  # before the EXIF data of a JPEG file
+_MOST_TAGS = 64  # of them, which are looked through
 LEAST_SIDE = 8
 """Pixels that a picture must be high and wide to show anything."""
 _LEAST_CONTRAST = 8.0  # of 255, somewhere in the picture and in one of its channels
@@ -114,8 +121,7 @@ def read_image(
 
 def _read(source, size, longest=None, most_pixels=MOST_PIXELS):
     """A picture as `read_image` gives it, and its shorter side in the file."""
-    name, data = _bytes(source)
-    with _explained(name), _opened(data, name, most_pixels) as picture:
+    with opened(source, most_pixels=most_pixels) as picture:
         from PIL import ImageOps
 
         picture = _as_rgb(ImageOps.exif_transpose(picture))
@@ -125,6 +131,30 @@ def _read(source, size, longest=None, most_pixels=MOST_PIXELS):
         if longest is not None:
             picture.thumbnail((longest, longest))
         return np.asarray(picture), side
+
+
+@contextlib.contextmanager
+def opened(source: bytes | str | Path, *, most_pixels: int = MOST_PIXELS) -> Iterator[Any]:
+    """Opens a picture with Pillow as it is, and turns what goes wrong in a `with` block into one sentence.
+
+    Args:
+        source: Path of a file, or the bytes of one.
+        most_pixels: As in `read_image`.
+
+    Raises:
+        ValueError, FileNotFoundError, ModuleNotFoundError: As of `read_image`.
+
+    Example:
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (3, 2)).save(file, "PNG")
+        >>> with opened(file.getvalue()) as picture:
+        ...     picture.mode, picture.size
+        ('L', (3, 2))
+    """
+    name, data = _bytes(source)
+    with _explained(name), _opened(data, name, most_pixels) as picture:
+        yield picture
 
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -138,6 +168,33 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     return np.asarray(picture.resize((size, size), _bilinear()))
+
+
+def centred(pixels: np.ndarray, size: int, *, whole: int | None = None) -> np.ndarray:
+    """Cuts the square out of the middle of a picture, as networks for ImageNet are tested.
+
+    The shorter side is brought to `whole` pixels in proportion, by bicubic interpolation, then `size` of them are cut.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`.
+        size: Height and width.
+        whole: The shorter side before; None for 256 / 224 of `size`.
+
+    Returns:
+        uint8 `(size, size, 3)`.
+
+    Example:
+        >>> centred(np.zeros((60, 90, 3), np.uint8), 28).shape
+        (28, 28, 3)
+    """
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    whole = round(size * 256 / 224) if whole is None else whole
+    width, height = (max(size, round(whole * each / min(picture.size))) for each in picture.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 
 def stretched(pictures: Any, size: int) -> "tf.Tensor":
@@ -183,7 +240,8 @@ def showing(pictures: "tf.Tensor", sides: Any) -> "tf.Tensor":
 def decoded(files: "tf.Tensor", size: int) -> "tuple[tf.Tensor, tf.Tensor]":
     """Decodes the bytes of JPEG, PNG, GIF and BMP files in a TensorFlow graph, and stretches the pictures.
 
-    The values are those of `read_image`, but nothing is turned as EXIF data say, and transparency is left out.
+    The values are those of `read_image`, but transparency is left out, and only of JPEG files are EXIF data read, which
+    tell how the camera was held.
 
     A picture of more than `MOST_PIXELS` is an error before it is decoded.
 
@@ -205,46 +263,169 @@ def decoded(files: "tf.Tensor", size: int) -> "tuple[tf.Tensor, tf.Tensor]":
     """
     import tensorflow as tf
 
-    def decode(file):
-        most = f"A picture must have at most {MOST_PIXELS / 1e6:g} million pixels: make it smaller."
-        small = tf.debugging.Assert(_pixels(file) <= MOST_PIXELS, [most])
-        with tf.control_dependencies([small] if small is not None else []):
-            file = tf.identity(file)
-        picture = tf.cond(
-            tf.io.is_jpeg(file),
-            # `decode_image` takes a faster transform, which is off by up to 5.
-            lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
-            lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
-        )
-        return stretched(picture, size), tf.reduce_min(tf.shape(picture)[:2])
+    def small(picture, orientation):
+        # Turned when it is small and square: the same, but quicker.
+        square = stretched(picture, size)
+        turned = tf.cond(orientation == 1, lambda: square, lambda: _turned(square, orientation))
+        return turned, tf.reduce_min(tf.shape(picture)[:2])
 
-    signature = tf.TensorSpec([size, size, 3], tf.float32), tf.TensorSpec([], tf.int32)
-    return tf.map_fn(decode, files, fn_output_signature=signature)
+    return _each_decoded(files, small, (tf.TensorSpec([size, size, 3], tf.float32), tf.TensorSpec([], tf.int32)))
 
 
-def _pixels(file):
-    """Width times height in the head of a JPEG, PNG, GIF or BMP file, int64; of others anything."""
+def each_decoded(files: "tf.Tensor", function: Callable, signature: Any) -> Any:
+    """Decodes the bytes of files as `decoded` does, one after the other, and makes something of each picture.
+
+    Args:
+        files: String tensor `(batch,)`.
+        function: Takes a picture of its own size, turned as its EXIF data say: uint8 `(height, width, 3)`.
+        signature: `tf.TensorSpec` of what it returns, or a tuple or dict of such.
+
+    Returns:
+        What the function returned for each, `(batch, ...)`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (4, 3), (255, 0, 0)).save(file, "PNG")
+        >>> each_decoded(tf.constant([file.getvalue()]), tf.shape, tf.TensorSpec([3], tf.int32)).numpy().tolist()
+        [[3, 4, 3]]
+    """
     import tensorflow as tf
 
-    head = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, 26), tf.uint8), tf.int64)
-    head = tf.pad(head, [[0, 26 - tf.size(head)]])
+    def whole(picture, orientation):
+        turned = tf.cond(orientation == 1, lambda: picture, lambda: _turned(picture, orientation))
+        return function(tf.ensure_shape(turned, [None, None, 3]))
 
-    def number(begin, end, step=1):
-        return tf.reduce_sum(head[begin:end][::step] * 256 ** tf.range(end - begin, dtype=tf.int64))
+    return _each_decoded(files, whole, signature)
 
-    def of_bitmap():
-        # Counted from the bottom or, below 0, from the top.
-        height = number(22, 26)
-        return number(18, 22) * tf.minimum(height, 2**32 - height)
 
-    kinds = {
-        b"\x89PNG": lambda: number(16, 20, -1) * number(20, 24, -1),
-        b"GIF8": lambda: number(6, 8) * number(8, 10),
-        b"BM": of_bitmap,
-    }
-    cases = [(tf.equal(tf.strings.substr(file, 0, len(start)), start), size) for start, size in kinds.items()]
-    jpeg = tf.io.is_jpeg(file), lambda: tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64))
-    return tf.case([*cases, jpeg], default=lambda: tf.constant(0, tf.int64))
+def _each_decoded(files, function, signature):
+    """What a function makes of each picture as it is in its file, and of the number that tells how to turn it."""
+    import tensorflow as tf
+
+    heads = _bytes_of(files, tf.zeros_like(tf.strings.length(files)), 26)
+    jpeg = _start(heads, b"\xff\xd8\xff")
+
+    def refused(pixels):
+        most = f"A picture must have at most {MOST_PIXELS / 1e6:g} million pixels: make it smaller."
+        checked = tf.debugging.Assert(pixels <= MOST_PIXELS, [most])
+        return [] if checked is None else [checked]
+
+    def decode(row):
+        file, is_jpeg, pixels, orientation = row
+
+        def of_jpeg():
+            shape = tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64)
+            with tf.control_dependencies(refused(tf.reduce_prod(shape))):
+                # `decode_image` takes a faster transform, which is off by up to 5.
+                return tf.io.decode_jpeg(tf.identity(file), channels=3, dct_method="INTEGER_ACCURATE")
+
+        def of_another():
+            with tf.control_dependencies(refused(pixels)):
+                return tf.io.decode_image(tf.identity(file), channels=3, expand_animations=False)
+
+        return function(tf.cond(is_jpeg, of_jpeg, of_another), orientation)
+
+    return tf.map_fn(decode, (files, jpeg, _pixels(heads), _orientations(files, jpeg)), fn_output_signature=signature)
+
+
+def _bytes_of(files, places, count):
+    """`count` bytes of each file from a place of its own on, int32 `(batch, count)`; those beyond the end are 0."""
+    import tensorflow as tf
+
+    lengths = tf.strings.length(files)
+    cut = tf.strings.substr(
+        files, tf.where((places >= 0) & (places <= lengths), places, lengths), tf.fill(tf.shape(lengths), count)
+    )
+    return tf.ensure_shape(tf.cast(tf.io.decode_raw(cut, tf.uint8, fixed_length=count), tf.int32), [None, count])
+
+
+def _start(found, text):
+    """Whether each row of bytes starts with a text."""
+    import tensorflow as tf
+
+    return tf.reduce_all(found[:, : len(text)] == list(text), axis=1)
+
+
+def _number(found, little=False):
+    """The number in each row of bytes, of the lowest byte first where `little` is so."""
+    import tensorflow as tf
+
+    powers = tf.constant([256**place for place in range(found.shape[1])], found.dtype)
+    return tf.reduce_sum(tf.where(tf.reshape(little, [-1, 1]), found, found[:, ::-1]) * powers, axis=1)
+
+
+def _pixels(heads):
+    """Width times height in the heads of PNG, GIF and BMP files, int64; of others anything."""
+    import tensorflow as tf
+
+    heads = tf.cast(heads, tf.int64)
+
+    def number(begin, end, little):
+        return _number(heads[:, begin:end], little)
+
+    # Of a bitmap it is counted from the bottom or, below 0, from the top.
+    height = number(22, 26, True)
+    bitmap = number(18, 22, True) * tf.minimum(height, 2**32 - height)
+    graphic = number(6, 8, True) * number(8, 10, True)
+    portable = number(16, 20, False) * number(20, 24, False)
+    found = tf.where(_start(heads, b"BM"), bitmap, tf.zeros_like(bitmap))
+    return tf.where(_start(heads, b"\x89PNG"), portable, tf.where(_start(heads, b"GIF8"), graphic, found))
+
+
+def _turned(picture, orientation):
+    """A picture as the camera's holder saw it."""
+    import tensorflow as tf
+
+    def either(picture, changed, *orientations):
+        return tf.cond(tf.reduce_any(orientation == orientations), lambda: changed(picture), lambda: picture)
+
+    picture = either(picture, lambda each: tf.transpose(each, [1, 0, 2]), 5, 6, 7, 8)
+    picture = either(picture, lambda each: each[::-1], 3, 4, 7, 8)
+    return either(picture, lambda each: each[:, ::-1], 2, 3, 6, 7)
+
+
+def _orientations(files, jpeg):
+    """EXIF's number, 1 to 8, of how each camera was held; 1 where a file is no JPEG or does not say.
+
+    Reference: CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif Version 2.3", 2012.
+    """
+    import tensorflow as tf
+
+    def holds_others(segment):
+        # Segments for applications and comments come first: of those, the next without EXIF data.
+        marker = _number(segment[:, :2])
+        other = (marker == 0xFFFE) | (marker >= 0xFFE0) & (marker <= 0xFFEF)
+        return other & ~_start(segment[:, 4:], b"Exif\0\0")
+
+    def behind(places, segment):
+        places += tf.where(holds_others(segment), 2 + _number(segment[:, 2:4]), 0)
+        return places, _bytes_of(files, places, 10)
+
+    def within():
+        heads = places + 10
+        head = _bytes_of(files, heads, 8)
+        little = _start(head, b"II")
+        first = heads + _number(head[:, 4:], little)
+        count = tf.minimum(_number(_bytes_of(files, first, 2), little), _MOST_TAGS)
+        entries = tf.reshape(_bytes_of(files, first + 2, 12 * _MOST_TAGS), [-1, 12])
+        every = tf.repeat(little, _MOST_TAGS)
+        tags = tf.reshape(_number(entries[:, :2], every), [-1, _MOST_TAGS])
+        values = tf.reshape(_number(entries[:, 8:10], every), [-1, _MOST_TAGS])
+        found = (tags == 0x0112) & (tf.range(_MOST_TAGS) < count[:, None])
+        value = tf.gather(values, tf.argmax(found, axis=1), batch_dims=1)
+        return tf.where(told & tf.reduce_any(found, axis=1) & (value >= 1) & (value <= 8), value, 1)
+
+    start = tf.where(jpeg, 2, -1)
+    places, segment = tf.while_loop(
+        lambda _, segment: tf.reduce_any(holds_others(segment)),
+        behind,
+        (start, _bytes_of(files, start, 10)),
+        maximum_iterations=_MOST_SEGMENTS,
+    )
+    told = jpeg & _start(segment[:, 4:], b"Exif\0\0")
+    return tf.cond(tf.reduce_any(told), within, lambda: tf.ones_like(places))
 
 
 def listed(sources: Iterable) -> list[Path | bytes]:

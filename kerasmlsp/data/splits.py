@@ -260,3 +260,70 @@ def split_groups(labels: ArrayLike, groups: ArrayLike, fraction: float, seed: in
     if gone := sorted(set(labels.tolist()) - set(labels[~held_out].tolist())):
         raise ValueError(f"`groups` must leave every class to train on: hold out less. Received: none of {gone[0]!r}")
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def split_files(
+    names: Sequence[str],
+    fraction: float,
+    seed: int,
+    *,
+    groups: str | None = None,
+    holdout: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out files without classes: those that are named, whole groups, or single ones.
+
+    Args:
+        names: Path of each file.
+        fraction: Part that is held out, in `[0, 1)`; 0 for none.
+        seed: Decides which.
+        groups: Regular expression whose first group in a path names what the file belongs to, such as a drive, which
+            is held out as a whole; None where each stands for itself.
+        holdout: Regular expression of the paths that are held out, instead of a fraction; None for none.
+
+    Returns:
+        Indices to train on and indices to validate on, each sorted.
+
+    Raises:
+        ValueError: `holdout` matches no path or every path, a path does not match `groups`, or too few are left.
+
+    Example:
+        >>> training, validation = split_files(["a_1.png", "a_2.png", "b_1.png"], 0.3, 0, holdout="^b_")
+        >>> training.tolist(), validation.tolist()
+        ([0, 1], [2])
+    """
+    if holdout is not None:
+        held_out = np.array([bool(re.search(holdout, name)) for name in names], bool)
+        if held_out.all() or not held_out.any():
+            count = "every path" if len(held_out) and held_out.all() else "no path"
+            raise ValueError(f"`--holdout-pattern` must match some paths. Received: {holdout!r}, which matches {count}")
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if not fraction:
+        return np.arange(len(names)), np.arange(0)
+    alike = np.zeros(len(names), np.int64)
+    if groups is not None:
+        return split_groups(alike, matched(names, groups), fraction, seed)
+    return split_indices(alike, fraction, seed)
+
+
+def split_in_words(
+    held_out: int, whole: int, seed: int, *, groups: str | None = None, holdout: str | None = None
+) -> str:
+    """Says for a model card what `split_files` held out.
+
+    Args:
+        held_out: Pictures that were held out; 0 for none.
+        whole: Pictures in all.
+        seed: As in `split_files`, like those that follow.
+        groups: Regular expression of the groups.
+        holdout: Regular expression of what was held out.
+
+    Example:
+        >>> split_in_words(3, 20, 0, holdout="^b_")
+        "3 of 20 pictures were held out to select the epoch: those whose path matches '^b_'."
+    """
+    if not held_out:
+        return f"Trained on all {whole} pictures, with seed {seed}; the last epoch was kept."
+    how = f"{'whole groups' if groups else 'drawn one by one'}, with seed {seed}"
+    if holdout is not None:
+        how = f"those whose path matches {holdout!r}"
+    return f"{held_out} of {whole} pictures were held out to select the epoch: {how}."

@@ -29,6 +29,7 @@ _log = logging.getLogger("kerasmlsp")
 _ENDINGS = (
     ".csv, .tsv, .jsonl (or .json, .ndjson), each also with .gz, .bz2, .xz, .zip or .zst after it, .parquet or .xlsx"
 )
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 # Characters of which the separator is told.
@@ -36,7 +37,9 @@ _SAMPLE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
-def read_table(path: str | Path, *, chunk_size: int | None = None, encoding: str = "utf-8") -> Any:
+def read_table(
+    path: str | Path, *, chunk_size: int | None = None, encoding: str = "utf-8", allow_empty: bool = False
+) -> Any:
     """Reads a table: CSV, TSV, JSON Lines, Parquet or the first sheet of an Excel file, text also compressed.
 
     CSV and TSV carry no types, so every column is text: "NA", "null" and "001" stay as written, and only an empty cell
@@ -48,6 +51,7 @@ def read_table(path: str | Path, *, chunk_size: int | None = None, encoding: str
         path: File, its format told by its ending: .csv, .tsv, .jsonl (.json, .ndjson), .parquet, .xlsx.
         chunk_size: Rows per chunk, at least 1; None for the whole table at once.
         encoding: That of CSV, TSV and JSON Lines, as Python names it, such as "cp1252".
+        allow_empty: With `chunk_size`, whether a table without rows gives no chunk, and no error.
 
     Returns:
         A `pandas.DataFrame`; with `chunk_size` an iterator of them, which holds one chunk in memory at a time.
@@ -71,11 +75,21 @@ def read_table(path: str | Path, *, chunk_size: int | None = None, encoding: str
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file ending in {_ENDINGS}, not a folder. Received: {path}")
-    chunks = _checked(path, encoding, _chunks(path, chunk_size, encoding))
+    chunks = _checked(path, encoding, _chunks(path, chunk_size, encoding), allow_empty)
     if chunk_size is not None:
         return chunks
     [table] = chunks
     return table
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether a file is a table by its ending, plain or compressed.
+
+    Example:
+        >>> is_table("reviews.csv.gz"), is_table("novel.txt"), is_table("text8")
+        (True, False, False)
+    """
+    return _endings(Path(path))[0] in _TABLES
 
 
 def check_columns(
@@ -126,7 +140,7 @@ def columns(path: str | Path, *, encoding: str = "utf-8") -> list[str]:
     path = existing(path)
     if path.is_dir() or _endings(path)[0] not in (".csv", ".tsv"):
         return list(next(read_table(path, chunk_size=50_000, encoding=encoding)).columns)
-    with _explained(path, encoding), _open_text(path, encoding) as text:
+    with open_text(path, encoding) as text:
         # Whoever reads the rows tells of the separator.
         head = next(_separated(path, text, told=False)[1], None)
         if head is None:
@@ -158,9 +172,45 @@ def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[s
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file of rows, not a folder. Received: {path}")
-    with _explained(path, encoding), _open_text(path, encoding) as text:
+    with open_text(path, encoding) as text:
         separator, rows = _separated(path, text)
         return [row for _, row in rows], separator
+
+
+def read_lines(path: str | Path, *, encoding: str = "utf-8") -> Iterator[str]:
+    """Yields the lines of a text file, plain or compressed, with or without a byte-order mark.
+
+    Args:
+        path: The file; .gz, .bz2, .xz, .zip or .zst at the end of its name says that it is compressed.
+        encoding: As in `read_table`.
+
+    Yields:
+        The lines without their ends, blank ones too, since files may go line by line with each other.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is a folder, damaged or in another encoding.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "train.de.gz")
+        >>> _ = path.write_bytes(gzip.compress("Hallo!\\n\\nTsch\\u00fcss!\\n".encode()))
+        >>> list(read_lines(path))
+        ['Hallo!', '', 'Tschüss!']
+    """
+    path = existing(path)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a text file, not a folder. Received: {path}")
+    with _explained(path, encoding), open_text(path, encoding) as text:
+        held = ""
+        for part in text:
+            held += part
+            # A carriage return alone ends no line.
+            if held.endswith("\n"):
+                yield held[:-1].removesuffix("\r")
+                held = ""
+        if held:
+            yield held
 
 
 def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
@@ -211,12 +261,34 @@ def read_texts(path: str | Path, *, encoding: str = "utf-8") -> Iterator[str]:
         >>> list(read_texts(folder))
         ['first', 'second']
     """
-    path = existing(path)
+    for each in text_files(path):
+        yield read_text(each, encoding=encoding)
+
+
+def text_files(path: str | Path, argument: str = "path") -> list[Path]:
+    """Returns a file, or all `.txt` files in a folder and below it in the order of their paths.
+
+    Args:
+        path: The file or folder.
+        argument: What errors call it.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: The folder holds no such file.
+
+    Example:
+        >>> import tempfile
+        >>> text_files(tempfile.mkdtemp())
+        Traceback (most recent call last):
+        ValueError: `path` must hold .txt files, itself or in its folders. Received: ..., which has none
+    """
+    path = existing(path, argument)
     paths = visible_files(path, (".txt",)) if path.is_dir() else [path]
     if not paths:
-        raise ValueError(f"`path` must hold .txt files, itself or in its folders. Received: {path}, which has none")
-    for each in paths:
-        yield read_text(each, encoding=encoding)
+        raise ValueError(
+            f"`{argument}` must hold .txt files, itself or in its folders. Received: {path}, which has none"
+        )
+    return paths
 
 
 def _chunks(path: Path, chunk_size: int | None, encoding: str):
@@ -239,7 +311,7 @@ def _endings(path: Path) -> tuple[str, str]:
     return stem.suffix.lower(), compression
 
 
-def _checked(path: Path, encoding: str, chunks):
+def _checked(path: Path, encoding: str, chunks, allow_empty: bool):
     """Passes chunks on, says in one sentence what is wrong with the file, and refuses one without rows."""
     rows = 0
     with _explained(path, encoding):
@@ -247,7 +319,7 @@ def _checked(path: Path, encoding: str, chunks):
             rows += len(chunk)
             if rows:
                 yield chunk
-    if not rows:
+    if not rows and not allow_empty:
         raise ValueError(f"`path` must hold at least one row below its header. Received: {path}, which holds none")
 
 
@@ -295,15 +367,33 @@ def _open_zst(path: Path):
 
 
 @contextlib.contextmanager
-def _open_text(path: Path, encoding: str):
-    with _open_binary(path) as stream:
-        encodings.check(path, stream.read(4096), encoding)
-    with _open_binary(path) as stream, io.TextIOWrapper(stream, encodings.reader(encoding), newline="") as text:
-        yield text
+def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """Opens a text file, plain or compressed as its ending says, with the ends of lines as they are.
+
+    Args:
+        path: The file.
+        encoding: As in `read_table`.
+
+    Raises:
+        ValueError: It is damaged, no text, or one in another encoding; also while it is read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "novel.txt.gz")
+        >>> _ = path.write_bytes(gzip.compress(b"It was a dark night."))
+        >>> with open_text(path, "utf-8") as text:
+        ...     text.read()
+        'It was a dark night.'
+    """
+    with _explained(path, encoding):
+        with _open_binary(path) as stream:
+            encodings.check(path, stream.read(4096), encoding)
+        with _open_binary(path) as stream, io.TextIOWrapper(stream, encodings.reader(encoding), newline="") as text:
+            yield text
 
 
 def _delimited_chunks(path: Path, chunk_size: int | None, encoding: str):
-    with _open_text(path, encoding) as text:
+    with open_text(path, encoding) as text:
         rows = _separated(path, text)[1]
         head = next(rows, None)
         if head is None:
@@ -409,7 +499,7 @@ def _rows(path: Path, lines, separator: str, spaced: bool):
 def _json_chunks(path: Path, chunk_size: int | None, encoding: str):
     import pandas as pd
 
-    with _open_text(path, encoding) as text:
+    with open_text(path, encoding) as text:
         rows = _json_rows(path, text)
         while part := list(itertools.islice(rows, chunk_size)):
             yield pd.DataFrame(part, dtype=object)  # object: otherwise one missing value turns the label 1 into 1.0

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import uuid
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,19 +77,54 @@ def convert(
         raise ValueError(
             f"`convert` needs the environment KERAS_BACKEND=tensorflow. Received: {keras.config.backend()}"
         )
-    suffix, packages, write, open_file = _CONVERTERS[format]
-    _check_packages(format, packages)
-    named, path = _with_names(model), pathlib.Path(path)
+    _, packages, write, _ = _CONVERTERS[format]
+    check_packages(format, packages)
+    named = _with_names(model)
     feeds = _feeds(named, examples, one_by_one=format == "litert")
     expected = _answers(named, feeds)
-    file = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     from kerasmlsp.layers.recurrent import unfuse
 
     unfuse(named)
+    return write_checked(
+        path, format, lambda file: write(named, file), list(zip(feeds, expected, strict=True)), tolerance, facts
+    )
+
+
+def write_checked(
+    path: str | os.PathLike,
+    format: str,
+    write: Callable[[pathlib.Path], None],
+    pairs: list[tuple[dict, dict]],
+    tolerance: float,
+    facts: dict | None = None,
+) -> pathlib.Path:
+    """Writes a file of a net, runs it, and gives it its name once it answers as it should.
+
+    Args:
+        path: File to write; an existing one is replaced.
+        format: "onnx" or "litert".
+        write: Writes it at a path.
+        pairs: Arrays by name of the input, with the arrays by name of the output that are to come of them.
+        tolerance: Largest difference allowed between floats, absolute below 1, relative above.
+        facts: As of `convert`.
+
+    Raises:
+        ValueError: If it cannot be written, or answers differently.
+        OSError: If there is no room for it.
+
+    Example:
+        >>> # Not tested here, since it needs the extra `onnx`.
+        >>> write_checked("net.onnx", "onnx", write, pairs, 1e-4)  # doctest: +SKIP
+        PosixPath('net.onnx')
+    """
+    suffix, _, _, open_file = _CONVERTERS[format]
+    path = pathlib.Path(path)
+    file = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     try:
-        _written(write, named, file, format)
-        for answer, here in zip(_run(open_file, file, format, feeds), expected, strict=True):
-            for name, value in here.items():
+        _written(write, file, format)
+        answers = _run(open_file, file, format, [feed for feed, _ in pairs])
+        for answer, (_, expected) in zip(answers, pairs, strict=True):
+            for name, value in expected.items():
                 verifying.check_equal(f"Output `{name}` of the {format} file", value, answer[name], tolerance)
         if facts is not None:
             write_json(path.with_name(f"{path.name}.json"), facts)
@@ -98,7 +134,14 @@ def convert(
     return path
 
 
-def _check_packages(format, packages):
+def check_packages(format: str, packages: Iterable[str]) -> None:
+    """Raises a `ValueError` where a package is missing that writes or runs files of a format.
+
+    Example:
+        >>> check_packages("onnx", ["not_there"])
+        Traceback (most recent call last):
+        ValueError: `format` "onnx" needs the package not_there: `pip install not_there`. Received: ...
+    """
     for package in packages:
         try:
             importlib.import_module(package)
@@ -160,10 +203,10 @@ def _answers(model, feeds):
         ) from error
 
 
-def _written(write, model, file, format):
+def _written(write, file, format):
     try:
         with _quiet():
-            write(model, file)
+            write(file)
     except OSError:
         raise
     except Exception as error:  # the converters have no common error
@@ -196,13 +239,34 @@ def _refusal(format, error, failure):
 def _write_onnx(model, file):
     # Not by `keras.Model.export`, which hands tf2onnx neither operations nor the choice of its rewritings.
     import tensorflow as tf
-    from tf2onnx import convert, optimizer, tf_loader, tfonnx, utils
+    from tf2onnx import tf_loader
 
     traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[_specs(model, None)])
-    concrete = traced.get_concrete_function()
+    write_graph(traced.get_concrete_function(), tf_loader.from_function, model.name, file)
+
+
+def write_graph(concrete: Any, freeze: Callable, name: str, file: pathlib.Path) -> None:
+    """Writes the graph of a function that takes and returns a dict of tensors as an ONNX file with their names.
+
+    Args:
+        concrete: The concrete function of TensorFlow.
+        freeze: Returns the graph without variables, given the function and the names of its inputs and outputs.
+        name: Name of the graph.
+        file: File to write.
+
+    Raises:
+        Exception: What tf2onnx fails with.
+
+    Example:
+        >>> # Not tested here, since it needs the extra `onnx`.
+        >>> write_graph(concrete, tf2onnx.tf_loader.from_function, "net", "net.onnx")  # doctest: +SKIP
+    """
+    import tensorflow as tf
+    from tf2onnx import convert, optimizer, tfonnx, utils
+
     inputs = [tensor.name for tensor in concrete.inputs if tensor.dtype != tf.resource]
     outputs = [tensor.name for tensor in concrete.outputs]
-    frozen = tf_loader.from_function(concrete, inputs, outputs)
+    frozen = freeze(concrete, inputs, outputs)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
         converted = tfonnx.process_tf_graph(
@@ -216,7 +280,7 @@ def _write_onnx(model, file):
     # `reshape_optimizer` writes 0 for a size "as in the input"; `remove_back_to_back` then gives it another input.
     rewritings = {name: each for name, each in optimizer._get_optimizers().items() if name != "remove_back_to_back"}
     converted = optimizer.optimize_graph(converted, optimizers=rewritings)
-    utils.save_protobuf(str(file), converted.make_model(model.name))
+    utils.save_protobuf(str(file), converted.make_model(name))
 
 
 def _write_litert(model, file):

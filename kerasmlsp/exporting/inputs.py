@@ -22,6 +22,7 @@ class Input:
         most: Largest number that is allowed.
         above: Bound that a number must be above.
         choices: The values that are allowed, numbers or texts; none for any.
+        longest: Characters that a text may have; None for any number.
         default: Value that `SavedModel.call` takes in every row where none is given; None where one has to be.
         range: What is allowed, in words, where the other arguments do not say it.
 
@@ -30,6 +31,8 @@ class Input:
         'above 0, at most 1'
         >>> Input("MIDI pitches; -1 where one is to be written, 0 for a rest.", choices=(-1, 0, *range(28, 89))).allowed
         'one of -1 to 0, 28 to 88'
+        >>> Input("A text.", range="UTF-8", longest=100_000).allowed
+        'UTF-8, at most 100,000 characters'
     """
 
     meaning: str
@@ -37,6 +40,7 @@ class Input:
     most: float | None = None
     above: float | None = None
     choices: Sequence[Any] = ()
+    longest: int | None = None
     default: Any = None
     range: str = "any"
 
@@ -45,6 +49,8 @@ class Input:
         """What is allowed, in words."""
         if self.choices:
             return f"one of {', '.join(_runs(self.choices))}"
+        if self.longest is not None:
+            return f"{self.range}, at most {self.longest:,} characters"
         if self.least is not None and self.most is not None:
             return f"{self.least:,} to {self.most:,}"
         limits = {"above": self.above, "at least": self.least, "at most": self.most}
@@ -220,6 +226,10 @@ def _same_rows(tensors):
 def _values_fit(name, tensor, known):
     import tensorflow as tf
 
+    if known.longest is not None:
+        longest = tf.reduce_max(tf.concat([[0], tf.reshape(tf.strings.length(tensor, "UTF8_CHAR"), [-1])], 0))
+        said = f"`{name}` must have at most {known.longest:,} characters. Received:"
+        return tf.debugging.Assert(longest <= known.longest, [said, longest])
     fits = known.fits(tensor)
     if fits is None:
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasmlsp.exporting import reasons
 from kerasmlsp.files import read_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")
 _PLACE = re.compile(r"^\{\{.*?\}\} |^.*error: loc\(.*\): |^.*<unknown>:0: error: ")
 _SHAPE = re.compile(r"^Shape of tensor (?:.*/)?(\w+) (\[[\d,]*\]) is not compatible with expected shape (\[.*\])\.$")
-_ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
 
 
 def find(app: str, version: int | str | None = None, models: str | os.PathLike | None = None) -> pathlib.Path:
@@ -173,7 +173,7 @@ class SavedModel:
 
     def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
-        self._loaded = _restore(self.path)
+        self._loaded = restore(self.path)
         self._signatures = dict(self._loaded.signatures)
         self.endpoints = {
             name: {"inputs": signature.structured_input_signature[1], "outputs": signature.structured_outputs}
@@ -213,11 +213,13 @@ class SavedModel:
         inputs = {**left_out, **inputs}
         if inputs.keys() != specs.keys():
             raise ValueError(f"Endpoint `{endpoint}` takes the inputs {sorted(specs)}. Received: {sorted(inputs)}")
-        tensors = {name: tf.constant(to_array(name, inputs[name], spec)) for name, spec in specs.items()}
+        inputs = {name: to_array(name, inputs[name], spec) for name, spec in specs.items()}
+        tensors = {name: tf.constant(each) for name, each in inputs.items()}
         try:
             outputs = self._signatures[endpoint](**tensors)
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"Endpoint `{endpoint}` refuses its inputs: {reason(error)}") from error
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+            told = reasons.of_inputs(reason(error), inputs)
+            raise ValueError(f"Endpoint `{endpoint}` refuses its inputs: {told}") from error
         return {name: value.numpy() for name, value in outputs.items()}
 
     def _defaults(self, endpoint, names, inputs):
@@ -322,7 +324,17 @@ def _with_graph(folder):
     return folder
 
 
-def _restore(path):
+def restore(path: pathlib.Path) -> Any:
+    """Returns what TensorFlow makes of the saved model in a folder, with its `signatures`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If the folder is no saved model or a file in it is damaged.
+
+    Example:
+        >>> list(restore(find("lenet_features")).signatures)
+        ['serving_default']
+    """
     import tensorflow as tf
 
     if not path.is_dir():
@@ -345,12 +357,12 @@ def reason(error: BaseException) -> str:
         >>> reason(ValueError("assertion failed: [`tonic` must be 0 to 11. Received:] [12]"))
         '`tonic` must be 0 to 11. Received: 12'
     """
+    if isinstance(error, UnicodeDecodeError):  # TensorFlow repeats bytes of a file that it refuses
+        error = ValueError(error.object.decode("utf-8", "replace"))
     lines = (line.strip() for line in str(getattr(error, "message", error)).splitlines())
     telling = [_PLACE.sub("", line) for line in lines if line and not _PLACES.match(line)]
     if not telling:
         return type(error).__name__
     if shape := _SHAPE.match(telling[0]):
         return f"`{shape[1]}` must have the shape {shape[3]}. Received: {shape[2]}"
-    # What an assertion says, each part of it in brackets.
-    asserted = _ASSERTED.match(telling[0])
-    return asserted[1].replace("] [", " ") if asserted else telling[0]
+    return reasons.plain(telling[0])

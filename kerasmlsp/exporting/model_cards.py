@@ -91,6 +91,8 @@ def render(card: dict) -> str:
     if "endpoints" in card:
         parts += ["## Endpoints", _table(("Endpoint", "Inputs", "Outputs"), _endpoint_rows(card))]
         parts += ["## Inputs", _table(("Input", "Meaning", "Allowed", "Default"), _input_rows(card))]
+        if told := _output_rows(card):
+            parts += ["## Outputs", _table(("Output", "Meaning"), told)]
     if "size_bytes" in card:
         parts += ["## Size and speed", _cost(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -157,6 +159,18 @@ def _input_rows(card):
             default = "has to be given" if known.get("default") is None else repr(known["default"])
             names.setdefault((known.get("meaning", ""), known.get("range", ""), default), {})[f"`{name}`"] = None
     return [(", ".join(these), *told) for told, these in names.items()]
+
+
+def _output_rows(card):
+    """A row for each output whose meaning is told."""
+    return list(
+        {
+            f"`{name}`": known["meaning"]
+            for endpoint in card["endpoints"].values()
+            for name, known in endpoint["outputs"].items()
+            if "meaning" in known
+        }.items()
+    )
 
 
 def _cost(card):

@@ -39,6 +39,7 @@ def export(
     inputs: Mapping[str, Input],
     examples: dict,
     card: dict,
+    outputs: Mapping[str, str] | None = None,
     tolerance: float = 1e-4,
     time_limit: float = 1800,
 ) -> pathlib.Path:
@@ -64,6 +65,7 @@ def export(
             endpoints that have it.
         examples: Endpoint name to input name to list or array of at least two rows.
         card: Model card, see `kerasmlsp.exporting.model_cards`. Endpoints, size, latency and versions are added.
+        outputs: Output name to what it means, a sentence, for the card; where the name says it, there need be none.
         tolerance: Largest difference allowed between floats.
         time_limit: Seconds that the fresh process may take.
 
@@ -106,6 +108,8 @@ def export(
             verifying.check_answers(name, expected[name], facts["answers"][name], tolerance)
             for each, known in facts["endpoints"][name]["inputs"].items():
                 known |= inputs[each].facts()
+            for each, known in facts["endpoints"][name]["outputs"].items():
+                known |= {"meaning": outputs[each]} if outputs and each in outputs else {}
         warmed = _write_warmup(folder, app, batches)
         model_cards.write(folder, {**card, **_card_facts(folder, app, facts, warmed)})
         return _publish(folder)

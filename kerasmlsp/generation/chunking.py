@@ -20,7 +20,8 @@ class Filler(tf.Module):
     shown while it is written.
 
     Args:
-        model: A causal model, see `generation.stepwise`.
+        model: A causal model, see `generation.stepwise`; or a `generation.Decoder`, whose state tells of a row all that
+            there is to know.
         chunk: Places that are filled at a time, at least 1.
         start: Token id that stands before the first place.
         stop: Token id that ends a row, or None.
@@ -34,10 +35,16 @@ class Filler(tf.Module):
     """
 
     def __init__(
-        self, model: keras.Model, *, chunk: int = 64, start: int = 0, stop: int | None = None, jit: bool = True
+        self,
+        model: keras.Model | generation.Decoder,
+        *,
+        chunk: int = 64,
+        start: int = 0,
+        stop: int | None = None,
+        jit: bool = True,
     ):
         super().__init__()
-        self.decoder = generation.stepwise(model)
+        self.decoder = model if isinstance(model, generation.Decoder) else generation.stepwise(model)
         self.chunk, self.start, self.stop = chunk, start, stop
         # Signatures, so that the net is in a saved model, and is compiled, once for all that use it.
         scalar, by_row = tf.TensorSpec([], tf.int32), [tf.TensorSpec([None], kind) for kind in _BY_ROW]
@@ -48,13 +55,14 @@ class Filler(tf.Module):
         self._filled = tf.function(self._fill_chunks, [scalar, template, by_row, carry])
 
     @tf.function
-    def __call__(self, template, seeds, temperature, top_k, top_p, stop_from=0):
+    def __call__(self, template, seeds, temperature, top_k, top_p, stop_from=0, start=None):
         """Fills the free places.
 
         Args:
             template: Int32 `(batch, length)`: token ids, and `generation.FREE` where a token is wanted.
             seeds: Int `(batch,)`.
             temperature, top_k, top_p, stop_from: Scalars or `(batch,)`, see `generation.fill`.
+            start: Token that stands before the first place, scalar or `(batch,)`; None for that of the filler.
 
         Returns:
             Tokens `(batch, length)`, int32, and their log-probabilities, float32.
@@ -62,7 +70,8 @@ class Filler(tf.Module):
         batch, length = tf.unstack(tf.shape(template))
         rows = _power_of_two(batch)
         # The start token comes first: a step of its own would be a second copy of the net in the graph.
-        template = tf.pad(template, [[0, 0], [1, 0]], constant_values=self.start)
+        begin = tf.reshape(tf.cast(self.start if start is None else start, template.dtype), [-1, 1])
+        template = tf.concat([tf.broadcast_to(begin, [batch, 1]), template], axis=1)
         wanted = length + 1
         template = tf.pad(template, [[0, rows - batch], [0, -wanted % self.chunk]])
         row_wise = [_by_row(value, batch, rows, template.dtype) for value in (seeds, top_k, stop_from)]

@@ -17,6 +17,7 @@ from keras import ops
 
 from kerasmlsp.layers.hashing import mix, uint32
 from kerasmlsp.layers.recurrent import cell_state, cell_step
+from kerasmlsp.layers.transformer import TransformerDecoderBlock
 
 FREE = -1
 _COLDEST = 1e-30  # below it a temperature cannot be told from 0 where small floats are flushed
@@ -32,6 +33,8 @@ class Decoder:
         step: Maps `(tokens, state, position)`, that is int32 `(batch,)`, the nest and a scalar, to the logits of the
             next token, `(batch, vocabulary_size)`, and the new state.
         vocabulary_size: Number of token ids.
+        take: Maps `(state, rows, batch)` to the state of these rows, as `take_rows`. What all beams of a row see alike,
+            such as a source sentence, may stay as it is where `step` takes several rows for each of its own.
 
     Example:
         >>> def step(tokens, state, position):
@@ -45,9 +48,15 @@ class Decoder:
     initial_state: Callable
     step: Callable
     vocabulary_size: int
+    take: Callable | None = None
 
 
-def stepwise(model: keras.Model, given: dict[str, keras.KerasTensor] | None = None) -> Decoder:
+def stepwise(
+    model: keras.Model,
+    given: dict[str, keras.KerasTensor] | None = None,
+    *,
+    length: int | keras.KerasTensor | None = None,
+) -> Decoder:
     """Takes a causal model apart that is a chain of layers, to run it one token at a time.
 
     The links of the chain may be layers that treat every token by itself (Embedding, Dense, normalisations,
@@ -62,6 +71,8 @@ def stepwise(model: keras.Model, given: dict[str, keras.KerasTensor] | None = No
             `(batch, length, vocabulary_size)`; with further outputs, the layer of this one is named "logits".
         given: Dict of the model's other inputs by name, with the batch that `initial_state` will be asked for. None for
             a model of tokens alone.
+        length: Most tokens that will be read, so that layers that keep all of them need no more room; None for as many
+            as they can see.
 
     Raises:
         ValueError: The model is not such a chain, or `given` does not hold its other inputs.
@@ -92,7 +103,8 @@ def stepwise(model: keras.Model, given: dict[str, keras.KerasTensor] | None = No
                 f"Received: a branch at {layer.name!r}"
             )
     memories = _memories(model, given, [memory for _, memory, _ in nodes])
-    links = [_link(layer, memory, options) for (layer, _, options), memory in zip(nodes, memories, strict=True)]
+    links = [_link(layer, memory, options, length) for (layer, _, options), memory in zip(nodes, memories, strict=True)]
+    fixed = [getattr(layer, "fixed_state", 0) if memory else 0 for layer, memory, _ in nodes]
 
     def initial_state(batch_size):
         return [start(batch_size) for start, _ in links]
@@ -104,7 +116,14 @@ def stepwise(model: keras.Model, given: dict[str, keras.KerasTensor] | None = No
             after.append(kept)
         return ops.cast(features, "float32"), after
 
-    return Decoder(initial_state, step, size)
+    def take(state, rows, batch):
+        parts = [
+            (kept, []) if not number else (kept[:-number], kept[-number:])
+            for kept, number in zip(state, fixed, strict=True)
+        ]
+        return [[*take_rows(own, rows, batch), *seen] if seen else take_rows(own, rows, batch) for own, seen in parts]
+
+    return Decoder(initial_state, step, size, take)
 
 
 _BY_TOKEN = (
@@ -115,6 +134,7 @@ _BY_TOKEN = (
     keras.layers.RMSNormalization,
     keras.layers.Dropout,
     keras.layers.Identity,
+    keras.layers.Rescaling,
 )
 
 
@@ -132,10 +152,11 @@ def _memories(model, given, wanted):
     return [[found[f"{i}_{j}"] for j in range(len(memory))] for i, memory in enumerate(wanted)]
 
 
-def _link(layer, memory, options):
+def _link(layer, memory, options, length):
     """Returns the functions that start a layer and run it by one token, with the options of its call."""
     if _steps(layer):
-        return lambda batch_size: layer.initial_state(batch_size, *memory), layer.step
+        room = {"length": length} if length is not None and isinstance(layer, TransformerDecoderBlock) else {}
+        return lambda batch_size: layer.initial_state(batch_size, *memory, **room), layer.step
     if isinstance(layer, keras.layers.RNN) and not layer.go_backwards:
         start = (lambda batch_size: list(memory)) if memory else functools.partial(cell_state, layer)
         return start, lambda features, state, position: cell_step(layer, features, state)
@@ -383,7 +404,8 @@ def beam_search(
         state: What `decoder.initial_state(batch)` gives, or one that knows of an image or a source sentence.
         first: Int32 `(batch,)`: the token before the first.
         beams: Sequences that are followed, at least 1 and at most half of the vocabulary.
-        length: Most tokens, static, at least 1.
+        length: Most tokens, an int of at least 1; or a tensor `(batch,)`, those of each row, where shapes need not be
+            static.
         stop: Token id that ends a sequence.
         length_penalty: 0 for the plain log-probability.
 
@@ -409,9 +431,11 @@ def beam_search(
     size = decoder.vocabulary_size
     if not 1 <= beams <= size // 2:
         raise ValueError(f"`beams` must be from 1 to half the vocabulary of {size}. Received: beams={beams}")
-    if length < 1:
+    if isinstance(length, int) and length < 1:
         raise ValueError(f"`length` must be at least 1. Received: length={length}")
-    batch = ops.shape(first)[0]
+    batch, reorder = ops.shape(first)[0], decoder.take or take_rows
+    limits = length if isinstance(length, int) else ops.cast(length, "int32")[:, None]
+    room = length if isinstance(length, int) else ops.max(limits)
 
     def norm(tokens):
         return ((5.0 + ops.cast(tokens, "float32")) / 6.0) ** length_penalty
@@ -431,28 +455,31 @@ def beam_search(
         # Twice as many: half of them may have ended, the rest fill the beams.
         scores, places = ops.top_k(ops.reshape(scores, (batch, beams * size)), 2 * beams)
         rows, token = ops.floor_divide(places, size), ops.mod(places, size)
-        tokens = ops.where(ops.arange(length) == position, token[:, :, None], take(alive_tokens, rows))
-        ends = ops.logical_or(token == stop, position == length - 1)
+        tokens = ops.where(ops.arange(room) == position, token[:, :, None], take(alive_tokens, rows))
+        ends = ops.logical_or(token == stop, position >= limits - 1)
         ended = ops.where(ends, scores / norm(position + 1), -1e30)
+        # A row beyond its limit has nothing left to gain.
+        ended = ops.where(position < limits, ended, -1e30)
         both = ops.concatenate([done_tokens, tokens], axis=1)
         done, done_tokens = best(ops.concatenate([done, ended], axis=1), both, beams)
         alive, kept = ops.top_k(ops.where(token == stop, -1e30, scores), beams)
-        rows = ops.reshape(ops.take_along_axis(rows, kept, axis=1) + beams * ops.arange(batch)[:, None], (-1,))
-        state = take_rows(state, rows, batch * beams)
+        if beams > 1:
+            rows = ops.reshape(ops.take_along_axis(rows, kept, axis=1) + beams * ops.arange(batch)[:, None], (-1,))
+            state = reorder(state, rows, batch * beams)
         current, alive_tokens = ops.take_along_axis(token, kept, axis=1), take(tokens, kept)
         return position + 1, current, alive, alive_tokens, done, done_tokens, state
 
-    blank = ops.full((batch, beams, length), stop, "int32")
+    blank = ops.full((batch, beams, room), stop, "int32")
     # Only one of the equal beams is alive at the start.
     alive = ops.where(ops.arange(beams) == 0, 0.0, -1e30) + ops.zeros((batch, 1))
-    state = take_rows(state, ops.repeat(ops.arange(batch), beams), batch)
+    state = reorder(state, ops.repeat(ops.arange(batch), beams), batch)
     current = ops.repeat(ops.cast(first, "int32")[:, None], beams, axis=1)
     begin = (ops.convert_to_tensor(0, "int32"), current, alive, blank, ops.full((batch, beams), -1e30), blank, state)
 
     def unfinished(position, current, alive, alive_tokens, done, *rest):
         # An unfinished sequence can only lose: its bound is its score so far over the largest norm.
-        hopeful = ops.any(alive[:, 0] / norm(length) > done[:, -1])
-        return ops.logical_and(position < length, hopeful)
+        hopeful = ops.logical_and(alive[:, :1] / norm(limits) > done[:, -1:], position < limits)
+        return ops.any(hopeful)
 
     *_, done, done_tokens, _ = ops.while_loop(unfinished, body, begin)
     return done_tokens, done

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
+from kerasmlsp.interpret import _network
+
 
 def grad_cam(
     model: keras.Model, images: ArrayLike, classes: ArrayLike | None = None, *, layer: str | None = None
@@ -17,8 +19,9 @@ def grad_cam(
     Localization"; Ganapathy, MLSP 2025, "Visualizing and Understanding Convolutional Networks".
 
     Args:
-        model: A functional or sequential classifier of images. Where it ends in a dense layer, scores are taken before
-            its activation, elsewhere they are the logarithms of the outputs.
+        model: A functional or sequential classifier of images, also one that has models within it. Where it ends in a
+            dense layer or a softmax, scores are taken before the activation, elsewhere they are the logarithms of the
+            outputs.
         images: `(batch, height, width, channels)`, as the model takes them.
         classes: Class number of each image; None for the class that the model finds most probable.
         layer: Name of the layer; None for the last that has maps.
@@ -44,69 +47,21 @@ def grad_cam(
         [[[0.  0.5]
           [1.  0. ]]]
     """
-    maps_of, score = _parts(model, layer)
-    maps = ops.cast(maps_of(images), "float32")
-    if classes is None:
-        classes = ops.argmax(score(maps), axis=-1)
-    chosen = ops.one_hot(classes, ops.shape(score(maps))[-1])
-    gradient = _gradient(lambda values: ops.sum(score(values) * chosen), maps)
+    network = _network.network(model)
+    layer = network.check(layer or _last_with_maps(network), rank=4)
+    maps = ops.cast(network.run(images, keep=(layer,))[1][layer], "float32")
+
+    def chosen_score(maps):
+        scores, _ = network.run(images, change={layer: lambda before: ops.cast(maps, before.dtype)})
+        chosen = ops.argmax(scores, axis=-1) if classes is None else classes
+        return ops.sum(scores * ops.one_hot(chosen, scores.shape[-1])), None
+
+    gradient = _network.differentiated(chosen_score, maps)[2]
     weights = ops.mean(gradient, axis=(1, 2), keepdims=True)
     heat = ops.relu(ops.sum(weights * maps, axis=-1))
     return heat / ops.maximum(ops.max(heat, axis=(1, 2), keepdims=True), 1e-12)
 
 
-def _parts(model, name):
-    """Functions from images to maps, and from maps to the scores of the classes."""
-    ends = _ends(model)
-    with_maps = [each for each, (_, output) in ends.items() if len(getattr(output, "shape", ())) == 4]
-    if name is None and with_maps:
-        name = with_maps[-1]
-    if name not in with_maps:
-        there = ", ".join(with_maps) or "it has none"
-        raise ValueError(f"`layer` must be one with maps: {there}. Received: layer={name!r}")
-    (_, middle), last = ends[name], model.layers[-1]
-    before_last, probabilities = ends[last.name]
-    maps_of = keras.Model(model.inputs[0], middle)
-    if not isinstance(last, keras.layers.Dense):
-        whole = keras.Model(middle, probabilities)
-        return _inference(maps_of), lambda maps: ops.log(ops.maximum(whole(maps, training=False), 1e-12))
-    before = keras.Model(middle, before_last)
-
-    def score(maps):
-        features = ops.cast(before(maps, training=False), "float32")
-        sums = ops.matmul(features, last.kernel)
-        return sums if last.bias is None else sums + last.bias
-
-    return _inference(maps_of), score
-
-
-def _inference(model):
-    return lambda images: model(images, training=False)
-
-
-def _ends(model):
-    """Inputs and outputs of the layers by name, from the first after the input to the last."""
-    if not isinstance(model, keras.Sequential):
-        inner = [each for each in model.layers if not isinstance(each, keras.layers.InputLayer)]
-        used_once = [each for each in inner if isinstance(getattr(each, "output", None), keras.KerasTensor)]
-        return {each.name: (each.input, each.output) for each in used_once}
-    # One to which layers were added has each of them in several graphs, so that it has no single output.
-    ends, output = {}, model.inputs[0]
-    for layer in model.layers:
-        before, output = output, layer(output)
-        ends[layer.name] = before, output
-    return ends
-
-
-def _gradient(function, values):
-    """Gradient of a scalar function; Keras has no operation for it."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.grad(function)(values)
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        result = function(values)
-    return tape.gradient(result, values)
+def _last_with_maps(network):
+    names = [name for name, shape in network.layers.items() if len(shape) == 4]
+    return names[-1] if names else None

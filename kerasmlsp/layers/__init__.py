@@ -14,13 +14,16 @@ from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
 from kerasmlsp.layers.embeddings import WordVectors
 from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
 from kerasmlsp.layers.graph import AdaptiveGraphConvolution, GraphConvolutionLSTMCell
+from kerasmlsp.layers.kernels import PolynomialFeatures, RandomFourierFeatures
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.motion import GravityAlignment
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
 from kerasmlsp.layers.normalization import BatchNormalization
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
+from kerasmlsp.layers.raster import LevelFeatures, RasterConv2D
 from kerasmlsp.layers.recall import Beside, Recall, SimilarDays
 from kerasmlsp.layers.recurrent import LSTM, FreeRunning, ResidualRecurrence, Stateful
+from kerasmlsp.layers.regularization import ActivityPenalty
 from kerasmlsp.layers.self_supervised import ClassToken, ContrastiveFrames, MaskedFrames, ProductQuantizer
 from kerasmlsp.layers.spectral import LogMelSpectrogram, Scalogram, ShortTimeFourierTransform, SubSpectralNormalization
 from kerasmlsp.layers.transformer import DecoderBlock, TransformerDecoderBlock
@@ -29,6 +32,7 @@ from kerasmlsp.layers.voices import VoiceTransformer
 __all__ = [
     "LSTM",
     "RBM",
+    "ActivityPenalty",
     "AdaptiveGraphConvolution",
     "AttentionPooling",
     "AttentionRNN",
@@ -47,6 +51,7 @@ __all__ = [
     "LSTMVariantCell",
     "LearnedPosition",
     "LengthCalibration",
+    "LevelFeatures",
     "LogMelSpectrogram",
     "MaskedConv2D",
     "MaskedFrames",
@@ -54,7 +59,10 @@ __all__ = [
     "MultiHeadAttention",
     "MultiplicativeAttention",
     "NaiveBayesNgrams",
+    "PolynomialFeatures",
     "ProductQuantizer",
+    "RandomFourierFeatures",
+    "RasterConv2D",
     "Recall",
     "ResidualRecurrence",
     "ScaledDotProductAttention",

@@ -205,6 +205,36 @@ class MultiHeadAttention(Composite):
         found, weights = self.attention(self._heads(self.query(query)), keys, values, attention_mask=attention_mask)
         return self.output_projection(ops.reshape(ops.swapaxes(found, 1, 2), ops.shape(query))), weights
 
+    def project_step(self, memory: keras.KerasTensor) -> tuple[Any, Any]:
+        """As `project`, of one step `(batch, memory_features)`: `(batch, num_heads, 1, features / num_heads)` each."""
+        parts = self.key(memory), self.value(memory)
+        key, value = (ops.reshape(part, (-1, self.num_heads, 1, part.shape[-1] // self.num_heads)) for part in parts)
+        return key, value
+
+    def attend_step(
+        self,
+        query: keras.KerasTensor,
+        keys: keras.KerasTensor,
+        values: keras.KerasTensor,
+        attention_mask: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
+        """As `attend`, of one step `(rows, features)`, in few operations.
+
+        Args:
+            query: `(rows, features)`.
+            keys, values: Of as many rows; or of fewer, each for as many neighbouring rows of `query`.
+            attention_mask: As in a call, with the rows of `keys`.
+
+        Returns:
+            `(rows, features)`.
+        """
+        features = query.shape[-1]
+        # The rows that share a memory, as the beams of a sentence, are the queries of one.
+        split = (ops.shape(keys)[0], -1, self.num_heads, features // self.num_heads)
+        queries = ops.swapaxes(ops.reshape(self.query(query), split), 1, 2)
+        found, _ = self.attention(queries, keys, values, attention_mask=attention_mask)
+        return self.output_projection(ops.reshape(ops.swapaxes(found, 1, 2), (-1, features)))
+
     def _heads(self, vectors):
         batch, length, features = ops.shape(vectors)
         split = ops.reshape(vectors, (batch, length, self.num_heads, features // self.num_heads))

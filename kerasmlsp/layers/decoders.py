@@ -88,10 +88,21 @@ class AttentionRNN(Composite):
         outputs, context, weights = (ops.swapaxes(found[i], 0, 1) for i in (0, -2, -1))
         return self._joined(inputs, outputs, context), weights
 
-    def _one(self, inputs, states, memory, keys, seen):
-        scores = self.score(ops.tanh(self.query(states[0])[:, None] + keys))[..., 0]
+    def _one(self, inputs, states, memory, keys, seen, shared=False):
+        query = self.query(states[0])
+        if shared:
+            # Rows that share a memory, as the beams of a sentence, look at it together.
+            query = ops.reshape(query, (ops.shape(memory)[0], -1, 1, self.attention_units))
+            keys, seen = keys[:, None], seen[:, None]
+        else:
+            query = query[:, None]
+        scores = self.score(ops.tanh(query + keys))[..., 0]
         weights = softmax(ops.where(seen, ops.cast(scores, "float32"), -1e9))
-        context = ops.matmul(ops.cast(weights, memory.dtype)[:, None], memory)[:, 0]
+        shares = ops.cast(weights, memory.dtype)
+        if shared:
+            context = ops.reshape(ops.matmul(shares, memory), (-1, memory.shape[-1]))
+        else:
+            context = ops.matmul(shares[:, None], memory)[:, 0]
         if self.gate is not None:
             context = context * self.gate(states[0])
         _, after = self.cell(ops.concatenate([inputs, context], axis=-1), states)
@@ -101,6 +112,9 @@ class AttentionRNN(Composite):
     def _joined(self, inputs, outputs, context):
         # The cell may be of another type than the layer.
         return ops.concatenate([ops.cast(part, self.compute_dtype) for part in (inputs, outputs, context)], axis=-1)
+
+    fixed_state = 3
+    """Entries at the end of the state that are of the memory: no step changes them, and rows may share them."""
 
     def initial_state(
         self, batch_size: int, memory: keras.KerasTensor, memory_mask: keras.KerasTensor | None = None
@@ -116,9 +130,13 @@ class AttentionRNN(Composite):
     def step(
         self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
     ) -> tuple[keras.KerasTensor, list]:
-        """Works off one step of every row: `(batch, features)` to the answer of a call and the new state."""
+        """Works off one step of every row: `(batch, features)` to the answer of a call and the new state.
+
+        The state may have fewer rows of the memory, each for as many neighbouring rows of `inputs`.
+        """
         kept, inputs = state[len(self.starts) :], ops.cast(inputs, self.compute_dtype)
-        states, context, _ = self._one(inputs, state[: len(self.starts)], *kept)
+        memory, keys, seen = kept
+        states, context, _ = self._one(inputs, state[: len(self.starts)], memory, keys, seen, shared=True)
         return self._joined(inputs, states[0], context), [*states, *kept]
 
     def compute_output_spec(self, inputs, memory, memory_mask=None):
@@ -193,6 +211,9 @@ class MultiplicativeAttention(Composite):
         context = ops.matmul(ops.cast(weights, memory.dtype), memory)
         return self.combine(ops.concatenate([context, inputs], axis=-1)), weights
 
+    fixed_state = 2
+    """Entries at the end of the state that are of the memory: no step changes them, and rows may share them."""
+
     def initial_state(
         self, batch_size: int, memory: keras.KerasTensor, memory_mask: keras.KerasTensor | None = None
     ) -> list:
@@ -203,8 +224,12 @@ class MultiplicativeAttention(Composite):
     def step(
         self, inputs: keras.KerasTensor, state: list, position: int | keras.KerasTensor
     ) -> tuple[keras.KerasTensor, list]:
-        """Works off one step of every row: `(batch, features)` to `(batch, units)`, and the state as it was."""
-        return self(inputs[:, None], *state)[0][:, 0], state
+        """Works off one step of every row: `(batch, features)` to `(batch, units)`, and the state as it was.
+
+        The state may have fewer rows, each for as many neighbouring rows of `inputs`.
+        """
+        rows = ops.reshape(inputs, (ops.shape(state[0])[0], -1, inputs.shape[-1]))
+        return ops.reshape(self(rows, *state)[0], (-1, self.units)), state
 
     def compute_output_spec(self, inputs, memory, memory_mask=None):
         outputs, weights = self.compute_output_shape(inputs.shape, memory.shape)

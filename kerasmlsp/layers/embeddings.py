@@ -50,6 +50,30 @@ class WordVectors(keras.layers.Embedding):
 
         return tf.gather(self.embeddings.value, ops.cast(inputs, "int32"))
 
+    def add(self, ids: Any, rows: Any) -> None:
+        """Adds to rows of the table, as often as an id occurs: a step of gradient descent without the gradient's table.
+
+        Args:
+            ids: Ids of any shape.
+            rows: What is added, `(..., units)`.
+
+        Example:
+            >>> layer = WordVectors(3, 1, embeddings_initializer="zeros")
+            >>> layer.build(None)
+            >>> layer.add(keras.ops.array([2, 0, 2]), keras.ops.array([[1.0], [5.0], [10.0]]))
+            >>> [float(row[0]) for row in layer.embeddings.value]
+            [5.0, 0.0, 11.0]
+        """
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # The operation itself: the method of the variable would read the whole table to return it.
+            tf.raw_ops.ResourceScatterAdd(resource=self.embeddings.value.handle, indices=ids, updates=rows)
+        else:
+            rows = ops.reshape(rows, (-1, self.units))
+            sums = ops.segment_sum(rows, ops.reshape(ids, (-1,)), num_segments=self.vocabulary_size)
+            self.embeddings.assign_add(sums)
+
     def get_config(self):
         config = super().get_config()
         for name in ("input_dim", "output_dim"):

@@ -270,20 +270,23 @@ class TransformerDecoderBlock(Composite):
         def look_back(states):
             return self.attention(states, states, attention_mask=seen)[0]
 
-        kept = () if memory is None else self._kept(memory, memory_mask)
-        outputs, weights = self._run(inputs, look_back, kept, training)
-        return outputs if memory is None else (outputs, weights)
+        if memory is None:
+            return self._run(inputs, look_back, None, training)
+        keys, values, there = self._kept(memory, memory_mask)
+        looked = []
 
-    def _run(self, states, look_back, kept, training):
-        states, weights = self._around(look_back, self.attention_norm, states, training), None
-        if kept:
-            keys, values, seen = kept
-            query = self.memory_norm(states) if self.normalize_first else states
-            found, weights = self.memory_attention.attend(query, keys, values, attention_mask=seen[:, None, None])
-            weights = ops.mean(weights, axis=1)
-            states = states + self.drop(found, training=training)
-            states = states if self.normalize_first else self.memory_norm(states)
-        return self._around(self._feed_forward, self.norm, states, training), weights
+        def look_up(states):
+            found, weights = self.memory_attention.attend(states, keys, values, attention_mask=there[:, None, None])
+            looked.append(ops.mean(weights, axis=1))
+            return found
+
+        return self._run(inputs, look_back, look_up, training), looked[0]
+
+    def _run(self, states, look_back, look_up, training):
+        states = self._around(look_back, self.attention_norm, states, training)
+        if look_up is not None:
+            states = self._around(look_up, self.memory_norm, states, training)
+        return self._around(self._feed_forward, self.norm, states, training)
 
     def _feed_forward(self, states):
         return self.narrow(self.widen(states))
@@ -297,11 +300,27 @@ class TransformerDecoderBlock(Composite):
         seen = ops.ones(ops.shape(memory)[:2], "bool") if mask is None else mask
         return [*self.memory_attention.project(memory), seen]
 
+    fixed_state = 3
+    """Entries at the end of the state that are of the memory: no step changes them, and rows may share them."""
+
     def initial_state(
-        self, batch_size: int, memory: keras.KerasTensor | None = None, memory_mask: keras.KerasTensor | None = None
+        self,
+        batch_size: int,
+        memory: keras.KerasTensor | None = None,
+        memory_mask: keras.KerasTensor | None = None,
+        length: int | keras.KerasTensor | None = None,
     ) -> list:
-        """Empty keys and values, `(batch, heads, window, features of a head)` each, and those of the memory."""
-        shape = (batch_size, self.num_heads, self.window, self.narrow.units // self.num_heads)
+        """Empty keys and values, `(batch, heads, window, features of a head)` each, and those of the memory.
+
+        Args:
+            batch_size: Rows.
+            memory, memory_mask: As in a call.
+            length: Most tokens that will be read; keys and values have room for no more, where that is less than the
+                window.
+        """
+        room = self.window if length is None else ops.minimum(length, self.window)
+        room = min(length, self.window) if isinstance(length, int) else room
+        shape = (batch_size, self.num_heads, room, self.narrow.units // self.num_heads)
         empty = [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
         return empty if memory is None else [*empty, *self._kept(memory, memory_mask)]
 
@@ -312,23 +331,33 @@ class TransformerDecoderBlock(Composite):
 
         Args:
             inputs: `(batch, features)`.
-            state: As of `initial_state`.
+            state: As of `initial_state`; of the memory it may have fewer rows, each for as many neighbouring rows of
+                `inputs`.
             position: Scalar int: tokens before.
 
         Returns:
             `(batch, features)` and the new state.
         """
         ring, kept = list(state[:2]), state[2:]
-        place = (0, 0, ops.mod(position, self.window), 0)
+        room = ops.shape(ring[0])[2]
+        place = ops.mod(position, room)
+
+        def put(kept, entry):
+            if isinstance(room, int):
+                return ops.slice_update(kept, (0, 0, place, 0), entry)
+            # TensorFlow has XLA compile that operation for each new shape.
+            return ops.where((ops.arange(room) == place)[:, None], entry, kept)
 
         def look_back(states):
-            key, value = self.attention.project(states)
-            ring[:] = ops.slice_update(ring[0], place, key), ops.slice_update(ring[1], place, value)
-            begun = ops.arange(self.window) <= position
-            return self.attention.attend(states, ring[0], ring[1], attention_mask=begun)[0]
+            entries = self.attention.project_step(states)
+            ring[:] = [put(kept, entry) for kept, entry in zip(ring, entries, strict=True)]
+            return self.attention.attend_step(states, ring[0], ring[1], ops.arange(room) <= position)
 
-        outputs, _ = self._run(inputs[:, None], look_back, kept, False)
-        return outputs[:, 0], [*ring, *kept]
+        def look_up(states):
+            keys, values, there = kept
+            return self.memory_attention.attend_step(states, keys, values, attention_mask=there[:, None, None])
+
+        return self._run(inputs, look_back, look_up if kept else None, False), [*ring, *kept]
 
     def compute_output_spec(self, inputs, memory=None, memory_mask=None, training=False):
         outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)

@@ -201,6 +201,23 @@ def share_interval(share: float, examples: int) -> tuple[float, float]:
     return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
 
 
+def measured_share(right: ArrayLike) -> dict[str, float]:
+    """Returns the `value` of a share, and `low` and `high` of its interval as of `share_interval`.
+
+    Args:
+        right: Which examples count, bool `(examples,)`, at least one.
+
+    Example:
+        >>> found = measured_share([True, True, False, True])
+        >>> found["value"], round(found["low"], 3), round(found["high"], 3)
+        (0.75, 0.301, 0.954)
+    """
+    right = np.asarray(right)
+    value = float(right.mean())
+    low, high = share_interval(value, len(right))
+    return {"value": value, "low": low, "high": high}
+
+
 def count_interval(count: int) -> tuple[float, float]:
     """Returns the exact 95 % interval of the mean of events of which so many happened, such as false alarms.
 
@@ -255,6 +272,29 @@ def bootstrap(
         return None, None
     random = np.random.default_rng(seed)
     return _percentiles([measure(random.integers(0, examples, examples)) for _ in range(samples)])
+
+
+def measured_mean(totals: ArrayLike, counts: ArrayLike | None = None) -> dict[str, float | None]:
+    """Returns the `value` of a mean over examples of several items each, and `low` and `high` as of `bootstrap`.
+
+    Args:
+        totals: Sum over the items of each example, such as the bits of its pixels, `(examples,)`.
+        counts: Items of each example; None for one.
+
+    Example:
+        >>> found = measured_mean(np.arange(20.0), np.full(20, 2))
+        >>> found["value"], round(found["low"], 1), round(found["high"], 1)
+        (4.75, 3.5, 6.0)
+    """
+    totals = np.asarray(totals, float)
+    counts = np.ones(len(totals)) if counts is None else np.asarray(counts, float)
+
+    def mean(rows):
+        count = counts[rows].sum()
+        return totals[rows].sum() / count if count else float("nan")
+
+    low, high = bootstrap(mean, len(totals))
+    return {"value": float(mean(np.arange(len(totals)))), "low": low, "high": high}
 
 
 def group_bootstrap(

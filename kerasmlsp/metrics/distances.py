@@ -98,6 +98,32 @@ def spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
+def principal_components(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the directions in which rows vary most.
+
+    Args:
+        rows: Examples, `(examples, ...)`, numbers, at least two of them.
+        count: Directions; fewer where there are not so many.
+
+    Returns:
+        The mean, float64 `(numbers,)`, and the directions, float64 `(numbers, directions)`, of length 1, the one of
+        the greatest variance first: `(rows - mean) @ directions` are the components.
+
+    Example:
+        >>> mean, directions = principal_components(np.array([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]]), 1)
+        >>> mean.tolist(), np.abs(directions[:, 0]).tolist()
+        ([2.0, 1.0], [1.0, 0.0])
+    """
+    rows = np.asarray(rows, np.float64).reshape(len(rows), -1)
+    mean = rows.mean(0)
+    gaps, count = rows - mean, min(count, len(rows) - 1, rows.shape[1])
+    if rows.shape[1] <= len(rows):
+        return mean, np.linalg.eigh(gaps.T @ gaps)[1][:, ::-1][:, :count]
+    # Of fewer examples than numbers, the products of examples have the same eigenvalues.
+    found = gaps.T @ np.linalg.eigh(gaps @ gaps.T)[1][:, ::-1][:, :count]
+    return mean, found / np.maximum(np.linalg.norm(found, axis=0), 1e-12)
+
+
 def nearest(
     queries: np.ndarray, references: np.ndarray, *, count: int | None = None, chunk: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
-"""Measures of written sentences against several references: BLEU, CIDEr-D and length, with their uncertainty.
+"""Measures of written sentences against several references: BLEU, CIDEr-D, length and variety, with their uncertainty.
 
-Sentences are strings whose words stand between spaces, tokenised alike in both; nothing is split here. The packages
+Sentences are strings whose words stand between spaces, tokenised alike in both; nothing is split unless a function
+is told how. The packages
 sacrebleu and pycocoevalcap are imported where they are used: `pip install -e '.[caption]'`. Of pycocoevalcap only
 the scorer of CIDEr-D is used, which needs no Java.
 """
@@ -9,10 +10,11 @@ import collections
 import functools
 import importlib
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp import metrics
 
@@ -25,11 +27,13 @@ def check_installed() -> None:
     Example:
         >>> check_installed()
     """
-    for name in ("sacrebleu.metrics", "pycocoevalcap.cider.cider_scorer"):
+    for name in ("sacrebleu.metrics", "pycocoevalcap.cider.cider_scorer", "HanTa.HanoverTagger"):
         importlib.import_module(name)
 
 
-def bleu(sentences: list[str], references: list[list[str]]) -> np.ndarray:
+def bleu(
+    sentences: list[str], references: list[list[str]], *, tokenize: str = "none", lowercase: bool = False
+) -> np.ndarray:
     """Counts from which the BLEU of any choice of the sentences follows.
 
     Reference: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of Machine Translation"; Post 2018, "A
@@ -38,6 +42,8 @@ def bleu(sentences: list[str], references: list[list[str]]) -> np.ndarray:
     Args:
         sentences: List of strings.
         references: List of as many lists of strings.
+        tokenize: How sacrebleu splits them, "none" at the spaces that are there.
+        lowercase: Whether capitals count as small letters.
 
     Returns:
         int64 `(sentences, 10)`: n-grams found and n-grams written for n from 1 to 4, words written, and words of the
@@ -49,7 +55,7 @@ def bleu(sentences: list[str], references: list[list[str]]) -> np.ndarray:
     """
     from sacrebleu.metrics import BLEU
 
-    scorer = BLEU(tokenize="none", effective_order=True)
+    scorer = BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=True)
     rows = []
     for sentence, several in zip(sentences, references, strict=True):
         score = scorer.sentence_score(sentence, list(several))
@@ -183,3 +189,94 @@ def measure(
         low, high = metrics.bootstrap(lambda rows, f=function, v=values: f(v[rows]), len(counts), samples, seed)
         result[name] = {"value": float(function(values)), "low": low, "high": high}
     return result
+
+
+def distinct_words(sentences: Iterable[str]) -> int:
+    """Counts the different words of sentences.
+
+    Example:
+        >>> distinct_words(["a dog runs", "a cat runs"])
+        4
+    """
+    return len({word for sentence in sentences for word in sentence.split()})
+
+
+def new_sentences(sentences: Iterable[str], known: Iterable[str]) -> np.ndarray:
+    """Tells of each sentence whether it is not among those that are known, booleans `(sentences,)`.
+
+    Example:
+        >>> new_sentences(["a dog runs", "a dog sleeps"], ["a dog runs"])
+        array([False,  True])
+    """
+    known = set(known)
+    return np.array([sentence not in known for sentence in sentences], bool)
+
+
+def recalled(sentences: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+    """Returns which share of the nouns, and of the verbs, of all references of a picture its sentence has.
+
+    Words count by their lemma, so that "dogs" finds "dog"; auxiliaries are no verbs. Lemmas and parts of speech are
+    those of the Hanover Tagger for English.
+
+    Reference: Wartena 2019, "A Probabilistic Morphology Model for German Lemmatization".
+
+    Args:
+        sentences: List of strings.
+        references: List of as many lists of strings.
+
+    Returns:
+        Dict of "nouns" and "verbs" to float64 `(sentences,)`, NaN where the references have none.
+
+    Raises:
+        ModuleNotFoundError: HanTa is not installed.
+
+    Example:
+        >>> found = recalled(["two dogs run"], [["a dog runs in the grass", "the dog is running"]])
+        >>> {kind: shares.tolist() for kind, shares in found.items()}
+        {'nouns': [0.5], 'verbs': [1.0]}
+    """
+    lemmas = _Lemmas()
+    said = [lemmas(sentence) for sentence in sentences]
+    wanted = [[lemmas(line) for line in several] for several in references]
+    found: dict[str, np.ndarray] = {}
+    for kind in ("nouns", "verbs"):
+        every = [set().union(*(line[kind] for line in several)) for several in wanted]
+        shares = [len(own[kind] & all_) / len(all_) if all_ else np.nan for own, all_ in zip(said, every, strict=True)]
+        found[kind] = np.array(shares)
+    return found
+
+
+class _Lemmas:
+    """Lemmas of the nouns and of the verbs of a sentence, each sentence tagged once."""
+
+    KINDS: ClassVar = {"NN": "nouns", "NP": "nouns", "VV": "verbs"}
+    """By how a tag of the British National Corpus begins, in which auxiliaries have tags of their own."""
+
+    def __init__(self):
+        from HanTa.HanoverTagger import HanoverTagger
+
+        self._tag = HanoverTagger("morphmodel_en.pgz").tag_sent
+        self._known = {}
+
+    def __call__(self, sentence):
+        if sentence not in self._known:
+            found = {"nouns": set(), "verbs": set()}
+            for _, lemma, tag in self._tag(sentence.split()):
+                if kind := self.KINDS.get(tag[:2]):
+                    found[kind].add(lemma.lower())
+            self._known[sentence] = found
+        return self._known[sentence]
+
+
+def ranks(scores: ArrayLike) -> np.ndarray:
+    """Returns the place, from 1, that each row's own column has in it, the highest score first.
+
+    Args:
+        scores: `(examples, examples)`; the own column of row i is i. Equal scores stand before it.
+
+    Example:
+        >>> ranks([[0.9, 0.1], [0.8, 0.8]])
+        array([1, 2])
+    """
+    scores = np.asarray(scores)
+    return (scores >= np.diag(scores)[:, None]).sum(axis=1)

@@ -4,6 +4,7 @@ from kerasmlsp.models.attention import (
     additive_attention_encoder_decoder,
     attention_lstm,
     multiplicative_attention_encoder_decoder,
+    text_encoder_decoder,
 )
 from kerasmlsp.models.autoencoders import (
     autoencoder,
@@ -15,7 +16,14 @@ from kerasmlsp.models.autoregressive import conditional_wavenet, mixture_wavenet
 from kerasmlsp.models.captioning import attention_captioner, image_captioner, transformer_captioner
 from kerasmlsp.models.chorales import chorale_transformer, tonicnet
 from kerasmlsp.models.convolutional import text_cnn
-from kerasmlsp.models.dense import logistic_regression, multilayer_perceptron, universal_approximator
+from kerasmlsp.models.dense import (
+    alvinn,
+    linear_regression,
+    logistic_regression,
+    multilayer_perceptron,
+    perceptron,
+    universal_approximator,
+)
 from kerasmlsp.models.detection import ssd
 from kerasmlsp.models.efficientnet import efficientnet_lite0, efficientnet_lite0_features
 from kerasmlsp.models.embeddings import cbow, skip_gram
@@ -46,9 +54,18 @@ from kerasmlsp.models.generative import (
 )
 from kerasmlsp.models.gestures import gesture_resnet, landmark_mlp, path_cnn, path_gru
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
-from kerasmlsp.models.language import gpt, gpt1, gru_language_model, lstm_language_model, simple_rnn_language_model
+from kerasmlsp.models.language import (
+    gpt,
+    gpt1,
+    gpt2,
+    gru_language_model,
+    lstm_language_model,
+    simple_rnn_language_model,
+)
 from kerasmlsp.models.motion import deep_conv_lstm, motion_cnn, motion_dense, motion_tcn
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
+from kerasmlsp.models.pix2pix import pix2pix, pix2pix_discriminator, pix2pix_generator
+from kerasmlsp.models.pixels import gated_pixelcnn
 from kerasmlsp.models.recurrent import bidirectional_classifier, lstm_classifier, recurrent_classifier, video_classifier
 from kerasmlsp.models.residual import (
     plain18,
@@ -92,6 +109,7 @@ from kerasmlsp.models.transformer import (
 __all__ = [
     "additive_attention_encoder_decoder",
     "alexnet",
+    "alvinn",
     "attention_captioner",
     "attention_lstm",
     "autoencoder",
@@ -132,9 +150,11 @@ __all__ = [
     "frame_rnn",
     "frame_tcn",
     "frame_transformer",
+    "gated_pixelcnn",
     "gesture_resnet",
     "gpt",
     "gpt1",
+    "gpt2",
     "graph_lstm",
     "graph_lstm_forecaster",
     "graph_mlp_forecaster",
@@ -144,6 +164,7 @@ __all__ = [
     "landmark_mlp",
     "learned_position_transformer",
     "lenet5",
+    "linear_regression",
     "logistic_regression",
     "lstm_autoencoder",
     "lstm_classifier",
@@ -161,6 +182,10 @@ __all__ = [
     "one_to_many",
     "path_cnn",
     "path_gru",
+    "perceptron",
+    "pix2pix",
+    "pix2pix_discriminator",
+    "pix2pix_generator",
     "pixelcnn",
     "plain18",
     "plain20",
@@ -184,6 +209,7 @@ __all__ = [
     "speech_resnet",
     "ssd",
     "text_cnn",
+    "text_encoder_decoder",
     "tonicnet",
     "transformer_captioner",
     "transformer_classifier",

@@ -1,18 +1,16 @@
 """The decoders that Transformers share."""
 
-from keras import initializers, layers
+from keras import layers
 
 from kerasmlsp.layers import DecoderBlock, SinusoidalPosition, TransformerDecoderBlock
 
 
-def transformer_decoder(ids, memory, *, vocabulary_size, features, num_layers, dropout, **block):
-    """Blocks that normalise first, over token ids and a memory.
+def transformer_decoder(words, memory, *, num_layers, dropout, **block):
+    """Blocks that normalise first, over vectors of tokens and a memory.
 
     Args:
-        ids: `(batch, length)`.
+        words: `(batch, length, features)`, which weigh as much as the positions.
         memory: `(batch, memory, features)` and, where some of it is padding, its mask `(batch, memory)`.
-        vocabulary_size: Number of token ids.
-        features: Size of the vectors.
         num_layers: Blocks.
         dropout: Drop probability of the input and inside the blocks.
         **block: Other arguments of `TransformerDecoderBlock`.
@@ -21,10 +19,7 @@ def transformer_decoder(ids, memory, *, vocabulary_size, features, num_layers, d
         States `(batch, length, features)`, and the weights of the last block's attention to the memory, from a
         layer named "attention".
     """
-    # The vectors weigh as much as the positions.
-    start = initializers.RandomNormal(stddev=1.0)
-    states = layers.Embedding(vocabulary_size, features, embeddings_initializer=start, name="embedding")(ids)
-    states = SinusoidalPosition(name="position")(states)
+    states = SinusoidalPosition(name="position")(words)
     states = layers.Dropout(dropout, name="dropout")(states)
     for i in range(1, num_layers + 1):
         layer = TransformerDecoderBlock(dropout=dropout, normalize_first=True, name=f"decoder_{i}", **block)

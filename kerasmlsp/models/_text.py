@@ -43,6 +43,37 @@ def probabilities(features, num_classes, dropout):
     return layers.Concatenate(dtype="float32", name="probabilities")([1.0 - positive, positive])
 
 
+def two_tables(source_size, target_size, features, share, initializer="uniform", target_name="target_embedding"):
+    """Embeddings of source and target, and what makes logits of states.
+
+    Args:
+        source_size: Number of token ids of the source.
+        target_size: Number of token ids of the target.
+        features: Size of a token's vector.
+        share: Whether one table is for both, and for the logits.
+        initializer: Of two tables. One for all makes logits, too, and starts so that these are of the size of states.
+        target_name: Name of the target's own table.
+
+    Raises:
+        ValueError: One table is wanted for two vocabularies.
+    """
+    if not share:
+        names = {"source_embedding": source_size, target_name: target_size}
+        tables = [
+            layers.Embedding(size, features, embeddings_initializer=initializer, name=name)
+            for name, size in names.items()
+        ]
+        return *tables, lambda states: logits(states, target_size)
+    if source_size != target_size:
+        raise ValueError(
+            "`share_embeddings` needs one vocabulary for source and target. Received: "
+            f"source_vocabulary_size={source_size}, target_vocabulary_size={target_size}"
+        )
+    start = keras.initializers.RandomNormal(stddev=features**-0.5)
+    table = layers.ReversibleEmbedding(source_size, features, embeddings_initializer=start, name="embedding")
+    return table, table, lambda states: layers.Identity(dtype="float32", name="logits")(table(states, reverse=True))
+
+
 def logits(states, vocabulary_size):
     """The last layer of what predicts tokens: float32, `(batch, length, vocabulary_size)`."""
     return layers.Dense(vocabulary_size, dtype="float32", name="logits")(states)

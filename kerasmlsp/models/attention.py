@@ -73,6 +73,7 @@ def additive_attention_encoder_decoder(
     units: int = 256,
     attention_units: int = 256,
     dropout: float = 0.2,
+    share_embeddings: bool = False,
     name: str = "additive_attention_encoder_decoder",
 ) -> keras.Model:
     """Builds a decoder that looks, before each token, at the states of a bidirectional encoder by additive attention.
@@ -90,6 +91,8 @@ def additive_attention_encoder_decoder(
         units: Size of the states, in each direction of the encoder.
         attention_units: Size of the space in which states are compared.
         dropout: Drop probability of the tokens' vectors and before the logits, in `[0, 1)`.
+        share_embeddings: Whether one table of vectors serves source, target and logits, which then have no bias. Both
+            vocabularies must be one.
         name: Name of the model.
 
     Returns:
@@ -99,7 +102,7 @@ def additive_attention_encoder_decoder(
         source_length)`.
 
     Raises:
-        ValueError: A size is too small, or `dropout` is out of range.
+        ValueError: A size is too small, `dropout` is out of range, or embeddings are shared by two vocabularies.
 
     Example:
         >>> model = additive_attention_encoder_decoder(20, 30, embedding_dim=8, units=8, attention_units=6)
@@ -112,15 +115,17 @@ def additive_attention_encoder_decoder(
     _checks.check_sizes(attention_units=attention_units)
     source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
     mask = _text.mask_of(source)
-    words = _words(source, source_vocabulary_size, embedding_dim, dropout, "source")
+    sizes = (source_vocabulary_size, target_vocabulary_size, embedding_dim)
+    of_source, of_target, logits = _text.two_tables(*sizes, share_embeddings)
+    words = layers.Dropout(dropout, name="source_dropout")(of_source(source))
     both = _sequences.both_ways(layers.GRU, units, words, _lengths(mask), "encoder")
     memory = layers.Concatenate(name="memory")(both)
-    states = _words(target, target_vocabulary_size, embedding_dim, dropout, "target")
+    states = layers.Dropout(dropout, name="target_dropout")(of_target(target))
     attention = AttentionRNN(layers.GRUCell(units), attention_units, name="attention")
     states, weights = attention(states, memory, memory_mask=mask)
     states = layers.Dense(embedding_dim, activation="tanh", name="hidden")(states)
     states = layers.Dropout(dropout, name="dropout")(states)
-    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    outputs = {"attention": weights, "logits": logits(states)}
     return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
 
 
@@ -132,6 +137,7 @@ def multiplicative_attention_encoder_decoder(
     units: int = 256,
     num_layers: int = 1,
     dropout: float = 0.2,
+    share_embeddings: bool = False,
     name: str = "multiplicative_attention_encoder_decoder",
 ) -> keras.Model:
     """Builds a decoder whose states look at those of an encoder by multiplicative attention.
@@ -150,6 +156,8 @@ def multiplicative_attention_encoder_decoder(
         units: Size of the states.
         num_layers: Recurrent layers of encoder and of decoder.
         dropout: Drop probability of the tokens' vectors and before the logits, in `[0, 1)`.
+        share_embeddings: Whether one table of vectors serves source, target and logits, which then have no bias. Both
+            vocabularies must be one, and `units` be `embedding_dim`.
         name: Name of the model.
 
     Returns:
@@ -159,7 +167,7 @@ def multiplicative_attention_encoder_decoder(
         source_length)`.
 
     Raises:
-        ValueError: A size is too small, or `dropout` is out of range.
+        ValueError: A size is too small, `dropout` is out of range, or embeddings cannot be shared.
 
     Example:
         >>> import numpy as np
@@ -170,27 +178,97 @@ def multiplicative_attention_encoder_decoder(
     """
     _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
     _checks.check_sizes(num_layers=num_layers)
+    _check_shared(share_embeddings, embedding_dim, units)
     source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
     mask = _text.mask_of(source)
-    memory = _words(source, source_vocabulary_size, embedding_dim, dropout, "source")
-    states = _words(target, target_vocabulary_size, embedding_dim, dropout, "target")
+    sizes = (source_vocabulary_size, target_vocabulary_size, embedding_dim)
+    of_source, of_target, logits = _text.two_tables(*sizes, share_embeddings)
+    memory = layers.Dropout(dropout, name="source_dropout")(of_source(source))
+    states = layers.Dropout(dropout, name="target_dropout")(of_target(target))
     for i in range(1, num_layers + 1):
         memory = layers.GRU(units, return_sequences=True, name=f"encoder_{i}")(memory)
         start = _sequences.at(memory, _lengths(mask) - 1)
         states = layers.GRU(units, return_sequences=True, name=f"decoder_{i}")(states, initial_state=start)
     states, weights = MultiplicativeAttention(units, name="attention")(states, memory, memory_mask=mask)
     states = layers.Dropout(dropout, name="dropout")(states)
-    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    outputs = {"attention": weights, "logits": logits(states)}
     return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
+
+
+def text_encoder_decoder(
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    *,
+    embedding_dim: int = 256,
+    units: int = 256,
+    num_layers: int = 1,
+    dropout: float = 0.2,
+    share_embeddings: bool = False,
+    name: str = "text_encoder_decoder",
+) -> keras.Model:
+    """Builds an encoder that puts a sentence into one state, and a decoder that goes on from it, without attention.
+
+    Gated recurrent units, whose only state is their output, stand in for the LSTMs of the papers. The source is read
+    from its end, so that its first words are near the first that are written. Each layer of the decoder starts from the
+    encoder's last state. `kerasmlsp.generation.stepwise(model, {"source_ids": ids})` runs it one token at a time.
+
+    Reference: Ganapathy, MLSP 2025, "Sequence to Sequence Mapping Networks"; Sutskever, Vinyals and Le 2014, "Sequence
+    to Sequence Learning with Neural Networks"; Cho et al. 2014, "Learning Phrase Representations using RNN
+    Encoder-Decoder for Statistical Machine Translation".
+
+    Args:
+        source_vocabulary_size: Number of token ids of the source, at least 2.
+        target_vocabulary_size: Number of token ids of the target, at least 2.
+        embedding_dim: Size of a token's vector.
+        units: Size of the states.
+        num_layers: Recurrent layers of encoder and of decoder.
+        dropout: Drop probability of the tokens' vectors and before the logits, in `[0, 1)`.
+        share_embeddings: Whether one table of vectors serves source, target and logits, which then have no bias. Both
+            vocabularies must be one, and `units` be `embedding_dim`.
+        name: Name of the model.
+
+    Returns:
+        A model from `source_ids` `(batch, source_length)`, 0 for padding on the right, and `target_ids`
+        `(batch, length)`, the first of which starts the target, to logits `(batch, length, target_vocabulary_size)`,
+        float32.
+
+    Raises:
+        ValueError: A size is too small, `dropout` is out of range, or embeddings cannot be shared.
+
+    Example:
+        >>> import numpy as np
+        >>> model = text_encoder_decoder(20, 30, embedding_dim=8, units=8)
+        >>> source, target = np.array([[3, 4, 5]]), np.array([[1, 7]])
+        >>> model({"source_ids": source, "target_ids": target}).shape[1:]  # what may follow each of two tokens
+        TensorShape([2, 30])
+    """
+    _check(source_vocabulary_size, target_vocabulary_size, dropout, embedding_dim=embedding_dim, units=units)
+    _checks.check_sizes(num_layers=num_layers)
+    _check_shared(share_embeddings, embedding_dim, units)
+    source, target = _text.token_ids("source_ids"), _text.token_ids("target_ids")
+    lengths = _lengths(_text.mask_of(source))
+    sizes = (source_vocabulary_size, target_vocabulary_size, embedding_dim)
+    of_source, of_target, logits = _text.two_tables(*sizes, share_embeddings)
+    read = _sequences.reverse(layers.Dropout(dropout, name="source_dropout")(of_source(source)), lengths)
+    states = layers.Dropout(dropout, name="target_dropout")(of_target(target))
+    for i in range(1, num_layers + 1):
+        read = layers.GRU(units, return_sequences=True, name=f"encoder_{i}")(read)
+        start = _sequences.at(read, lengths - 1)
+        states = layers.GRU(units, return_sequences=True, name=f"decoder_{i}")(states, initial_state=start)
+    states = layers.Dropout(dropout, name="dropout")(states)
+    return keras.Model({"source_ids": source, "target_ids": target}, logits(states), name=name)
 
 
 def _lengths(mask):
     return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
 
 
-def _words(ids, vocabulary_size, embedding_dim, dropout, name):
-    words = layers.Embedding(vocabulary_size, embedding_dim, name=f"{name}_embedding")(ids)
-    return layers.Dropout(dropout, name=f"{name}_dropout")(words)
+def _check_shared(share_embeddings, embedding_dim, units):
+    if share_embeddings and units != embedding_dim:
+        raise ValueError(
+            "`share_embeddings` needs states of the size of the tokens' vectors. Received: "
+            f"embedding_dim={embedding_dim}, units={units}"
+        )
 
 
 def _check(source_vocabulary_size, target_vocabulary_size, dropout, **sizes):

@@ -275,6 +275,57 @@ def conditional_decoder(model: keras.Model, conditions: dict) -> generation.Deco
     return generation.Decoder(convolutions.initial_state, step, int(model.output.shape[-1]))
 
 
+def labelled_decoder(model: keras.Model, start: int) -> generation.Decoder:
+    """Takes a `wavenet`, or a `conditional_wavenet` of classes, apart for `kerasmlsp.generation.fill`.
+
+    The token before the first is the number of the class, or any where there are no classes. So one compiled loop
+    serves all classes, and each row of a batch may have its own.
+
+    Args:
+        model: The model, without frames.
+        start: Level that the net sees before the first, such as silence.
+
+    Returns:
+        A `kerasmlsp.generation.Decoder` of as many rows as are wanted.
+
+    Raises:
+        ValueError: The model has frames, or more classes than levels.
+
+    Example:
+        >>> import numpy as np
+        >>> from kerasmlsp.generation import FREE, empty_carry, fill
+        >>> model = conditional_wavenet(16, num_classes=2, features=4, num_stacks=1, blocks_per_stack=2)
+        >>> template = np.array([[0, FREE, FREE], [1, FREE, FREE]])  # two samples of each of two classes
+        >>> decoder = labelled_decoder(model, start=8)
+        >>> levels, *_ = fill(decoder, template, seeds=np.arange(2), carry=empty_carry(decoder, 2))
+        >>> tuple(levels.shape)
+        (2, 3)
+    """
+    names, size = [layer.name for layer in model.layers], int(model.output.shape[-1])
+    labels = model.get_layer("label_embedding") if "label_embedding" in names else None
+    if "frames" in names or (labels and labels.input_dim > size):
+        raise ValueError(f"`model` must have no frames, and at most {size} classes. Received: {model.name}")
+    convolutions, embedding = model.get_layer("convolutions"), model.get_layer("embedding")
+
+    def initial_state(batch_size):
+        state = {"past": convolutions.initial_state(batch_size)}
+        if labels:
+            state["condition"] = ops.zeros((batch_size, labels.output_dim), labels.compute_dtype)
+        return state
+
+    def step(tokens, state, position):
+        first = ops.equal(position, 0)
+        condition = None
+        if labels:
+            condition = ops.where(first, labels(ops.minimum(tokens, labels.input_dim - 1)), state["condition"])
+        states = embedding(ops.where(first, start, tokens))
+        states, past = convolutions.step(states, state["past"], position, condition)
+        after = {"past": past} | ({"condition": condition} if labels else {})
+        return ops.cast(_head(model, states), "float32"), after
+
+    return generation.Decoder(initial_state, step, size)
+
+
 def sample_mixture(
     model: keras.Model, length: int, *, batch: int = 1, seed: int = 0, temperature: float = 1.0
 ) -> keras.KerasTensor:

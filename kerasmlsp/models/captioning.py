@@ -191,11 +191,12 @@ def transformer_captioner(
     regions, ids = keras.Input((None, num_features), name="features"), _text.token_ids()
     memory = layers.Dense(features, name="memory")(regions)
     memory = layers.LayerNormalization(name="memory_norm")(memory)
+    # The vectors weigh as much as the positions.
+    start = keras.initializers.RandomNormal(stddev=1.0)
+    words = layers.Embedding(vocabulary_size, features, embeddings_initializer=start, name="embedding")(ids)
     states, weights = _decoders.transformer_decoder(
-        ids,
+        words,
         (memory,),
-        vocabulary_size=vocabulary_size,
-        features=features,
         num_layers=num_layers,
         num_heads=num_heads,
         feed_forward_dim=feed_forward_dim,

@@ -1,7 +1,8 @@
 """Word vectors: words in, the logits that others stand near them out.
 
-`kerasmlsp.targets.word2vec` makes the batches, `kerasmlsp.losses.NegativeSampling` is the loss. The vectors are the
-weights of the layer `word_vectors`.
+`word_blocks.WordBlockTrainer` trains them on the blocks of `kerasmlsp.targets.word_blocks`, fast and by plain descent.
+For another optimizer or loss, `kerasmlsp.targets.word2vec.TrainingBatches` makes batches for Keras's own training step,
+with `kerasmlsp.losses.NegativeSampling`. The vectors are the weights of the layer `word_vectors`.
 """
 
 import keras
@@ -15,9 +16,8 @@ def skip_gram(vocabulary_size: int, *, embedding_dim: int = 100, name: str = "sk
     """Builds the skip-gram model: a word tells which words stand near it.
 
     `z_ij = v(i) . u(j)`, with `v` the word vectors and `u` the context vectors. One centre, with a word near
-    it and `k` random words as candidates, is the paper's negative sampling; `word2vec.TrainingBatches` shares random
-    words among the centres of a block. Train with `keras.optimizers.SGD`, which leaves the vectors of all words that a
-    batch does not have alone.
+    it and `k` random words as candidates, is the paper's negative sampling; `word_blocks.WordBlockTrainer` shares
+    random words among the centres of a block.
 
     Reference: Ganapathy, MLSP 2025, "word2vec models as text representations"; Mikolov et al. 2013, "Distributed
     Representations of Words and Phrases and their Compositionality".

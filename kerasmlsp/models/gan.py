@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerasmlsp.models._checks import check_rates, check_sizes
+from kerasmlsp.models._training import train_step
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -50,6 +51,9 @@ class GAN(keras.Model):
         ((None, 5), (None, 8, 8, 1), (None, 1))
     """
 
+    CONDITION = "label"
+    """What an image is given, beside the noise."""
+
     def __init__(
         self,
         generator: keras.Model,
@@ -67,12 +71,7 @@ class GAN(keras.Model):
         check_rates(ema_momentum=ema_momentum)
         if r1 < 0:
             raise ValueError(f"`r1` must be at least 0. Received: r1={r1}")
-        labelled = [isinstance(net.input, dict) for net in (generator, discriminator)]
-        if labelled[0] != labelled[1]:
-            raise ValueError(
-                "`generator` and `discriminator` must both have an input named label, or neither. "
-                f"Received: inputs {generator.input} and {discriminator.input}"
-            )
+        latent_dim = self._latent_dim(generator, discriminator)
         inputs = keras.tree.map_structure(_like, discriminator.input)
         logits = keras.layers.Identity(dtype="float32", name="logits")(discriminator(inputs))
         super().__init__(inputs, logits, name=name, **kwargs)
@@ -82,8 +81,19 @@ class GAN(keras.Model):
         self.averaged_generator = type(generator).from_config({**generator.get_config(), "name": "averaged_generator"})
         self.averaged_generator.set_weights(generator.get_weights())
         self.averaged_generator.trainable = False
-        self.latent_dim = (generator.input["latent"] if labelled[0] else generator.input).shape[-1]
+        self.latent_dim = latent_dim
         self.means = [keras.metrics.Mean(name=each) for each in self._logged()]
+
+    @staticmethod
+    def _latent_dim(generator, discriminator):
+        """Size of the noise; refuses nets of which only one knows of labels."""
+        labelled = [isinstance(net.input, dict) for net in (generator, discriminator)]
+        if labelled[0] != labelled[1]:
+            raise ValueError(
+                "`generator` and `discriminator` must both have an input named label, or neither. "
+                f"Received: inputs {generator.input} and {discriminator.input}"
+            )
+        return (generator.input["latent"] if labelled[0] else generator.input).shape[-1]
 
     def compile(self, generator_optimizer, discriminator_optimizer, **options):
         """Prepares the training.
@@ -107,23 +117,11 @@ class GAN(keras.Model):
             self.discriminator_optimizer_variables = self.discriminator_optimizer.variables
 
     def train_step(self, *arguments):
-        if keras.backend.backend() == "tensorflow":
-            return self._train(*arguments)
-        state, data = arguments
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        pairs = [pair for group in zip(groups, state, strict=True) for pair in zip(*group, strict=True)]
-        with keras.StatelessScope(state_mapping=pairs) as scope:
-            logs = self._train(data)
-        return logs, tuple([scope.get_current_value(variable) for variable in group] for group in groups)
+        return train_step(self, self._train, arguments)
 
     def _train(self, data):
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        image, label = (inputs["image"], inputs["label"]) if isinstance(inputs, dict) else (inputs, None)
+        image, label = (inputs["image"], inputs[self.CONDITION]) if isinstance(inputs, dict) else (inputs, None)
         image = ops.cast(image, "float32")
         for _ in range(self.discriminator_steps):
             logs = self._step(
@@ -304,6 +302,83 @@ class WassersteinGAN(GAN):
         config = super().get_config()
         del config["r1"]
         return {**config, "penalty": self.penalty}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Pix2Pix(GAN):
+    """A generator that translates a source into an image, and is trained against a discriminator of patches.
+
+    With `D` the logits of the patches, `s` a source, `x` its image and `y` the generated one, the discriminator
+    minimises what that of `GAN` does, the generator the mean of `softplus(-D(y, s))` over the patches, and `weight`
+    times the mean of `|y - x|`. There is no noise: the generator drops units while training.
+
+    `fit` takes dicts of "image" and "source". It logs what `GAN` does, and as `l1` the mean of `|y - x|`.
+
+    Reference: Hota, BITS F464 (2024), "Generative Adversarial Network (GAN)"; Isola et al. 2017, "Image-to-Image
+    Translation with Conditional Adversarial Networks".
+
+    Args:
+        generator: Model from sources `(batch, height, width, channels)` to images.
+        discriminator: Model from a dict of "image" and "source" to logits `(batch, rows, columns, 1)`.
+        weight: Weight of the mean absolute difference, at least 0.
+        name: Name of the model.
+        **kwargs: `r1`, `discriminator_steps`, `ema_momentum` and `seed` of `GAN`.
+
+    Raises:
+        ValueError: A number is out of range, or the nets do not take a source.
+
+    Example:
+        >>> from kerasmlsp.models import pix2pix_discriminator, pix2pix_generator
+        >>> generator = pix2pix_generator(8, 8, 2, 1, filters=(4, 4))
+        >>> model = Pix2Pix(generator, pix2pix_discriminator(8, 8, 2, 1, filters=(4,)))
+        >>> [mean.name for mean in model.means][-1], model.output_shape
+        ('l1', (None, 4, 4, 1))
+    """
+
+    CONDITION = "source"
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        weight: float = 100.0,
+        name: str = "pix2pix",
+        **kwargs: Any,
+    ):
+        if weight < 0:
+            raise ValueError(f"`weight` must be at least 0. Received: weight={weight}")
+        super().__init__(generator, discriminator, name=name, **kwargs)
+        self.weight = weight
+
+    @staticmethod
+    def _latent_dim(generator, discriminator):
+        given = discriminator.input
+        if isinstance(generator.input, dict) or not isinstance(given, dict) or set(given) != {"image", "source"}:
+            raise ValueError(
+                "`generator` must take a source, and `discriminator` a dict of image and source. "
+                f"Received: inputs {generator.input} and {given}"
+            )
+        return 0
+
+    def _logged(self):
+        return (*super()._logged(), "l1")
+
+    def _generator_loss(self, image, label):
+        drawn = self._generated(image, label)
+        losses = ops.softplus(-self._judged(drawn, label))
+        errors = ops.mean(ops.absolute(drawn - image), axis=(1, 2, 3))
+        return ops.mean(losses) + self.weight * ops.mean(errors), {"generator_loss": losses, "l1": errors}
+
+    def _generated(self, image, label):
+        return self.generator(label, training=True)
+
+    def _judged(self, image, label):
+        logits = self.discriminator({"image": image, "source": label}, training=True)
+        return ops.reshape(logits, (ops.shape(logits)[0], -1))
+
+    def get_config(self):
+        return {**super().get_config(), "weight": self.weight}
 
 
 def _like(tensor):

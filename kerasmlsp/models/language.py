@@ -221,6 +221,60 @@ def gpt1(
         >>> model.count_params()  # 10 * 4 and 6 * 4 vectors, 4 * 4 * (4 + 1), (4 + 1) * 16 and (16 + 1) * 4, two norms
         308
     """
+    return _published_gpt(vocabulary_size, features, num_layers, num_heads, window, dropout, False, name)
+
+
+def gpt2(
+    vocabulary_size: int = 50_257,
+    *,
+    features: int = 768,
+    num_layers: int = 12,
+    num_heads: int = 12,
+    window: int = 1024,
+    dropout: float = 0.1,
+    name: str = "gpt2",
+) -> keras.Model:
+    """Builds GPT-2: GPT-1 with the norms before attention and feed-forward net, and one more at the end.
+
+    The four sizes that were published, as blocks, features, heads and parameters:
+
+    - 12, 768, 12: 124,439,808
+    - 24, 1024, 16: 354,823,168
+    - 36, 1280, 20: 774,030,080
+    - 48, 1600, 25: 1,557,611,200
+
+    GPT-3 has the same blocks, 96 of 12,288 features with 96 heads, a window of 2,048, and 174,604,259,328 parameters;
+    every second of them looks at fewer tokens, which these do not. The attention weights are not dropped, and the
+    weights that lead into the residual path do not start smaller the more blocks there are.
+
+    Reference: Ganapathy, MLSP 2025, "LLM - Examples" (GPT-2); Radford et al. 2019, "Language Models are Unsupervised
+    Multitask Learners"; Brown et al. 2020, "Language Models are Few-Shot Learners" (GPT-3).
+
+    Args:
+        vocabulary_size: Number of token ids, at least 2.
+        features: Size of a token's vector, a multiple of `num_heads`.
+        num_layers: Blocks (`kerasmlsp.layers.TransformerDecoderBlock`), whose feed-forward nets are 4 times as wide.
+        num_heads: Heads of the attention.
+        window: Tokens of the longest text.
+        dropout: Drop probability of the token vectors and the residual branches, in `[0, 1)`.
+        name: Name of the model.
+
+    Returns:
+        A model from token ids `(batch, length)` to logits `(batch, length, vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: A size is too small, or `num_heads` does not divide `features`.
+
+    Example:
+        >>> model = gpt2(10, features=4, num_layers=1, num_heads=2, window=6)
+        >>> model.count_params()  # the 308 of GPT-1, and scale and shift of the last norm
+        316
+    """
+    return _published_gpt(vocabulary_size, features, num_layers, num_heads, window, dropout, True, name)
+
+
+def _published_gpt(vocabulary_size, features, num_layers, num_heads, window, dropout, normalize_first, name):
+    """Learned positions, one matrix to read and to write tokens; a last norm where none ends the last block."""
     _text.check_sizes(
         vocabulary_size=vocabulary_size, features=features, num_layers=num_layers, num_heads=num_heads, window=window
     )
@@ -232,8 +286,10 @@ def gpt1(
     states = LearnedPosition(window, name="position")(embedding(ids))
     states = layers.Dropout(dropout, name="dropout")(states)
     for i in range(1, num_layers + 1):
-        block: dict[str, Any] = {"activation": "gelu", "dropout": dropout, "name": f"block_{i}"}
-        states = TransformerDecoderBlock(num_heads, 4 * features, window, **block)(states)
+        block: dict[str, Any] = {"activation": "gelu", "dropout": dropout, "normalize_first": normalize_first}
+        states = TransformerDecoderBlock(num_heads, 4 * features, window, **block, name=f"block_{i}")(states)
+    if normalize_first:
+        states = layers.LayerNormalization(epsilon=1e-5, name="norm")(states)
     logits = layers.Identity(dtype="float32", name="logits")(embedding(states, reverse=True))
     return keras.Model(ids, logits, name=name)
 

@@ -4,6 +4,8 @@ Each function takes a classifier that is a chain of dense layers, such as `deep_
 their weights, and returns it for training as a whole.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -21,6 +23,7 @@ def pretrain_with_rbms(
     learning_rate: float = 0.05,
     gibbs_steps: int = 1,
     seed: int = 0,
+    fit: Callable | None = None,
 ) -> keras.Model:
     """Trains a restricted Boltzmann machine for every hidden layer, on the probabilities of the one before.
 
@@ -35,6 +38,9 @@ def pretrain_with_rbms(
         learning_rate: Rate of plain gradient descent.
         gibbs_steps: Steps of Gibbs sampling, the k of CD-k.
         seed: Seed of the sampling.
+        fit: What trains each part instead of Keras's `fit`, as to have checkpoints: called with a function that builds
+            the compiled model, inputs, targets (None where the model needs none) and the name of the layer, it returns
+            the trained model; `epochs` and `batch_size` are then its own.
 
     Returns:
         `model`.
@@ -54,9 +60,13 @@ def pretrain_with_rbms(
     for dense in _hidden(model):
         if dense.activation is not keras.activations.sigmoid:
             raise ValueError(f"`model` must have sigmoid hidden layers. Received: {dense.name} of another activation")
-        machine = keras.Sequential([keras.Input(data.shape[1:]), RBM(dense.units, gibbs_steps, seed=seed)])
-        machine.compile(keras.optimizers.SGD(learning_rate))
-        machine.fit(data, batch_size=batch_size, epochs=epochs, verbose=0)
+
+        def build(width=data.shape[1], units=dense.units):
+            machine = keras.Sequential([keras.Input((width,)), RBM(units, gibbs_steps, seed=seed)])
+            machine.compile(keras.optimizers.SGD(learning_rate))
+            return machine
+
+        machine = _fitted(fit, build, data, None, dense.name, batch_size, epochs)
         trained = machine.layers[0]
         # As copies: JAX gives the machine's own arrays away when it next runs.
         dense.set_weights([ops.convert_to_numpy(trained.kernel), ops.convert_to_numpy(trained.hidden_bias)])
@@ -72,6 +82,7 @@ def pretrain_with_autoencoders(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     noise: float = 0.0,
+    fit: Callable | None = None,
 ) -> keras.Model:
     """Trains every hidden layer as the encoder of a small autoencoder of what the layer before gives.
 
@@ -85,6 +96,9 @@ def pretrain_with_autoencoders(
         batch_size: Examples of a batch.
         learning_rate: Rate of Adam.
         noise: Standard deviation of the noise on an autoencoder's inputs, at least 0.
+        fit: What trains each part instead of Keras's `fit`, as to have checkpoints: called with a function that builds
+            the compiled model, inputs, targets (None where the model needs none) and the name of the layer, it returns
+            the trained model; `epochs` and `batch_size` are then its own.
 
     Returns:
         `model`.
@@ -102,13 +116,18 @@ def pretrain_with_autoencoders(
         [True, True, False, False]
     """
     for dense in _hidden(model):
-        inputs = keras.Input(data.shape[1:])
-        code = layers.Dense(dense.units, dense.activation)
-        encoder = keras.Model(inputs, code(layers.GaussianNoise(noise)(inputs)))
-        whole = keras.Model(inputs, layers.Dense(data.shape[1])(encoder.output))
-        whole.compile(keras.optimizers.Adam(learning_rate), "mse")
-        whole.fit(data, data, batch_size=batch_size, epochs=epochs, verbose=0)
+
+        def build(width=data.shape[1], dense=dense):
+            inputs = keras.Input((width,), name="features")
+            code = layers.Dense(dense.units, dense.activation, name="code")(layers.GaussianNoise(noise)(inputs))
+            whole = keras.Model(inputs, layers.Dense(width, name="reconstruction")(code))
+            whole.compile(keras.optimizers.Adam(learning_rate), "mse")
+            return whole
+
+        whole = _fitted(fit, build, data, data, dense.name, batch_size, epochs)
+        code = whole.get_layer("code")
         dense.set_weights(code.get_weights())
+        encoder = keras.Model(whole.input, code.output)
         data = _next(encoder, data, batch_size)
     return model
 
@@ -169,6 +188,14 @@ def _hidden(model):
         found = ", ".join(type(layer).__name__ for layer in chain)
         raise ValueError(f"`model` must be a chain of at least two Dense layers. Received: {found}")
     return chain[:-1]
+
+
+def _fitted(fit, build, inputs, targets, name, batch_size, epochs):
+    if fit is not None:
+        return fit(build, inputs, targets, name)
+    model = build()
+    model.fit(inputs, targets, batch_size=batch_size, epochs=epochs, verbose=0)
+    return model
 
 
 def _next(model, data, batch_size):

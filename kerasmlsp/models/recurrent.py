@@ -159,13 +159,15 @@ def video_classifier(
     num_classes: int,
     *,
     filters: tuple[int, ...] = (16, 32, 64),
+    grid: int = 1,
     units: int = 128,
     dropout: float = 0.5,
     name: str = "video_classifier",
 ) -> keras.Model:
     """Builds a convolutional net that sees each frame by itself, and an LSTM over what it says of them.
 
-    Each convolution is followed by a pooling to half the size; the last maps are averaged over their pixels.
+    Each convolution is followed by a pooling to half the size; the last maps are averaged over their pixels, or over
+    the cells of a grid, which also tell where in the frame something is.
 
     Reference: Hota, BITS F464 (2024), "Convolution + LSTM: genre of a movie by seeing the trailer"; Donahue et al.
     2015, "Long-term Recurrent Convolutional Networks for Visual Recognition and Description".
@@ -176,6 +178,8 @@ def video_classifier(
         channels: Channels of a pixel.
         num_classes: Number of classes, at least 2.
         filters: Filters of each convolution, of 3 by 3 pixels.
+        grid: Cells in a row and in a column, at least 1 and at most the pixels of the last maps; fewer where their
+            number does not divide the pixels.
         units: Size of the LSTM's state.
         dropout: Drop probability of the last state, in `[0, 1)`.
         name: Name of the model.
@@ -185,7 +189,7 @@ def video_classifier(
         probabilities `(batch, num_classes)`.
 
     Raises:
-        ValueError: A size is too small, or `dropout` is out of range.
+        ValueError: A size is too small, or `grid` or `dropout` is out of range.
 
     Example:
         >>> model = video_classifier(32, 48, 3, 5, filters=(4, 8), units=6)
@@ -206,10 +210,22 @@ def video_classifier(
         # A kernel of one step in time: every frame by itself.
         maps = layers.Conv3D(size, (1, 3, 3), padding="same", activation="relu", name=f"conv_{i}")(maps)
         maps = layers.MaxPooling3D((1, 2, 2), name=f"pool_{i}")(maps)
-    states = LSTM(units, return_sequences=True, name="lstm")(ops.mean(maps, axis=(2, 3)))
+    states = LSTM(units, return_sequences=True, name="lstm")(_by_cells(maps, grid))
     state = _sequences.at(states, _sequences.length_of(frames) - 1)
     state = layers.Dropout(dropout, name="dropout")(state)
     return keras.Model(frames, _heads.class_probabilities(state, num_classes), name=name)
+
+
+def _by_cells(maps, grid):
+    """Means of maps `(batch, length, height, width, filters)` over the cells of a grid, the cells one after another."""
+    rows, columns, filters = maps.shape[2:]
+    if not 1 <= grid <= min(rows, columns):
+        raise ValueError(f"`grid` must be from 1 to {min(rows, columns)}. Received: grid={grid}")
+    if grid == 1:
+        return ops.mean(maps, axis=(2, 3))
+    cell = (1, -(-rows // grid), -(-columns // grid))
+    cells = layers.AveragePooling3D(cell, padding="same", name="cells")(maps)
+    return layers.Reshape((-1, cells.shape[2] * cells.shape[3] * filters), name="by_cells")(cells)
 
 
 def _check(num_features, num_classes, units, num_layers, dropout):

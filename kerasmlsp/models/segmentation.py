@@ -14,6 +14,7 @@ def fcn_32s(
     filters: tuple[int, int, int, int, int] = (32, 64, 128, 256, 256),
     units: int = 512,
     dropout: float = 0.5,
+    encoder: keras.Model | None = None,
     name: str = "fcn_32s",
 ) -> keras.Model:
     """Builds a fully convolutional network that classifies cells of 32x32 pixels and interpolates to pixels.
@@ -31,11 +32,13 @@ def fcn_32s(
         filters: Filters of the five stages.
         units: Features of a cell before it is classified.
         dropout: Drop probability of those features, in `[0, 1)`.
+        encoder: Net whose last feature maps of each size take the place of the stages, such as
+            `efficientnet_lite0_features`; its images are those of the model then. None for stages of its own.
         name: Name of the model.
 
     Returns:
-        A model from images `(batch, height, width, channels)` with values about 0 to 1 to class probabilities of the
-        pixels `(batch, height, width, num_classes)`.
+        A model from images `(batch, height, width, channels)` with values about 0 to 1, or as the encoder takes them,
+        to class probabilities of the pixels `(batch, height, width, num_classes)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -45,7 +48,8 @@ def fcn_32s(
         >>> model.get_layer("scores_32").output.shape, model.output_shape
         ((None, 2, 3, 3), (None, 64, 96, 3))
     """
-    return _fcn(num_classes, input_shape, filters, units, dropout, 0, name)
+    options = (num_classes, input_shape, filters, units, dropout)
+    return _fcn(*options, 0, encoder, name)
 
 
 def fcn_16s(
@@ -55,6 +59,7 @@ def fcn_16s(
     filters: tuple[int, int, int, int, int] = (32, 64, 128, 256, 256),
     units: int = 512,
     dropout: float = 0.5,
+    encoder: keras.Model | None = None,
     name: str = "fcn_16s",
 ) -> keras.Model:
     """Builds `fcn_32s` with scores of the fourth stage added, so that cells of 16x16 pixels are classified.
@@ -70,11 +75,13 @@ def fcn_16s(
         filters: Filters of the five stages.
         units: Features of a cell before it is classified.
         dropout: Drop probability of those features, in `[0, 1)`.
+        encoder: Net whose last feature maps of each size take the place of the stages, such as
+            `efficientnet_lite0_features`; its images are those of the model then. None for stages of its own.
         name: Name of the model.
 
     Returns:
-        A model from images `(batch, height, width, channels)` with values about 0 to 1 to class probabilities of the
-        pixels `(batch, height, width, num_classes)`.
+        A model from images `(batch, height, width, channels)` with values about 0 to 1, or as the encoder takes them,
+        to class probabilities of the pixels `(batch, height, width, num_classes)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -84,7 +91,8 @@ def fcn_16s(
         >>> model.get_layer("sum_16").output.shape
         (None, 4, 6, 3)
     """
-    return _fcn(num_classes, input_shape, filters, units, dropout, 1, name)
+    options = (num_classes, input_shape, filters, units, dropout)
+    return _fcn(*options, 1, encoder, name)
 
 
 def fcn_8s(
@@ -94,6 +102,7 @@ def fcn_8s(
     filters: tuple[int, int, int, int, int] = (32, 64, 128, 256, 256),
     units: int = 512,
     dropout: float = 0.5,
+    encoder: keras.Model | None = None,
     name: str = "fcn_8s",
 ) -> keras.Model:
     """Builds `fcn_16s` with scores of the third stage added, so that cells of 8x8 pixels are classified.
@@ -106,11 +115,13 @@ def fcn_8s(
         filters: Filters of the five stages.
         units: Features of a cell before it is classified.
         dropout: Drop probability of those features, in `[0, 1)`.
+        encoder: Net whose last feature maps of each size take the place of the stages, such as
+            `efficientnet_lite0_features`; its images are those of the model then. None for stages of its own.
         name: Name of the model.
 
     Returns:
-        A model from images `(batch, height, width, channels)` with values about 0 to 1 to class probabilities of the
-        pixels `(batch, height, width, num_classes)`.
+        A model from images `(batch, height, width, channels)` with values about 0 to 1, or as the encoder takes them,
+        to class probabilities of the pixels `(batch, height, width, num_classes)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -120,7 +131,8 @@ def fcn_8s(
         >>> model.get_layer("sum_16").output.shape, model.get_layer("sum_8").output.shape
         ((None, 4, 6, 3), (None, 8, 12, 3))
     """
-    return _fcn(num_classes, input_shape, filters, units, dropout, 2, name)
+    options = (num_classes, input_shape, filters, units, dropout)
+    return _fcn(*options, 2, encoder, name)
 
 
 def segmentation_net(
@@ -128,6 +140,7 @@ def segmentation_net(
     *,
     input_shape: tuple[int, int, int] = (128, 128, 3),
     filters: tuple[int, ...] = (16, 32, 64, 128),
+    encoder: keras.Model | None = None,
     name: str = "segmentation_net",
 ) -> keras.Model:
     """Builds a light U-Net: an encoder that halves the image, a decoder that doubles it, and skips between them.
@@ -139,11 +152,13 @@ def segmentation_net(
         num_classes: Number of classes, at least 2.
         input_shape: Height and width of at least `2 ** (len(filters) - 1)`, which need not divide them, and channels.
         filters: Filters at each size of the image, for two sizes at least; each is half of the one before.
+        encoder: Net whose last feature maps of each size below the image's own take the place of the encoder's, such
+            as `efficientnet_lite0_features`; its images are those of the model then. None for an encoder of its own.
         name: Name of the model.
 
     Returns:
-        A model from images `(batch, height, width, channels)` with values about 0 to 1 to class probabilities of the
-        pixels `(batch, height, width, num_classes)`.
+        A model from images `(batch, height, width, channels)` with values about 0 to 1, or as the encoder takes them,
+        to class probabilities of the pixels `(batch, height, width, num_classes)`.
 
     Raises:
         ValueError: An argument is out of range.
@@ -156,12 +171,13 @@ def segmentation_net(
     _checks.check_sizes(2, num_classes=num_classes)
     if len(filters) < 2 or min(filters) < 1:
         raise ValueError(f"`filters` must be two numbers or more of at least 1. Received: filters={tuple(filters)}")
-    images = _images.images(input_shape, 2 ** (len(filters) - 1))
-    maps, skipped = _twice(images, filters[0], "encoder_1"), []
-    for level, count in enumerate(filters[1:], start=2):
-        skipped.append(maps)
-        maps = layers.MaxPooling2D(2, padding="same", name=f"pool_{level}")(maps)
-        maps = _twice(maps, count, f"encoder_{level}")
+    if encoder is None:
+        images = _images.images(input_shape, 2 ** (len(filters) - 1))
+        skipped = _encoded(images, filters)
+    else:
+        images, coarser = _encoder_maps(encoder, input_shape, len(filters) - 1)
+        skipped = [_twice(images, filters[0], "encoder_1"), *coarser]
+    maps = skipped.pop()
     for level in range(len(skipped), 0, -1):
         finer = skipped.pop()
         maps = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{level}")(maps)
@@ -171,25 +187,60 @@ def segmentation_net(
     return keras.Model(images, _probabilities(scores), name=name)
 
 
-def _fcn(num_classes, input_shape, filters, units, dropout, skips, name):
+def _encoded(images, filters):
+    """The feature maps of an encoder, the largest first."""
+    found = [_twice(images, filters[0], "encoder_1")]
+    for level, count in enumerate(filters[1:], start=2):
+        maps = layers.MaxPooling2D(2, padding="same", name=f"pool_{level}")(found[-1])
+        found.append(_twice(maps, count, f"encoder_{level}"))
+    return found
+
+
+def _encoder_maps(encoder, input_shape, count):
+    """The images of an encoder, and its last feature map of each of `count` sizes, each half of the one before."""
+    last = {}
+    for layer in encoder.layers:
+        shape = getattr(layer.output, "shape", ())
+        if len(shape) == 4:
+            last[shape[1:3]] = layer.output
+    sizes = [tuple(-(-size // 2**level) for size in input_shape[:2]) for level in range(1, count + 1)]
+    lacking = [size for size in sizes if size not in last]
+    images = encoder.inputs[0]
+    if images.shape[1:] != tuple(input_shape) or lacking:
+        raise ValueError(
+            f"`encoder` must take images of `input_shape` and halve them {count} times, rounded up. Received: "
+            f"images of {images.shape[1:]} for input_shape={tuple(input_shape)}, and no maps of {lacking}"
+        )
+    return images, [last[size] for size in sizes]
+
+
+def _fcn(num_classes, input_shape, filters, units, dropout, skips, encoder, name):
     """The scores of cells of 32x32 pixels, refined by those of `skips` finer stages."""
     _checks.check_sizes(2, num_classes=num_classes)
     _checks.check_sizes(units=units)
     _checks.check_rates(dropout=dropout)
     if len(filters) != 5 or min(filters) < 1:
         raise ValueError(f"`filters` must be five numbers of at least 1. Received: filters={tuple(filters)}")
-    images = _images.images(input_shape, 32)
-    maps, stages = images, []
-    for stage, count in enumerate(filters, start=1):
-        maps = _twice(maps, count, f"stage_{stage}")
-        maps = layers.MaxPooling2D(2, padding="same", name=f"stage_{stage}_pool")(maps)
-        stages.append(maps)
-    scores, cell = _scores(maps, num_classes, units, dropout), 32
+    if encoder is None:
+        images = _images.images(input_shape, 32)
+        stages = _vgg_stages(images, filters)
+    else:
+        images, stages = _encoder_maps(encoder, input_shape, len(filters))
+    scores, cell = _scores(stages[-1], num_classes, units, dropout), 32
     for finer in (stages[3], stages[2])[:skips]:
         cell //= 2
         scores = _refined(scores, finer, num_classes, cell)
     scores = layers.UpSampling2D(cell, interpolation="bilinear", name="up")(scores)
     return keras.Model(images, _probabilities(_cropped(scores, images, "crop")), name=name)
+
+
+def _vgg_stages(maps, filters):
+    found = []
+    for stage, count in enumerate(filters, start=1):
+        maps = _twice(maps, count, f"stage_{stage}")
+        maps = layers.MaxPooling2D(2, padding="same", name=f"stage_{stage}_pool")(maps)
+        found.append(maps)
+    return found
 
 
 def _twice(maps, filters, name):

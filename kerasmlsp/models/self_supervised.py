@@ -241,6 +241,7 @@ def rotation_predictor(
     image_shape: tuple[int, int, int],
     *,
     filters: tuple[int, ...] = (32, 64, 128),
+    convolutions: int = 1,
     name: str = "rotation_predictor",
 ) -> keras.Model:
     """Builds a convolutional network that tells by how many quarter turns an image was turned.
@@ -252,7 +253,8 @@ def rotation_predictor(
 
     Args:
         image_shape: Height and width, which are alike, and channels.
-        filters: Filters of each convolution, which halves height and width.
+        filters: Filters of each stage, which halves height and width.
+        convolutions: Convolutions of a stage, at least 1.
         name: Name of the model.
 
     Returns:
@@ -268,7 +270,7 @@ def rotation_predictor(
     """
     if image_shape[0] != image_shape[1]:
         raise ValueError(f"`image_shape` must be square. Received: image_shape={image_shape}")
-    return _convolutional_classifier(image_shape, 4, filters, name)
+    return _convolutional_classifier(image_shape, 4, filters, convolutions, name)
 
 
 def cluster_predictor(
@@ -276,6 +278,7 @@ def cluster_predictor(
     num_clusters: int,
     *,
     filters: tuple[int, ...] = (32, 64, 128),
+    convolutions: int = 1,
     name: str = "cluster_predictor",
 ) -> keras.Model:
     """Builds a convolutional network that predicts to which cluster of its own features an image belongs.
@@ -289,7 +292,8 @@ def cluster_predictor(
     Args:
         image_shape: Height, width and channels.
         num_clusters: Clusters, at least 2.
-        filters: Filters of each convolution, which halves height and width.
+        filters: Filters of each stage, which halves height and width.
+        convolutions: Convolutions of a stage, at least 1.
         name: Name of the model.
 
     Returns:
@@ -305,13 +309,14 @@ def cluster_predictor(
     """
     if num_clusters < 2:
         raise ValueError(f"`num_clusters` must be at least 2. Received: num_clusters={num_clusters}")
-    return _convolutional_classifier(image_shape, num_clusters, filters, name)
+    return _convolutional_classifier(image_shape, num_clusters, filters, convolutions, name)
 
 
 def contrastive_model(
     image_shape: tuple[int, int, int],
     *,
     filters: tuple[int, ...] = (32, 64, 128),
+    convolutions: int = 1,
     projection_dim: int = 128,
     name: str = "contrastive_model",
 ) -> keras.Model:
@@ -324,7 +329,8 @@ def contrastive_model(
 
     Args:
         image_shape: Height, width and channels.
-        filters: Filters of each convolution, which halves height and width.
+        filters: Filters of each stage, which halves height and width.
+        convolutions: Convolutions of a stage, at least 1.
         projection_dim: Features in which views are compared.
         name: Name of the model.
 
@@ -341,7 +347,7 @@ def contrastive_model(
         (None, 2, 6)
     """
     check_sizes(projection_dim=projection_dim)
-    encoder = _convolutional_encoder(image_shape, filters)
+    encoder = _convolutional_encoder(image_shape, filters, convolutions)
     views = {view: keras.Input(image_shape, name=view) for view in ("first", "second")}
     # One pass, so that both views meet the same batch statistics.
     hidden = encoder(ops.concatenate(list(views.values()), axis=0))
@@ -474,24 +480,25 @@ def _patch_encoder(image_shape, patch_size, features, num_layers, num_heads, fee
     return keras.Model(images, states, name="encoder")
 
 
-def _convolutional_encoder(image_shape, filters):
+def _convolutional_encoder(image_shape, filters, convolutions):
     height, width, channels = image_shape
     least = 2 ** len(filters)
     if min(height, width) < least:
         raise ValueError(f"`image_shape` must be at least {least} x {least}. Received: image_shape={image_shape}")
-    check_sizes(channels=channels, filters=min(filters, default=0))
+    check_sizes(channels=channels, filters=min(filters, default=0), convolutions=convolutions)
     images = keras.Input(image_shape, name="images")
     states = images
     for i, size in enumerate(filters, 1):
-        states = layers.Conv2D(size, 3, padding="same", use_bias=False, name=f"convolution_{i}")(states)
-        states = BatchNormalization(name=f"norm_{i}")(states)
-        states = layers.MaxPooling2D(name=f"pool_{i}")(layers.ReLU(name=f"relu_{i}")(states))
+        for number in [f"{i}", *(f"{i}_{j}" for j in range(2, convolutions + 1))]:
+            states = layers.Conv2D(size, 3, padding="same", use_bias=False, name=f"convolution_{number}")(states)
+            states = layers.ReLU(name=f"relu_{number}")(BatchNormalization(name=f"norm_{number}")(states))
+        states = layers.MaxPooling2D(name=f"pool_{i}")(states)
     return keras.Model(images, layers.GlobalAveragePooling2D(name="features")(states), name="encoder")
 
 
-def _convolutional_classifier(image_shape, num_classes, filters, name):
+def _convolutional_classifier(image_shape, num_classes, filters, convolutions, name):
     images = keras.Input(image_shape, name="images")
-    features = _convolutional_encoder(image_shape, filters)(images)
+    features = _convolutional_encoder(image_shape, filters, convolutions)(images)
     return keras.Model(images, class_probabilities(features, num_classes), name=name)
 
 

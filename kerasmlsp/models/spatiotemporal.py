@@ -15,19 +15,24 @@ def convlstm_forecaster(
     *,
     filters: tuple[int, ...] = (32, 32),
     kernel_size: int = 3,
+    halvings: int = 0,
     name: str = "convlstm_forecaster",
 ) -> keras.Model:
     """Builds stacked convolutional LSTMs that predict the next frame at every step.
+
+    Convolutions before them may halve the frames, and transposed ones after them double them again: the work shrinks by
+    four each time.
 
     Reference: Hota, BITS F464 (2024), "ConvLSTM"; Shi et al. 2015, "Convolutional LSTM Network: A Machine Learning
     Approach for Precipitation Nowcasting".
 
     Args:
-        height: Pixels of a frame.
-        width: Pixels of a frame.
+        height: Pixels of a frame, a multiple of `2 ** halvings`.
+        width: Pixels of a frame, a multiple of `2 ** halvings`.
         channels: Channels of a pixel.
         filters: Filters of each layer.
-        kernel_size: Pixels that a gate sees in each direction.
+        kernel_size: Pixels that a gate sees in each direction; at least 2 with halvings.
+        halvings: Times that the frames are halved, at least 0.
         name: Name of the model.
 
     Returns:
@@ -35,7 +40,7 @@ def convlstm_forecaster(
         at step `t` are for the frame `t + 1`.
 
     Raises:
-        ValueError: A size is too small.
+        ValueError: A size is too small, or not a multiple of `2 ** halvings`.
 
     Example:
         >>> model = convlstm_forecaster(8, 12, 1, filters=(2,))
@@ -45,7 +50,10 @@ def convlstm_forecaster(
         (None, None, 8, 12, 1)
     """
     frames = _frames(height, width, channels, filters, kernel_size)
-    states = _stack(frames, filters, kernel_size)
+    states = _stack(_halved(frames, filters[0], kernel_size, halvings), filters, kernel_size)
+    for i in range(1, halvings + 1):
+        options = _of_frames(kernel_size)
+        states = layers.Conv3DTranspose(filters[-1], activation="relu", name=f"decoder_{i}", **options)(states)
     # A kernel of one step and one pixel: a dense layer of the channels.
     outputs = layers.Conv3D(channels, 1, dtype="float32", name="outputs")(states)
     return keras.Model(frames, outputs, name=name)
@@ -113,21 +121,25 @@ def convlstm_classifier(
     *,
     filters: tuple[int, ...] = (32,),
     kernel_size: int = 3,
+    halvings: int = 0,
     dropout: float = 0.2,
     name: str = "convlstm_classifier",
 ) -> keras.Model:
     """Builds stacked convolutional LSTMs whose last state, averaged over its pixels, is classified.
 
+    Convolutions before them may halve the frames: the work shrinks by four each time.
+
     Reference: Hota, BITS F464 (2024), "ConvLSTM"; Shi et al. 2015, "Convolutional LSTM Network: A Machine Learning
     Approach for Precipitation Nowcasting".
 
     Args:
-        height: Pixels of a frame.
-        width: Pixels of a frame.
+        height: Pixels of a frame, a multiple of `2 ** halvings`.
+        width: Pixels of a frame, a multiple of `2 ** halvings`.
         channels: Channels of a pixel.
         num_classes: Number of classes, at least 2.
         filters: Filters of each layer.
-        kernel_size: Pixels that a gate sees in each direction.
+        kernel_size: Pixels that a gate sees in each direction; at least 2 with halvings.
+        halvings: Times that the frames are halved, at least 0.
         dropout: Drop probability of the averages, in `[0, 1)`.
         name: Name of the model.
 
@@ -136,7 +148,7 @@ def convlstm_classifier(
         probabilities `(batch, num_classes)`.
 
     Raises:
-        ValueError: A size is too small, or `dropout` is out of range.
+        ValueError: A size is too small or not a multiple of `2 ** halvings`, or `dropout` is out of range.
 
     Example:
         >>> model = convlstm_classifier(8, 12, 1, 3, filters=(2,))
@@ -147,7 +159,8 @@ def convlstm_classifier(
     _checks.check_rates(dropout=dropout)
     frames = _frames(height, width, channels, filters, kernel_size)
     # Averages over pixels can be taken of all steps before the last one is chosen.
-    states = ops.mean(_stack(frames, filters, kernel_size), axis=(2, 3))
+    maps = _halved(frames, filters[0], kernel_size, halvings)
+    states = ops.mean(_stack(maps, filters, kernel_size), axis=(2, 3))
     state = _sequences.at(states, _sequences.length_of(frames) - 1)
     state = layers.Dropout(dropout, name="dropout")(state)
     return keras.Model(frames, _heads.class_probabilities(state, num_classes), name=name)
@@ -191,17 +204,8 @@ def convlstm_autoencoder(
         ((None, None, 2, 3, 2), (None, None, 8, 12, 1))
     """
     frames = _frames(height, width, channels, filters, kernel_size)
-    for size, pixels in {"height": height, "width": width}.items():
-        if pixels % 4:
-            raise ValueError(f"`{size}` must be a multiple of 4. Received: {size}={pixels}")
-    if kernel_size < 2:
-        raise ValueError(f"`kernel_size` must be at least 2. Received: kernel_size={kernel_size}")
-    # One step in time, two pixels in space: every frame by itself.
-    options = {"kernel_size": (1, kernel_size, kernel_size), "strides": (1, 2, 2), "padding": "same"}
-    states = frames
-    for i in (1, 2):
-        states = layers.Conv3D(filters[0], activation="relu", name=f"encoder_{i}", **options)(states)
-    states = _stack(states, filters, kernel_size)
+    states = _stack(_halved(frames, filters[0], kernel_size, halvings=2), filters, kernel_size)
+    options = _of_frames(kernel_size)
     states = layers.Conv3DTranspose(filters[0], activation="relu", name="decoder_1", **options)(states)
     outputs = layers.Conv3DTranspose(channels, dtype="float32", name="outputs", **options)(states)
     return keras.Model(frames, outputs, name=name)
@@ -368,6 +372,25 @@ def _frames(height, width, channels, filters, kernel_size):
     if not filters or min(filters) < 1:
         raise ValueError(f"`filters` must name at least one number above 0. Received: filters={filters}")
     return keras.Input((None, height, width, channels), name="frames")
+
+
+def _halved(frames, filters, kernel_size, halvings):
+    """Frames, each by itself, after so many convolutions that halve them."""
+    if halvings < 0:
+        raise ValueError(f"`halvings` must be at least 0. Received: halvings={halvings}")
+    for size, pixels in zip(("height", "width"), frames.shape[2:], strict=False):
+        if pixels % 2**halvings:
+            raise ValueError(f"`{size}` must be a multiple of {2**halvings}. Received: {size}={pixels}")
+    if halvings and kernel_size < 2:
+        raise ValueError(f"`kernel_size` must be at least 2. Received: kernel_size={kernel_size}")
+    for i in range(1, halvings + 1):
+        frames = layers.Conv3D(filters, activation="relu", name=f"encoder_{i}", **_of_frames(kernel_size))(frames)
+    return frames
+
+
+def _of_frames(kernel_size):
+    """One step in time, two pixels in space: every frame by itself."""
+    return {"kernel_size": (1, kernel_size, kernel_size), "strides": (1, 2, 2), "padding": "same"}
 
 
 def _stack(states, filters, kernel_size):

@@ -93,6 +93,7 @@ def transformer_translator(
     feed_forward_dim: int = 1024,
     window: int = 256,
     dropout: float = 0.1,
+    share_embeddings: bool = False,
     name: str = "transformer_translator",
 ) -> keras.Model:
     """Builds a Transformer's encoder and the decoder that attends to it.
@@ -112,6 +113,8 @@ def transformer_translator(
         feed_forward_dim: Hidden units of a block's feed-forward net.
         window: Target tokens that a target token sees, itself included.
         dropout: Drop probability of the inputs and inside the blocks, in `[0, 1)`.
+        share_embeddings: Whether one table of vectors serves source, target and logits, which then have no bias. Both
+            vocabularies must be one.
         name: Name of the model.
 
     Returns:
@@ -121,7 +124,8 @@ def transformer_translator(
         to the source, the mean over heads, `(batch, length, source_length)`.
 
     Raises:
-        ValueError: A size is too small, `num_heads` does not divide `features`, or `dropout` is out of range.
+        ValueError: A size is too small, `num_heads` does not divide `features`, `dropout` is out of range, or
+            embeddings are shared by two vocabularies.
 
     Example:
         >>> sizes = {"features": 8, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}
@@ -144,25 +148,26 @@ def transformer_translator(
     mask = _text.mask_of(source)
     # The vectors weigh as much as the positions.
     start = keras.initializers.RandomNormal(stddev=1.0)
-    memory = layers.Embedding(source_vocabulary_size, features, embeddings_initializer=start, name="source_embedding")(
-        source
-    )
+    sizes = (source_vocabulary_size, target_vocabulary_size, features)
+    of_source, of_target, logits = _text.two_tables(*sizes, share_embeddings, start, "embedding")
+    memory, words = of_source(source), of_target(target)
+    if share_embeddings:
+        memory = layers.Rescaling(features**0.5, name="source_scale")(memory)
+        words = layers.Rescaling(features**0.5, name="scale")(words)
     memory = SinusoidalPosition(name="source_position")(memory)
     memory = layers.Dropout(dropout, name="source_dropout")(memory)
     for i in range(1, num_layers + 1):
         memory = _block(memory, mask, num_heads, feed_forward_dim, dropout, f"encoder_{i}")
     memory = layers.LayerNormalization(name="memory")(memory)
     states, weights = _decoders.transformer_decoder(
-        target,
+        words,
         (memory, mask),
-        vocabulary_size=target_vocabulary_size,
-        features=features,
         num_layers=num_layers,
         window=window,
         dropout=dropout,
         **block,
     )
-    outputs = {"attention": weights, "logits": _text.logits(states, target_vocabulary_size)}
+    outputs = {"attention": weights, "logits": logits(states)}
     return keras.Model({"source_ids": source, "target_ids": target}, outputs, name=name)
 
 

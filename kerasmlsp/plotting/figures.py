@@ -2,13 +2,14 @@
 
 import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kerasmlsp.files import write_atomically
 from kerasmlsp.plotting import fonts
 
 
@@ -19,10 +20,10 @@ def _figure(width, height):
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure, path, dpi=120):
+def _save(figure, path, dpi=120, kind="png"):
     _set_fonts(figure)
     with _missing_glyphs_told():
-        figure.savefig(path, format="png", dpi=dpi)
+        figure.savefig(path, format=kind, dpi=dpi)
 
 
 def _set_fonts(figure):
@@ -237,6 +238,45 @@ def picture(pixels: np.ndarray, path: str | Path) -> None:
                [1., 1., 1.]], dtype=float32)
     """
     _pillow(pixels).save(path, format="PNG")
+
+
+def save_grid(images: np.ndarray, path: str | Path, *, columns: int | None = None, scale: int | None = None) -> None:
+    """Writes images as one grid to a file, PNG; `columns` and `scale` as of `image_grid`.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/grid.png"
+        >>> save_grid(np.zeros((3, 2, 4, 3), np.uint8), path, columns=3, scale=1)
+        >>> imread(path).shape
+        (6, 20, 3)
+    """
+    grid = image_grid(images, columns=columns, scale=scale)
+    write_atomically(path, lambda place: picture(grid, place))
+
+
+def save_pictures(images: np.ndarray, names: Iterable[str], folder: str | Path) -> list[Path]:
+    """Writes every image to a PNG file of its own in a folder, which is made where missing; returns the paths.
+
+    Raises:
+        OSError: The folder or a file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> paths = save_pictures(np.zeros((2, 2, 4, 1), np.uint8), ["a", "b"], tempfile.mkdtemp())
+        >>> [path.name for path in paths]
+        ['a.png', 'b.png']
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for image, name in zip(images, names, strict=True):
+        paths.append(folder / f"{name}.png")
+        write_atomically(paths[-1], lambda place, image=image: picture(image, place))
+    return paths
 
 
 def animation(
@@ -454,15 +494,23 @@ def contact_sheet(
 
 
 def heat_maps(
-    images: Sequence[np.ndarray], maps: Sequence[np.ndarray], path: str | Path, *, titles: Sequence[str]
+    images: Sequence[np.ndarray],
+    maps: Sequence[np.ndarray],
+    path: str | Path,
+    *,
+    titles: Sequence[str],
+    what: str = "what spoke for it",
+    most: str = "what spoke most in its picture",
 ) -> None:
-    """Draws images, each beside itself under a heat map of what decided.
+    """Draws images, each beside itself under a heat map, such as of what decided.
 
     Args:
         images: List of uint8 `(height, width, 3)`.
         maps: One map each, values from 0 to 1, of any resolution.
         path: File to write, PNG.
         titles: Text above each pair.
+        what: What the maps show.
+        most: What 1 means.
 
     Example:
         >>> import tempfile
@@ -481,9 +529,9 @@ def heat_maps(
             axes.set_axis_off()
         shown = under.imshow(heat, cmap="jet", alpha=0.45, vmin=0, vmax=1, interpolation="bilinear", extent=extent)
         plain.set_title(title, fontsize=11, loc="left")
-        under.set_title("what spoke for it", fontsize=11, loc="left")
+        under.set_title(what, fontsize=11, loc="left")
     bar = figure.colorbar(shown, ax=grid, location="bottom", aspect=30, fraction=0.2 / len(images))
-    bar.set_label("1: what spoke most in its picture, 0: nothing")
+    bar.set_label(f"1: {most}, 0: nothing")
     _save(figure, path)
 
 

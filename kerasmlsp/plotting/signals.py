@@ -120,6 +120,35 @@ def waveform_attention(
     _save(figure, path)
 
 
+def waveforms(rows: Mapping[str, np.ndarray], rate: float, path: str | Path, *, given: float = 0.0) -> None:
+    """Draws waveforms under each other.
+
+    Args:
+        rows: Title to `(samples,)`, from -1 to 1.
+        rate: Samples per second.
+        path: File to write, PNG.
+        given: Seconds at the beginning that are shaded, as they were given; 0 for none.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.image import imread
+        >>> path = f"{tempfile.mkdtemp()}/waves.png"
+        >>> waveforms({"yes": np.zeros(160), "no": np.ones(160)}, 160, path, given=0.5)
+        >>> imread(path).shape
+        (312, 840, 4)
+    """
+    figure = _figure(7, 1.3 * len(rows))
+    each = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (title, samples) in zip(each, rows.items(), strict=True):
+        axes.plot(np.arange(len(samples)) / rate, samples, color="tab:blue", linewidth=0.5)
+        if given:
+            axes.axvspan(0, given, color="0.9")
+        axes.set(ylim=(-1.05 * np.abs(samples).max(initial=1e-3), 1.05 * np.abs(samples).max(initial=1e-3)), yticks=[])
+        axes.set_title(title, fontsize=8)
+    each[-1].set(xlabel="seconds")
+    _save(figure, path)
+
+
 def heard(
     spectrogram: np.ndarray, seconds: float, found: Iterable[Any], path: str | Path, *, threshold: float | None = None
 ) -> None:

@@ -66,6 +66,50 @@ def anchors(
     return np.concatenate(found).astype("float32")
 
 
+def anchor_sizes(
+    boxes: ArrayLike, classes: ArrayLike, *, num_scales: int = 3, image_size: int = 256
+) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Chooses stages, scales and aspect ratios of anchors by true boxes, each class of which counts the same.
+
+    The scales divide the range from the 5 % smallest to the 5 % largest sides `sqrt(w h)` evenly in their logarithm.
+    The first is that of the stage whose cells are nearest to 0.4 of it. The ratios are the middle one of the boxes, and
+    1.6 times more and less.
+
+    Args:
+        boxes: True boxes of all images, `(n, 4)`, n at least 1.
+        classes: Their classes, `(n,)`.
+        num_scales: Scales, at least 1.
+        image_size: Pixels of the images' sides.
+
+    Returns:
+        Number of stages, scales and aspect ratios, as `anchors` and `kerasmlsp.models.ssd` take them.
+
+    Example:
+        >>> cells = np.array([[0.1, 0.1, 0.2, 0.2], [0.3, 0.3, 0.7, 0.7]])
+        >>> stages, scales, ratios = anchor_sizes(cells, [0, 1], num_scales=2, image_size=64)
+        >>> stages, np.round(scales, 2).tolist(), ratios
+        (2, [0.1, 0.4], (1.0, 1.6, 0.625))
+    """
+    boxes, classes = np.asarray(boxes, "float64"), np.asarray(classes)
+    widths, heights = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    weights = 1 / np.unique(classes, return_counts=True)[1][np.unique(classes, return_inverse=True)[1]]
+    low, high = (_quantile(np.sqrt(widths * heights), weights, share) for share in (0.05, 0.95))
+    high = min(max(high, low * 1.5 ** (num_scales - 1)), 1.0)
+    scales = np.geomspace(min(low, high), high, num_scales)
+    first = round(math.log2(max(0.4 * scales[0] * image_size, 2)))
+    # The last stage must leave two cells.
+    stages = max(num_scales, min(first + num_scales - 1, int(math.log2(image_size)) - 1))
+    middle = _quantile(widths / heights, weights, 0.5)
+    ratios = tuple(round(middle * times, 4) for times in (1.0, 1.6, 1 / 1.6))
+    return stages, tuple(round(float(scale), 4) for scale in scales), ratios
+
+
+def _quantile(values, weights, share):
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(np.searchsorted(reached, share), len(values) - 1)])
+
+
 def check_anchors(num_stages: int, scales: Sequence[float], aspect_ratios: Sequence[float]) -> None:
     """Raises a ValueError for sizes that make no anchors.
 

@@ -1,17 +1,15 @@
-"""From running text to the training pairs of word vectors, and measures of the vectors, in NumPy.
+"""From running text to the training pairs of word vectors, in NumPy.
 
 Token ids are those of `kerasmlsp.data.text`: 0 for padding, 1 for unknown words, then the words by frequency.
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasmlsp import metrics
 from kerasmlsp.data.text import PADDING, UNKNOWN
 
 
@@ -266,139 +264,3 @@ class TrainingBatches(keras.utils.PyDataset):
             )
         candidates = np.concatenate([words, negatives], axis=1)
         return {"centers": centers, "candidates": candidates}, np.concatenate([near.astype(np.int8), against], axis=2)
-
-
-def read_similarities(path: str | Path) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """Reads judgements of similarity such as WordSim353: two words and a number in a line, `#` before comments.
-
-    Returns:
-        Pairs of words in lower case, and an array of the judgements.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "judged.txt")
-        >>> _ = path.write_text("# from 0 to 10\\nTiger cat 7.35\\n")
-        >>> read_similarities(path)
-        ([('tiger', 'cat')], array([7.35]))
-    """
-    lines = [line.split() for line in _lines(path) if not line.startswith("#")]
-    return [(first.lower(), second.lower()) for first, second, _ in lines], np.array([float(line[2]) for line in lines])
-
-
-def read_analogies(path: str | Path) -> dict[str, list[list[str]]]:
-    """Reads analogies such as questions-words: four words in a line, `: name` before those of one kind.
-
-    Returns:
-        Dict from the kind to a list of four words in lower case.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "questions.txt")
-        >>> _ = path.write_text(": family\\nking queen man woman\\n")
-        >>> read_analogies(path)
-        {'family': [('king', 'queen', 'man', 'woman')]}
-    """
-    kinds = {}
-    for line in _lines(path):
-        if line.startswith(":"):
-            kind = kinds.setdefault(line[1:].strip(), [])
-        else:
-            kind.append(tuple(line.lower().split()))
-    return kinds
-
-
-def _lines(path):
-    return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def most_similar(words: Sequence[str], vectors: np.ndarray, word: str, count: int = 10) -> list[tuple[str, float]]:
-    """Returns the words of the largest cosine with `word`, each with its cosine.
-
-    Args:
-        words: The word of each row of `vectors`.
-        vectors: `(words, features)`.
-        word: One of `words`.
-        count: Words to return.
-
-    Raises:
-        ValueError: `word` is not among `words`.
-
-    Example:
-        >>> most_similar(["up", "high", "left"], [[0, 2], [0, 1], [-1, 0]], "up", count=1)
-        [('high', 1.0)]
-    """
-    if word not in words:
-        raise ValueError(f"`word` must be one of `words`. Received: word={word!r}")
-    place = list(words).index(word)
-    unit = _unit(vectors)
-    cosines = unit @ unit[place]
-    cosines[place] = -np.inf
-    return [(words[i], float(cosines[i])) for i in np.argsort(-cosines, kind="stable")[: min(count, len(words) - 1)]]
-
-
-def similarity_correlation(
-    words: Sequence[str], vectors: np.ndarray, pairs: Sequence[Sequence[str]], judgements: Iterable[float]
-) -> tuple[float, int]:
-    """Compares the cosines of pairs of words with what people judged.
-
-    Reference: Finkelstein et al. 2002, "Placing Search in Context: The Concept Revisited" (WordSim353).
-
-    Args:
-        words: The word of each row of `vectors`.
-        vectors: `(words, features)`.
-        pairs: Pairs of words; those with a word that has no vector are left out.
-        judgements: Similarity of each pair.
-
-    Returns:
-        Spearman's rank correlation, and the number of pairs it is of.
-
-    Example:
-        >>> words, vectors = ["up", "high", "left"], [[0, 2], [0, 1], [-1, 0]]
-        >>> similarity_correlation(words, vectors, [("up", "high"), ("up", "left"), ("up", "new")], [9.0, 1.0, 5.0])
-        (1.0, 2)
-    """
-    place = {word: i for i, word in enumerate(words)}
-    known = [i for i, (first, second) in enumerate(pairs) if first in place and second in place]
-    unit = _unit(vectors)
-    cosines = [unit[place[pairs[i][0]]] @ unit[place[pairs[i][1]]] for i in known]
-    return metrics.spearman(cosines, np.asarray(judgements)[known]), len(known)
-
-
-def analogy_accuracy(
-    words: Sequence[str], vectors: np.ndarray, questions: Sequence[Sequence[str]]
-) -> tuple[float, int]:
-    """The share of analogies `a : b = c : ?` whose fourth word has the largest cosine with `b - a + c`.
-
-    `a`, `b` and `c` cannot be the answer.
-
-    Reference: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space".
-
-    Args:
-        words: The word of each row of `vectors`.
-        vectors: `(words, features)`.
-        questions: Four words each; those with a word that has no vector are left out.
-
-    Returns:
-        The share, NaN where no question is left, and the number of questions it is of.
-
-    Example:
-        >>> words, vectors = ["man", "woman", "king", "queen"], [[1, 0, 1], [1, 0, -1], [0, 1, 1], [0, 1, -1]]
-        >>> analogy_accuracy(words, vectors, [("man", "woman", "king", "queen")])
-        (1.0, 1)
-    """
-    place = {word: i for i, word in enumerate(words)}
-    asked = np.array([[place[word] for word in four] for four in questions if all(word in place for word in four)])
-    if not len(asked):
-        return float("nan"), 0
-    unit, right = _unit(vectors), 0
-    for a, b, c, d in (part.T for part in np.array_split(asked, -(-len(asked) // 500))):
-        cosines = (unit[b] - unit[a] + unit[c]) @ unit.T
-        for known in (a, b, c):
-            cosines[np.arange(len(a)), known] = -np.inf
-        right += int((cosines.argmax(1) == d).sum())
-    return right / len(asked), len(asked)
-
-
-def _unit(vectors):
-    vectors = np.asarray(vectors, np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

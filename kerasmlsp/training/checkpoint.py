@@ -20,11 +20,12 @@ import numpy as np
 from kerasmlsp.files import write_atomically
 from kerasmlsp.layers.recurrent import Stateful
 from kerasmlsp.training import selection
+from kerasmlsp.training.runs import CHECKPOINT
 from kerasmlsp.training.settings import Settings
 
 log = logging.getLogger("kerasmlsp")
 
-CHECKPOINT, HISTORY, CURVES = "checkpoint.npz", "history.csv", "curves.png"
+HISTORY, CURVES = "history.csv", "curves.png"
 
 
 def best_row(run: str | os.PathLike) -> dict[str, Any]:

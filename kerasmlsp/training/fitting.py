@@ -1,6 +1,7 @@
 """Training that can be killed at any moment and ends the same."""
 
 import contextlib
+import contextvars
 import dataclasses
 import logging
 import sys
@@ -15,11 +16,17 @@ from kerasmlsp.data import batching
 from kerasmlsp.files import locked, remove_leftovers
 from kerasmlsp.layers.recurrent import unfuse
 from kerasmlsp.training import memory, selection
-from kerasmlsp.training.checkpoint import CHECKPOINT, CURVES, HISTORY, Keeper, optimizers_of, to_numbers
-from kerasmlsp.training.runs import MODEL, Run, in_use
+from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper, optimizers_of, to_numbers
+from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings
 
 log = logging.getLogger("kerasmlsp")
+
+
+watchers: contextvars.ContextVar[tuple[keras.callbacks.Callback, ...]] = contextvars.ContextVar("watchers", default=())
+"""Callbacks of every `fit` in this context, behind its own, as a search has them.
+
+No checkpoint keeps them, and each gets the `settings` of the training."""
 
 
 def fit(
@@ -118,6 +125,8 @@ def fit(
         if monitored:
             selection.check_monitor(model, source, settings, validation is not None, bool(callbacks))
         keeper = Keeper(run, settings, monitored, checkpoint_seconds, callbacks)
+        for watcher in watchers.get():
+            watcher.settings = settings  # type: ignore[attr-defined]
         if (run / CHECKPOINT).exists():
             keeper.load(model, source)
         _train(model, source, keeper, validation, class_weight)
@@ -140,7 +149,7 @@ def _train(model, source, keeper, validation, class_weight):
             class_weight=class_weight,
             shuffle=False,
             verbose=0,
-            callbacks=[*keeper.callbacks, _Numbers(), _tensorboard(keeper.run), progress, keeper],
+            callbacks=[*keeper.callbacks, _Numbers(), _tensorboard(keeper.run), progress, keeper, *watchers.get()],
         )
         if rest_of_epoch:
             # fit() ends by overwriting the weights with their moving averages.

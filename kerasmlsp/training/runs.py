@@ -16,7 +16,8 @@ from kerasmlsp.training.settings import Settings
 if TYPE_CHECKING:
     import keras
 
-CONFIG, MODEL, EVALUATION, METRICS = "config.json", "model.keras", "evaluation", "metrics.json"
+CONFIG, CHECKPOINT, MODEL = "config.json", "checkpoint.npz", "model.keras"
+EVALUATION, METRICS = "evaluation", "metrics.json"
 
 
 class Run:
@@ -119,8 +120,6 @@ class Run:
         return place.with_name(f".{place.name}.replaced")
 
     def _begun(self) -> bool:
-        from kerasmlsp.training.checkpoint import CHECKPOINT
-
         return any(self.folder.rglob(CHECKPOINT))
 
     def _settle(self, resume: bool) -> None:
@@ -148,8 +147,6 @@ class Run:
 
     def _abandon(self, before: set[Path]) -> None:
         """Deletes what a start that failed has made, unless it can be gone on with."""
-        from kerasmlsp.training.checkpoint import CHECKPOINT
-
         if self._replaced.exists():
             if not self._begun():
                 self._bring_back()
@@ -257,7 +254,7 @@ class Run:
 
         rows = []
         for net in nets:
-            for row in checkpoint.read(self / net / checkpoint.CHECKPOINT)[0]["rows"]:
+            for row in checkpoint.read(self / net / CHECKPOINT)[0]["rows"]:
                 rows.append({_of_net(net, name): value for name, value in row.items()} if len(nets) > 1 else row)
         checkpoint.draw_curves(rows, self / checkpoint.CURVES)
 

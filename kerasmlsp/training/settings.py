@@ -33,6 +33,8 @@ class Option:
         place: "file", "folder" or "any" for a path that is read, "new" for a folder that is made, None for no path.
         encoding: Whether it is the name of an encoding of text.
         pattern: Whether it is a regular expression.
+        searched: What a search tries: lowest and highest value, or the factor by which a value is multiplied or divided
+            at most; None for a field that keeps its value.
 
     Example:
         >>> Option("Examples in a batch.", least=1).check("batch_size", int, 0)
@@ -50,6 +52,7 @@ class Option:
     place: str | None = None
     encoding: bool = False
     pattern: bool = False
+    searched: tuple[float, float] | float | None = None
 
     def check(self, name: str, kind: type, value: object) -> None:
         """Raises a `ValueError` unless `value`, of the field `name` of type `kind`, is allowed."""
@@ -179,14 +182,25 @@ def min_count() -> typing.Any:
     return option(1, "Leave out classes of fewer examples.", least=1)
 
 
-def group_pattern() -> typing.Any:
-    """Returns the field for the regular expression that tells persons apart.
+def group_pattern(what: str = "the person") -> typing.Any:
+    """Returns the field for the regular expression that tells persons apart, or what else examples belong to.
 
     Example:
         >>> group_pattern().metadata["option"].pattern
         True
     """
-    text = "Regular expression whose first group in a file's path names the person."
+    text = f"Regular expression whose first group in a file's path names {what}."
+    return option(None, text, pattern=True)
+
+
+def holdout_pattern() -> typing.Any:
+    """Returns the field for the regular expression that tells which files are held out.
+
+    Example:
+        >>> holdout_pattern().metadata["option"].pattern
+        True
+    """
+    text = "Regular expression: files whose path it matches are held out, and no others."
     return option(None, text, pattern=True)
 
 
@@ -253,15 +267,15 @@ class Settings:
 
     seed: int = option(0, "Decides every random choice.", least=0, most=2**31 - 1)
     epochs: int | None = option(None, "Passes over the training data.", least=1, unset=OWN)
-    batch_size: int | None = option(None, "Examples in a batch.", least=1, unset=OWN)
+    batch_size: int | None = option(None, "Examples in a batch.", least=1, unset=OWN, searched=2)
     optimizer: str = option("adamw", "Optimizer.", choices=OPTIMIZERS)
     momentum: float = share(0.9, "Momentum of SGD.")
-    learning_rate: float | None = option(None, "Peak learning rate.", above=0, unset=OWN)
+    learning_rate: float | None = option(None, "Peak learning rate.", above=0, unset=OWN, searched=5)
     schedule: str = option("cosine", "How the learning rate falls after its peak.", choices=SCHEDULES)
     warmup: float = share(0.05, "Share of the steps in which the learning rate rises.")
     final_rate: float = option(0.0, "Share of the peak rate at which the schedule ends.", least=0, most=1)
     step_epochs: int = option(20, "Epochs after which the schedule `step` divides the rate by 10.", least=1)
-    weight_decay: float | None = option(None, "Decoupled weight decay.", least=0, unset=OWN)
+    weight_decay: float | None = option(None, "Decoupled weight decay.", least=0, unset=OWN, searched=10)
     clip_norm: float = option(1.0, "Largest norm of all gradients together; 0 for any.", least=0)
     ema: float | None = share(None, "Momentum of a moving average of the weights; 0 for no average.")
     patience: int | None = option(None, "Epochs without a better `monitor` before training stops.", least=1)

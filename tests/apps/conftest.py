@@ -9,7 +9,7 @@ from kerasmlsp.exporting import loading
 
 
 @pytest.fixture(scope="module", autouse=True)
-def kept_models():
+def kept_models(forked_replay):
     """Commands of one file share what they loaded: to load a model and compile its loops takes seconds each time."""
     load, kept = loading.load, {}
 

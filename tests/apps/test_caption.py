@@ -5,18 +5,17 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import keras
 import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 from PIL import Image
 
-from kerasmlsp.apps.caption import baselines, data, evaluate, features, model, reinforce
+from kerasmlsp.apps.caption import baselines, data, evaluate, features, model, reinforce, variety
 from kerasmlsp.apps.caption.config import ARCHITECTURES, Config, refined
 from kerasmlsp.data import images, tfds
 from kerasmlsp.exporting import loading
@@ -29,6 +28,7 @@ FORMS = (
     "There is a {colour} {shape}, {side}.",
     "a {colour} {shape} at the {side}",
 )
+MEASURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words")
 # The captions tell left from right.
 TINY = ("--no-mirror", "--units", 48, "--image-size", 32, "--batch-size", 16, "--min-count", 1, "--max-words", 9)
 TINY += ("--beams", 2)
@@ -105,9 +105,13 @@ def test_captions_say_what_is_there(evaluated):
     assert list(metrics) == ["greedy", "beams of 2", "fixed sentence", "consensus of neighbours"]
     assert evaluated["pictures"] == 12 and evaluated["references"] == 36
     for measures in metrics.values():
-        assert list(measures) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "words"]
+        # These captions have no verb but "is".
+        assert list(measures) == [*MEASURES, "distinct words", "new sentences", "nouns"]
         assert all(map(within, measures.values()))
     fixed = metrics["fixed sentence"]
+    assert fixed["new sentences"]["value"] == 0 and fixed["distinct words"]["value"] < 8
+    assert metrics["greedy"]["distinct words"]["value"] > fixed["distinct words"]["value"]
+    assert metrics["greedy"]["nouns"]["value"] > fixed["nouns"]["value"]
     for name in ("greedy", "beams of 2"):
         assert metrics[name]["CIDEr-D"]["value"] > 2 * fixed["CIDEr-D"]["value"]
         assert metrics[name]["BLEU-4"]["value"] > fixed["BLEU-4"]["value"] + 20
@@ -459,9 +463,9 @@ def slow(size, rows):
         yield each
 features.cached(data.dataclasses.replace(table, read=slow), None, 16, sys.argv[1] + "/cache")
 """
-    words = [sys.executable, "-c", script, str(tmp_path)]
-    processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = "".join(process.communicate()[1] for process in processes)
+    finished = [forked.start(forked.execute, script, str(tmp_path)) for _ in range(2)]
+    processes = [each() for each in finished]
+    told = "".join(process.stderr for process in processes)
     assert all(process.returncode == 0 for process in processes), told
     assert told.count("Computing the features") == 1
     table = data.read(Config(data=str(tmp_path / "captions.csv")))
@@ -581,6 +585,34 @@ def test_greedy_captions_take_the_likeliest_word_that_is_allowed():
         expected = written[1:] + [data.STOP] * (6 - len(written))
         assert tokens[row, 0].numpy().tolist() == expected
         assert float(scores[row, 0]) == pytest.approx(total, abs=1e-4)
+
+
+def test_captions_find_their_picture_by_a_net_that_tells_pictures_apart():
+    keras.utils.set_random_seed(1)
+    words, config = [*data.MARKS, "red", "blue", "green"], Config(units=16, num_layers=1, dropout=0.0, max_words=4)
+    judge = SimpleNamespace(
+        captioner=model.build(config.complete(), (2, 3), len(words) + 2), words=words, config=config
+    )
+    pictures = np.eye(3, dtype="float32")[:, None] * np.ones((1, 2, 1), "float32")
+    tokens = variety.tokens_of(["red red", "blue unheard blue", "green"], words, 4)
+    assert tokens.tolist() == [[4, 4, 3, 3], [5, 5, 3, 3], [6, 3, 3, 3]]
+    given = np.concatenate([np.full((3, 1), data.START), tokens[:, :-1]], axis=1)
+    inputs = {"features": np.repeat(pictures, 3, axis=0), "token_ids": np.tile(given, (3, 1))}
+    logits = np.array(model.allowed(judge.captioner(inputs), np.arange(4)[:, None]), "float64")
+    shares = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    each = np.take_along_axis(shares, np.tile(tokens, (3, 1))[..., None], axis=-1)[..., 0]
+    # The stop token counts, what is behind it does not.
+    expected = [(each[row] * (np.arange(4) < [3, 3, 2][row % 3])).sum() for row in range(9)]
+    found = variety.fits(judge, pictures, tokens)
+    np.testing.assert_allclose(found, np.reshape(expected, (3, 3)).T, rtol=1e-4)
+    lines = ["red", "blue", "green"]
+    best = np.argmax(variety.fits(judge, pictures, variety.tokens_of(lines, words, 4)), axis=1)
+    assert (variety.places(judge, pictures, lines) == 1).tolist() == (best == np.arange(3)).tolist()
+
+
+def test_a_judge_of_another_encoder_is_refused(workshop):
+    told = command("caption", "evaluate", "--run", "whole", "--judge", "whole", code=1).stderr
+    assert "must see pictures by the encoder cnn, kept as it is" in told
 
 
 def test_unknown_words_are_counted():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from commands import command, stop_and_resume, within
 
-from kerasmlsp.apps.chargen import data, generate, model, train
-from kerasmlsp.apps.chargen.config import ARCHITECTURES, Config
+from kerasmlsp.apps.chargen import data, generate, model, refining, train
+from kerasmlsp.apps.chargen.config import ARCHITECTURES, NET, Config
 from kerasmlsp.exporting import loading
 
 TINY = ("--units", 32, "--num-layers", 1, "--window", 16, "--batch-size", 8)
@@ -195,6 +195,22 @@ def test_a_saved_model_is_measured_as_its_run_is(workshop):
     assert without_run["metrics"] == saved["metrics"]
 
 
+def test_a_text_beyond_what_is_measured_at_once_is_measured_in_stretches(workshop, monkeypatch):
+    from kerasmlsp.apps.chargen import evaluate, model
+
+    write_text(workshop / "other.txt", 40, seed=2)
+    saved = loading.load(loading.find("chargen"))
+    whole = evaluate.evaluate_saved(saved, workshop / "other.txt")
+    monkeypatch.setattr(model, "MEASURED", whole["characters"] // 3)
+    parts = evaluate.evaluate_saved(saved, workshop / "other.txt")
+    assert parts["characters"] == whole["characters"] and parts["left out"] == 0
+    for name, each in parts["metrics"].items():
+        assert each["value"] == pytest.approx(whole["metrics"][name]["value"], rel=0.1)
+        assert each["value"] != whole["metrics"][name]["value"]
+    with pytest.raises(ValueError, match=r"`text` must have at most 1,000,000 characters\. Received: 1000001"):
+        saved.call("score", text=["a" * 1_000_001])
+
+
 def test_score_is_the_nats_of_each_character(workshop):
     saved = loading.load(loading.find("chargen"))
     texts = ["the cat purrs.\n", "a b", ""]
@@ -254,6 +270,12 @@ def test_of_a_long_prompt_the_end_is_read_and_said(workshop, caplog):
         (("train", "--data", "text.txt", "--run", "whole"), 1, "--resume"),
         (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=10"),
         (("train", "--run", "nothing", "--resume"), 1, "no run"),
+        (("train", "--start", "nothing", "--data", "text.txt", "--run", "x"), 1, "no run"),
+        (("train", "--data", "text.txt", "--beta", "1", "--run", "x"), 2, "the command `refine`"),
+        (("refine", "--start", "whole", "--run", "x"), 2, "`--preferences FILE`"),
+        (("refine", "--start", "whole", "--preferences", "no.jsonl", "--run", "x"), 1, "no.jsonl"),
+        (("refine", "--start", "whole", "--preferences", "lacking.csv", "--run", "x"), 1, "(worse)"),
+        (("refine", "--start", "whole", "--preferences", "few.csv", "--run", "x"), 1, "at least three pairs"),
         (("evaluate", "--run", "nothing"), 1, "no run"),
         (("evaluate", "--run", "whole", "--data", "empty.txt"), 1, "no text in"),
         (("export", "--run", "nothing"), 1, "no run"),
@@ -273,6 +295,8 @@ def test_of_a_long_prompt_the_end_is_read_and_said(workshop, caplog):
 def test_mistakes_are_told_in_one_sentence(workshop, words, code, told):
     Path("empty.txt").write_text("\n")
     Path("bare").mkdir(exist_ok=True)
+    Path("lacking.csv").write_text("prompt,better\na,b\n")
+    Path("few.csv").write_text("prompt,better,worse\nthe,dog,cat\n")
     Path("latin.txt").write_bytes(b"caf\xe9 " * 2000)
     Path("short.txt").write_text("too short " * 30)
     before = sorted(str(path) for path in Path("runs").rglob("*"))
@@ -370,3 +394,100 @@ def test_what_jax_trained_is_exported_here(workshop):
     command("chargen", "export", "--run", "jax", "--models", "from-jax")
     [row] = json.loads(command("chargen", "generate", "--models", "from-jax", "--length", 20, "--json").stdout)
     assert len(row["text"]) == 20
+
+
+def test_a_net_goes_on_with_another_text(workshop):
+    """Here by hardly any step, so that it says what it said."""
+    write_text(workshop / "second.txt", 400, seed=3)
+    words = ("--start", "whole", "--data", "second.txt", "--epochs", 1, "--learning-rate", 1e-9, "--batch-size", 8)
+    command("chargen", "train", "--run", "on", *words, "--ema", 0, "--dropout", 0)
+    config, before = (json.loads(Path("runs/chargen", run, "config.json").read_text()) for run in ("on", "whole"))
+    assert [config[name] for name in (*NET, "characters")] == [before[name] for name in (*NET, "characters")]
+    on, whole = (
+        json.loads(command("chargen", "evaluate", "--run", run, "--data", "text.txt", "--json").stdout)["metrics"]
+        for run in ("on", "whole")
+    )
+    name = "nats per character, carried"
+    assert on[name]["value"] == pytest.approx(whole[name]["value"], abs=1e-4)
+    told = command("chargen", "train", "--run", "x", "--start", "whole", "--data", "text.txt", "--units", 9, code=2)
+    assert "stays as it is" in told.stderr and "--units" in told.stderr
+
+
+def write_pairs(path, better=" howls.", worse=" purrs."):
+    """Continuations of prompts that end in the same words and are all unlike."""
+    rows = [
+        {"prompt": f"{'the dog barks.' * number}\nthe cat", "better": better, "worse": worse} for number in range(40)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_a_net_learns_which_text_is_the_better(workshop):
+    write_pairs(workshop / "pairs.jsonl")
+    words = ("--start", "whole", "--preferences", "pairs.jsonl", "--run", "refined")
+    result = json.loads(
+        command(
+            "chargen", "refine", *words, "--epochs", 12, "--learning-rate", 0.005, "--batch-size", 8, "--json"
+        ).stdout
+    )
+    assert result["pairs"] == {"train": 34, "validation": 2, "test": 4} and result["best epoch"]["val_won"] == 1
+    metrics = json.loads(command("chargen", "evaluate", "--run", "refined", "--json").stdout)["metrics"]
+    assert metrics["win rate against the start"]["value"] == metrics["prefers the better text"]["value"] == 1
+    assert metrics["prefers the better text, start"]["value"] == 0
+    assert metrics["nats per character more than the start, windows"]["value"] > 0
+    write_pairs(workshop / "pairs.jsonl", better=" barks.")
+    assert "have changed" in command("chargen", "evaluate", "--run", "refined", code=1).stderr
+
+
+@pytest.mark.slow
+def test_what_was_learned_from_preferences_is_exported(workshop):
+    write_pairs(workshop / "others.jsonl")
+    words = ("--start", "whole", "--preferences", "others.jsonl", "--run", "exported")
+    command("chargen", "refine", *words, "--epochs", 12, "--learning-rate", 0.005, "--batch-size", 8)
+    command("chargen", "export", "--run", "exported", "--models", "refined")
+    words = ("--models", "refined", "--prompt", "the cat", "--length", 7, "--greedy")
+    text = command("chargen", "generate", *words).stdout
+    assert "howl" in text and "purr" not in text
+    card = json.loads(Path("refined/chargen/1/card.json").read_text())
+    assert "34 pairs" in card["split"] and "start" not in card["training"]
+
+
+def test_a_preference_is_what_the_formula_says():
+    keras.utils.set_random_seed(0)
+    config = Config(architecture="gpt", units=32, num_layers=1, window=8).complete()
+    net, random = model.build(config, 5), np.random.default_rng(0)
+    ids, counted = random.integers(0, 5, (3, 2, 7)).astype("int32"), random.integers(0, 2, (3, 2, 6)).astype("float32")
+    start = random.normal(size=(3, 1)).astype("float32")
+    found = refining.preferring(net, 6, 0.3)({"ids": ids, "counted": counted, "start": start})
+    logits = keras.ops.convert_to_numpy(net(ids.reshape(6, 7)[:, :-1])).astype("float64")
+    scores = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    scores = np.take_along_axis(scores, ids.reshape(6, 7)[:, 1:, None], -1)[..., 0].reshape(3, 2, 6)
+    totals = (scores * counted).sum(-1)
+    np.testing.assert_allclose(found, 0.3 * (totals[:, :1] - totals[:, 1:] - start), atol=1e-4)
+
+
+def test_pairs_with_one_prompt_are_on_one_side(tmp_path, caplog):
+    rows = [("a", "b", "c"), ("a", "c", "b"), ("b", "a", "c"), ("c", "a", "b"), ("c", "a", "b"), ("a", "", "b")]
+    rows += [("a", "b", "b"), ("b", "a", "ö")]
+    file = tmp_path / "pairs.csv"
+    file.write_text("prompt,better,worse\n" + "\n".join(map(",".join, rows)), encoding="utf-8")
+    config = Config(preferences=str(file), window=4, held_out_share=0.3, validation_share=0.3)
+    with caplog.at_level("INFO", "kerasmlsp"):
+        pairs = refining.read(config, "\nabc")
+    assert pairs.ids[0].tolist() == [[0, 1, 2], [0, 1, 3]] and pairs.counted[0].tolist() == [[0, 1], [0, 1]]
+    assert sorted(pairs.parts[2:]) == sorted({"train", "validation", "test"} - {pairs.parts[0]})
+    assert pairs.parts[0] == pairs.parts[1]
+    for count, why in ((2, "without a character"), (1, "with the same text twice"), (1, "that occur again")):
+        assert f"Left out {count} of 8 pairs: {why}" in caplog.text
+
+
+@pytest.mark.slow
+def test_killed_refining_is_resumed(workshop):
+    write_pairs(workshop / "steady.jsonl")
+    words = ("chargen", "refine", "--start", "whole", "--preferences", "steady.jsonl", "--epochs", 3)
+    command(*words, "--run", "steady_refined")
+    command(*words, "--run", "broken_off")
+    folder = Path("runs/chargen/broken_off")
+    (folder / "model.keras").unlink()
+    command("chargen", "train", "--run", "broken_off", "--resume")
+    assert (folder / "history.csv").read_text() == Path("runs/chargen/steady_refined/history.csv").read_text()

@@ -12,8 +12,9 @@ from commands import command, stop_and_resume
 from PIL import Image
 
 from kerasmlsp import training
-from kerasmlsp.apps.gan import data, evaluate, features, model, watching
-from kerasmlsp.apps.gan.config import ARCHITECTURES, Config
+from kerasmlsp.apps.gan import anomalies, data, evaluate, features, model, watching
+from kerasmlsp.apps.gan.config import ARCHITECTURES, PIX2PIX, Config
+from kerasmlsp.data import image_sets, tfds
 from kerasmlsp.exporting import loading
 
 TINY = ("--size", 12, "--filters", 4, "--latent-dim", 8, "--batch-size", 8, "--metric-samples", 16, "--features", "own")
@@ -88,7 +89,10 @@ def test_the_film_has_a_frame_for_every_epoch(workshop):
         assert (np.asarray(first) != np.asarray(second)).any()
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+SOME = ("conditional", *(pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES[1:] if name != PIX2PIX))
+
+
+@pytest.mark.parametrize("architecture", SOME)
 def test_every_architecture_trains_and_is_measured(workshop, architecture):
     words = ("--data", "shapes", "--architecture", architecture, "--run", architecture, "--epochs", 1, "--json")
     options = ("--spectral-norm", "--augment") if architecture != "wgan-gp" else ()
@@ -103,7 +107,7 @@ def test_images_without_classes_are_measured_by_random_weights(flat):
     assert not (flat / "features").exists()
     found = json.loads(command("gan", "evaluate", "--run", "flat", "--samples", 20, "--json").stdout)
     assert "random weights" in found["features"] and "no FID" in found["features"]
-    assert found["classes"]["shares"] == [] and found["not measured"] == [features.NO_CLASSES]
+    assert found["classes"]["shares"] == [] and found["not measured"][0] == features.NO_CLASSES
     drawn, floor, _ = (row["frechet"] for row in found["distances"])
     assert floor < drawn
     with Image.open(flat / "evaluation/samples.png") as grid, Image.open(flat / "evaluation/nearest.png") as rows:
@@ -138,8 +142,8 @@ def test_noise_and_plain_grey_are_no_copies():
 @pytest.mark.parametrize(
     ("classes", "shape", "kind"),
     [
-        (data.FASHION, (28, 28, 1), "shipped"),
-        (data.FASHION, (32, 32, 3), "own"),
+        (image_sets.FASHION, (28, 28, 1), "shipped"),
+        (image_sets.FASHION, (32, 32, 3), "own"),
         (("0", "1"), (28, 28, 1), "own"),
         ((), (28, 28, 1), "random"),
         ((), (64, 64, 3), "random"),
@@ -175,6 +179,72 @@ def test_the_mixture_has_the_mean_of_each_class(workshop):
     # Clipping to 0 to 255 shifts the dark pixels a little.
     for part, kind in ((drawn[:200], 0), (drawn[200:], 1)):
         assert np.abs(part.mean(0) - found.pixels[found.labels == kind].mean(0)).mean() < 15
+
+
+def test_sets_are_also_compared_by_pixels_and_a_second_net(workshop, monkeypatch):
+    """The net of ImageNet, whose weights need not be there, is one that tells the mean colour."""
+
+    def colours(pixels):
+        return {"features": pixels.mean((1, 2)), "probabilities": np.zeros((len(pixels), 0))}
+
+    monkeypatch.setattr(features, "imagenet", lambda: features.Features(colours, 12, 3, [], "colours"))
+    found = data.read(Config(data="shapes", size=12))
+    sets = {"itself": found.test.pixels, "dark": found.test.pixels // 4}
+    rows = evaluate._other_distances(sets, found)
+    for name in ("frechet, pixels", "frechet, ImageNet"):
+        assert rows["itself"][name] == pytest.approx(0, abs=1e-3) and rows["dark"][name] > 0.1
+    monkeypatch.setattr(features, "imagenet", lambda: None)
+    result = json.loads(command("gan", "evaluate", "--run", "whole", "--samples", 20, "--json").stdout)
+    assert features.NO_IMAGENET in result["not measured"] and "imagenet" in features.NO_IMAGENET
+    drawn, floor, _ = (row["frechet, pixels"] for row in result["distances"])
+    assert floor < drawn and "Frechet distance of components of pixels, drawn" in result["metrics"]
+
+
+def test_what_is_unlike_all_classes_scores_higher(workshop):
+    found = data.read(Config(data="shapes", size=12))
+    noise = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 1)).astype(np.uint8)
+    measured = features.untrained(12, 1)
+    gan = training.Run("runs/gan/whole").model()
+    result = anomalies.measure(gan, measured, found, data.Images(noise, np.zeros(30, np.int32)))
+    assert result["images"] == {"usual": 4, "unusual": 30}
+    scores = {row["score"]: row["auc"] for row in result["scores"]}
+    assert len(scores) == 6 and all(0 <= each["value"] <= 1 for each in scores.values())
+    assert scores["pixels (no net)"]["value"] == 1 and scores["features of the critic"]["value"] > 0.9
+    assert scores["pixels (no net)"]["low"] is None or scores["pixels (no net)"]["low"] > 0.9
+    logits, vectors = anomalies.critic(gan, found.test.pixels, 2)
+    image = found.test.pixels.astype("float32") / 127.5 - 1
+    each = [gan.discriminator({"image": image, "label": np.full(4, kind, "int32")}, training=False) for kind in (0, 1)]
+    np.testing.assert_allclose(logits, np.max([np.asarray(one)[:, 0] for one in each], axis=0), atol=1e-5)
+    assert vectors.shape == (4, 6 * 6 * 4)
+
+
+def test_a_class_that_is_held_out_is_not_trained_on():
+    part = data.Images(np.arange(6, dtype=np.uint8)[:, None, None, None], np.array([0, 1, 2, 0, 1, 2], np.int32))
+    found = data.Data(part, part[:3], ["a", "b", "c"], "halves")
+    rest, unusual = anomalies.without(found, "b")
+    assert rest.classes == ["a", "c"] and rest.train.labels.tolist() == [0, 1, 0, 1] and "class b" in rest.split
+    assert rest.train.pixels.ravel().tolist() == [0, 2, 3, 5] and unusual.pixels.ravel().tolist() == [1]
+    assert anomalies.without(found, None) == (found, None)
+    with pytest.raises(ValueError, match="`hold_out` must be one of three classes at least: a, b, c"):
+        anomalies.without(found, "d")
+    with pytest.raises(ValueError, match="`hold_out` must be one of three"):
+        anomalies.without(rest, "a")
+
+
+@pytest.mark.slow
+def test_a_run_without_a_class_tells_how_unusual_it_is(workshop):
+    shutil.copytree("shapes", "three")
+    write_folder(workshop / "others", 24, seed=7)
+    shutil.copytree("others/disc", "three/third")
+    for file in (workshop / "three/third").iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    words = ("--data", "three", "--hold-out", "third", "--run", "rest", "--epochs", 1)
+    command("gan", "train", *words, *TINY)
+    found = json.loads(command("gan", "evaluate", "--run", "rest", "--samples", 20, "--json").stdout)
+    assert found["anomaly"]["images"] == {"usual": 4, "unusual": 2}
+    assert "AUC of the held-out class, critic" in found["metrics"]
+    assert "brightness" in command("gan", "evaluate", "--run", "rest", "--samples", 20).stdout
+    assert "third" in command("gan", "train", *words[:3], "fourth", "--run", "y", *TINY, code=1).stderr
 
 
 def test_generate_writes_a_grid_and_single_files(workshop):
@@ -243,6 +313,10 @@ def test_a_run_without_classes_gives_a_model_without_labels(flat):
         (("train", "--data", "shapes", "--run", "x", "--size", "13"), 2, "`--size` must be a multiple of 4"),
         (("train", "--data", "shapes", "--run", "x", "--batch-size", "99"), 1, "--batch-size"),
         (("train", "--data", "shapes", "--architecture", "magic"), 2, "wgan-gp"),
+        (("train", "--data", "shapes", "--run", "x", "--hold-out", "bar"), 1, "three classes at least"),
+        (("train", "--data", "shapes", "--run", "x", "--masks", "shapes"), 2, "for `--architecture pix2pix`"),
+        (("train", "--data", "shapes", "--run", "x", "--architecture", "pix2pix"), 2, "--masks FOLDER"),
+        (("evaluate", "--run", "whole", "--data", "shapes"), 2, "own test images"),
         (("train", "--data", "shapes", "--run", "whole"), 1, "--resume"),
         (("train", "--run", "whole", "--resume", "--epochs", "9"), 1, "epochs=2"),
         (("train", "--run", "nothing", "--resume"), 1, "no run"),
@@ -413,7 +487,7 @@ def test_data_sets_of_tfds_are_read_in_their_splits(monkeypatch, names):
         rows = {"image": pixels, "label": np.repeat([0, 1], len(pixels) // 2)}
         return tf.data.Dataset.from_tensor_slices(rows), info
 
-    monkeypatch.setattr(data.tfds, "load_tfds", load)
+    monkeypatch.setattr(tfds, "load_tfds", load)
     found = data.read(Config(dataset="shapes", size=12))
     assert (found.train.pixels == parts["train"]).all() and (found.test.pixels == parts["test"]).all()
     assert found.classes == (names or []) and found.train.labels.tolist() == ([0, 0, 0, 1, 1, 1] if names else [0] * 6)
@@ -449,7 +523,7 @@ def test_sizes_are_halved_to_the_smallest_map():
 def test_the_shipped_features_know_clothes():
     measured = features.shipped()
     found, probabilities = measured(np.zeros((3, 40, 30, 3), np.uint8))
-    assert found.shape == (3, 84) and probabilities.shape == (3, 10) and measured.classes == list(data.FASHION)
+    assert found.shape == (3, 84) and probabilities.shape == (3, 10) and measured.classes == list(image_sets.FASHION)
     assert (found[0] == found[1]).all() and probabilities.sum(1) == pytest.approx([1, 1, 1], abs=1e-5)
 
 

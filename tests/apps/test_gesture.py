@@ -127,6 +127,15 @@ def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
     assert "accuracy in grey" in shown and "unsure below" in shown
 
 
+def test_a_net_trains_on_adversarial_pictures_and_is_measured_under_attack(workshop):
+    options = ("--architecture", "lenet", "--epochs", 1, "--adversarial", 4, *QUICK)
+    command("gesture", "train", "--data", "photos", "--run", "firm", *options)
+    measured = run_json("evaluate", "--run", "firm", "--data", "test")["metrics"]
+    assert 0 <= measured["accuracy under FGSM of 4"]["value"] <= measured["accuracy"]["value"]
+    told = command("gesture", "train", "--data", "photos", "--run", "firmer", "--adversarial", -1, code=2)
+    assert "'--adversarial'" in told.stderr
+
+
 def test_what_is_below_the_threshold_is_unsure(workshop):
     threshold = json.loads(Path("runs/gesture/whole/threshold.json").read_text())["threshold"]
     rows = run_json("predict", "test", "walls")

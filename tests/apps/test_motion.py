@@ -220,6 +220,8 @@ def test_cross_validation_keeps_persons_together_and_windows_flatter(workshop):
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_becomes_files_of_other_formats(workshop, architecture):
+    for package in ("tf2onnx", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(package)
     command(
         "motion",
         "train",

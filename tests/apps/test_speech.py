@@ -197,6 +197,7 @@ def test_every_architecture_hears_waveforms(architecture):
         assert weights.shape == (2, 24)  # of 48 frames
 
 
+@pytest.mark.slow
 def test_the_attention_of_a_net_is_drawn(workshop):
     options = (*QUICK, "--architecture", "attention-lstm", "--epochs", 1, "--noise", 0)
     command("speech", "train", "--data", "test", "--run", "looking", *options)

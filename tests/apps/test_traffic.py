@@ -5,10 +5,9 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -178,11 +177,11 @@ def test_the_saved_model_needs_tensorflow_alone(workshop):
         "print(model(speeds=tf.fill([1, 4, 5], 50.0), minute=tf.constant([480]))['forecasts'].shape)\n"
         "assert 'kerasmlsp' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = forked.run(forked.execute, script)
     assert "(1, 2, 5)" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES[1:])
+@pytest.mark.parametrize("architecture", [ARCHITECTURES[1], pytest.param(ARCHITECTURES[2], marks=pytest.mark.slow)])
 def test_other_architectures_and_members(workshop, architecture):
     write_list("distances.csv")
     words = ("--architecture", architecture, "--no-refit", "--epochs", 1)

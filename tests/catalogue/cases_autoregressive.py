@@ -27,6 +27,10 @@ def samples():
     return {"samples": np.random.default_rng(2).uniform(-1, 1, (8, 9, 1)).astype("float32")}
 
 
+def labelled_pixels():
+    return {"label": np.array([0, 1] * 4), "levels": pixels()["levels"]}
+
+
 def pixels():
     return {"levels": np.random.default_rng(0).integers(0, 3, (8, 4, 5, 2)).astype("int32")}
 
@@ -99,6 +103,31 @@ CASES = {
             *below(2, "num_levels"),
             *below(4, "filters"),
             ({"kernel_size": 2}, "`kernel_size` must be an odd int. Received: kernel_size=2"),
+        ),
+    ),
+    # As of `pixelcnn`.
+    "gated_pixelcnn": Case(
+        small(
+            models.gated_pixelcnn,
+            {
+                **{"height": 4, "width": 5, "channels": 2, "num_levels": 3, "num_classes": 2},
+                **{"features": 8, "hidden": 9, "num_blocks": 1},
+            },
+        ),
+        labelled_pixels,
+        {"logits": (None, 4, 5, 2, 3)},
+        # Of two channels, seven features at 31 places; a bias for each place; two classes; seven places to values and
+        # gates; and a head for each channel, the second of which knows three numbers of the first.
+        31 * 7 * 8 + 4 * 5 * 8 + 2 * 8 + 7 * 8 * 16 + 16 + 9 * 8 + (9 + 12) * 9 + 2 * 10 * 3,
+        lambda: pixels()["levels"],
+        LOSS,
+        reaches=0.3,
+        steps=150,
+        wrong=(
+            *below(1, "height", "width", "channels", "num_blocks", "features", "hidden", "rows", "left"),
+            *below(2, "num_levels"),
+            ({"num_classes": 4}, "`num_classes` must be from 0 to 3. Received: num_classes=4"),
+            ({"columns": 2}, "`columns` must be odd. Received: columns=2"),
         ),
     ),
 }

@@ -38,7 +38,57 @@ def too_small(*sizes):
     return tuple(({size: 0}, f"`{size}` must be at least [12].*Received: {size}=0") for size in sizes)
 
 
+def driven():
+    """What ALVINN sees: camera, range finder, and how bright the road was."""
+    random, sizes = np.random.default_rng(0), {"brightness": (1,), "camera": (30, 32), "range": (8, 32)}
+    return {name: random.uniform(size=(8, *size)).astype("float32") for name, size in sizes.items()}
+
+
+def steered():
+    """A hill around one of five directions, and the brightness."""
+    distances = np.abs(np.arange(5) - np.array([0, 1, 2, 3, 4, 0, 1, 2])[:, None])
+    hills = np.array([1.0, 0.89, 0.61, 0.32, 0.1], "float32")[distances]
+    return {"directions": hills, "next_brightness": np.linspace(0.2, 0.8, 8, dtype="float32")[:, None]}
+
+
 CASES = {
+    # 960 pixels, 256 distances and the brightness to six units, and these to five directions and the brightness.
+    "alvinn": Case(
+        lambda **changes: models.alvinn(**{"hidden_units": 6, "num_directions": 5, **changes}),
+        driven,
+        outputs={"directions": (None, 5), "next_brightness": (None, 1)},
+        parameters=(960 + 256 + 1 + 1) * 6 + (6 + 1) * 6,
+        targets=steered,
+        loss={"directions": "mean_squared_error", "next_brightness": "mean_squared_error"},
+        rate=0.003,
+        steps=400,
+        wrong=too_small("hidden_units", "num_directions"),
+    ),
+    # A weight for each feature, and a bias, of two outputs.
+    "linear_regression": case(
+        models.linear_regression,
+        (4 + 1) * 2,
+        {"num_outputs": 2},
+        outputs={"outputs": (None, 2)},
+        targets=reals,
+        loss="mean_squared_error",
+        rate=0.1,
+        wrong=(
+            *too_small("num_features", "num_outputs"),
+            ({"l1": -0.1}, "`l1` must be at least 0. Received: l1=-0.1"),
+        ),
+    ),
+    # A weight for each feature and a bias.
+    "perceptron": case(
+        models.perceptron,
+        4 + 1,
+        {},
+        outputs={"decisions": (None, 1)},
+        targets=lambda: separable()[:, None],
+        loss="mean_squared_error",
+        rate=0.3,
+        wrong=too_small("num_features", "num_outputs"),
+    ),
     # A weight for each feature and a bias; two classes share them.
     "logistic_regression": case(
         models.logistic_regression,
@@ -68,6 +118,8 @@ CASES = {
             ({"num_outputs": 1}, "`num_outputs` must be at least 2 for a softmax. Received: num_outputs=1"),
             ({"l1": -1}, "`l1` must be at least 0. Received: l1=-1"),
             ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+            ({"activity": -0.1}, "`activity` must be at least 0. Received: activity=-0.1"),
+            ({"max_norm": 0.0}, "`max_norm` must be above 0, or None. Received: max_norm=0.0"),
             ({"input_noise": 1.5}, r"`input_noise` must be in \[0, 1\]. Received: input_noise=1.5"),
         ),
     ),

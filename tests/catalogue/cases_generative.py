@@ -26,6 +26,10 @@ GENERATOR = LATENT * 36 + 4 * 6 + 16 * 6 * 3 + 4 * 3 + 16 * 3 + 1
 # 1 to 3 maps with a bias, 3 to 6, their normalisation, 2 x 3 x 6 features to a logit.
 DISCRIMINATOR = (16 + 1) * 3 + 16 * 3 * 6 + 4 * 6 + 36 + 1
 CONDITIONAL_GENERATOR = GENERATOR + CLASSES * 4 + 4 * 36
+# 2 channels to 3 maps with a bias, 3 to 4 and their normalisation, back to 3 and theirs, 3 + 3 to 1 with a bias.
+TRANSLATOR = (16 * 2 + 1) * 3 + 16 * 3 * 4 + 4 * 4 + 16 * 4 * 3 + 4 * 3 + 16 * 6 + 1
+# 2 + 1 channels to 3 maps with a bias, 3 to 4, their normalisation, 4 to a logit.
+PATCHES = (16 * 3 + 1) * 3 + 16 * 3 * 4 + 4 * 4 + 16 * 4 + 1
 
 
 def builder(function, sizes):
@@ -52,6 +56,16 @@ def images():
     return {"image": image()}
 
 
+def source():
+    """Whether a pixel is light, and whether it is dark."""
+    light = image() > 0
+    return np.concatenate([light, ~light], -1).astype("float32")
+
+
+def patches():
+    return np.tile(real()[:, :, None, None], (1, 2, 3, 1))
+
+
 def real():
     return np.array([[0.0], [1.0]] * 4, "float32")
 
@@ -69,6 +83,17 @@ def adversarial(function, parameters, inputs=images, sizes=None, **options):
     return Case(
         builder(function, sizes), inputs, shape, parameters, compile=optimizers, reaches=None, wrong=wrong, **options
     )
+
+
+def translation(function, inputs, outputs, parameters, filters, targets=None, **options):
+    sizes = {"height": 8, "width": 12, "source_channels": 2, "channels": 1}
+    refused = [({size: 0}, f"`{size}` must be at least 1. Received: {size}=0") for size in sizes]
+    refused.append(({"width": 10}, "`width` must be a multiple of 4. Received: width=10"))
+
+    def make(**changes):
+        return function(**{**sizes, **filters, **changes})
+
+    return Case(make, inputs, outputs, parameters, targets or (lambda: None), wrong=tuple(refused), **options)
 
 
 def generator(function, parameters, inputs, sizes):
@@ -121,5 +146,38 @@ CASES = {
         2 * GENERATOR + DISCRIMINATOR - 4 * 6 + 6,
         sizes={"discriminator_steps": 1},
         unmoved=("logits/bias",),
+    ),
+    "pix2pix_generator": translation(
+        models.pix2pix_generator,
+        lambda: {"source": source()},
+        {"image": (None, 8, 12, 1)},
+        TRANSLATOR,
+        {"filters": (3, 4), "dropout": 0.0},
+        image,
+        loss="mse",
+        # A constant reaches 0.2.
+        reaches=0.1,
+    ),
+    "pix2pix_discriminator": translation(
+        models.pix2pix_discriminator,
+        lambda: {"image": image(), "source": source()},
+        {"logits": (None, 2, 3, 1)},
+        PATCHES,
+        {"filters": (3, 4)},
+        patches,
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        reaches=0.3,
+    ),
+    # The generator twice: as it is, and its average. Filters are doubled at each halving.
+    "pix2pix": translation(
+        models.pix2pix,
+        lambda: {"image": image(), "source": source()},
+        {"logits": (None, 2, 3, 1)},
+        2 * ((16 * 2 + 1) * 3 + 16 * 3 * 6 + 4 * 6 + 16 * 6 * 3 + 4 * 3 + 16 * 6 + 1)
+        + ((16 * 3 + 1) * 3 + 16 * 3 * 6 + 4 * 6 + 16 * 6 + 1),
+        {"filters": 3, "num_halvings": 2},
+        compile=optimizers,
+        # As of `adversarial`.
+        reaches=None,
     ),
 }

@@ -96,6 +96,13 @@ CASES = {
         # The bias of a key adds the same to all scores of a query, which changes no weight.
         unmoved=("key/bias",),
     ),
+    "gpt2": case(
+        models.gpt2,
+        # As of GPT-1, and the last norm.
+        (11 + 12) * 8 + 2 * (4 * 8 * 9 + 9 * 32 + 33 * 8 + 4 * 8) + 2 * 8,
+        {**GPT, "window": 12},
+        unmoved=("key/bias",),
+    ),
     "chorale_transformer": chorale(
         models.chorale_transformer,
         sum(SIZES) * (8 + 16) + 2 * BLOCK + 8 + 8 * 16 + (16 + 1) * 8 + (8 + 1) * (4 + 61 + 12 + 121 + 12) + 2,

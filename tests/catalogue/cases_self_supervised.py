@@ -76,6 +76,7 @@ WRONG_PATCH = ({"patch_size": 3}, r"`patch_size` must divide .* Received: patch_
 WRONG_FILTERS = (
     ({"filters": (4, 0)}, r"`filters` must be at least 1\. Received: filters=0"),
     ({"filters": (1, 1, 1, 1)}, r"`image_shape` must be at least 16 x 16\. Received: image_shape=\(8, 8, 1\)"),
+    ({"convolutions": 0}, r"`convolutions` must be at least 1\. Received: convolutions=0"),
 )
 
 CASES = {

@@ -1,5 +1,7 @@
 """Cases of the networks from a source sentence to a target sentence."""
 
+import dataclasses
+
 import keras
 import numpy as np
 from case import Case
@@ -48,6 +50,13 @@ def case(builder, parameters, sizes, **options):
     )
 
 
+def without_attention(builder, parameters, sizes, **options):
+    """The case of a net that has logits alone."""
+    known = case(builder, parameters, sizes, **options)
+    logits = {"logits": known.outputs["logits"]}
+    return dataclasses.replace(known, outputs=logits, targets=lambda: sentences()[:, 1:], loss=LOSS)
+
+
 def gru(inputs, units):
     return 3 * units * (inputs + units + 2)
 
@@ -79,6 +88,12 @@ CASES = {
     "multiplicative_attention_encoder_decoder": case(
         models.multiplicative_attention_encoder_decoder,
         (9 + 8) * 6 + 2 * gru(6, 10) + 2 * gru(10, 10) + 10 * 10 + 20 * 10 + (10 + 1) * 8,
+        {"embedding_dim": 6, "units": 10, "num_layers": 2},
+    ),
+    # Tokens; encoder and decoder; logits.
+    "text_encoder_decoder": without_attention(
+        models.text_encoder_decoder,
+        (9 + 8) * 6 + 2 * gru(6, 10) + 2 * gru(10, 10) + (10 + 1) * 8,
         {"embedding_dim": 6, "units": 10, "num_layers": 2},
     ),
     # Tokens; blocks of the encoder and its norm; blocks of the decoder and its norm; logits.

@@ -122,3 +122,48 @@ def test_a_dataset_asks_for_the_position_in_every_pass(batches):
         position[0] = epoch
         seen = [(indices.numpy().tolist(), key.numpy().tolist()) for indices, key in dataset]
         assert seen == [(batch.tolist(), [epoch, step]) for step, batch in enumerate(batches.order(epoch))]
+
+
+def test_batches_of_tokens_hold_no_more_than_that():
+    lengths = np.random.default_rng(0).integers(1, 40, 500)
+    lengths[7] = 300
+    order = batching.by_tokens(lengths, 256, seed=3, multiple=4)
+    first, second = order(0), order(1)
+    for batches in (first, second):
+        assert sorted(np.concatenate(batches).tolist()) == list(range(500))
+        for batch in batches:
+            longest = -(-lengths[batch].max() // 4) * 4
+            assert longest * len(batch) <= 256 or batch.tolist() == [7]
+    # As many in every epoch and of the same shapes, but others together; the same again for the same seed.
+    assert sorted(map(len, first)) == sorted(map(len, second))
+    assert {tuple(sorted(batch)) for batch in first} != {tuple(sorted(batch)) for batch in second}
+    assert [batch.tolist() for batch in batching.by_tokens(lengths, 256, seed=3, multiple=4)(1)] == [
+        batch.tolist() for batch in second
+    ]
+    # Hardly any room is left: a batch more would fit few.
+    assert len(first) < 1.3 * (-(-lengths // 4) * 4).sum() / 256
+
+
+def test_batches_of_pairs_are_alike_in_both_lengths():
+    random = np.random.default_rng(0)
+    source = random.integers(3, 30, 2000)
+    lengths = np.stack([source, np.maximum(source + random.integers(-6, 7, 2000), 1)], axis=1)
+    batches = batching.by_tokens(lengths, 512)(0)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(2000))
+    assert all(len(batch) * lengths[batch].max() <= 512 for batch in batches)
+    places = sum(len(batch) * lengths[batch].max(0).sum() for batch in batches)
+    assert places < 1.15 * lengths.sum()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "options", "told"),
+    [
+        ([], {"tokens": 9}, "Received: none"),
+        ([3, 0], {"tokens": 9}, "Received: a length of 0"),
+        ([3], {"tokens": 0}, "tokens=0"),
+        ([3], {"tokens": 9, "multiple": 0}, "multiple=0"),
+    ],
+)
+def test_batches_of_tokens_need_lengths_and_room(lengths, options, told):
+    with pytest.raises(ValueError, match=told):
+        batching.by_tokens(lengths, **options)

@@ -281,20 +281,50 @@ def test_a_graph_decodes_and_stretches_as_python_does(tmp_path, size):
     assert np.abs(images.stretched(whole, size).numpy() - expected).max() <= 1
 
 
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_a_graph_turns_pictures_as_python_does(endian):
+    tf = pytest.importorskip("tensorflow")
+    picture, files = two_halves(size=(60, 40)).rotate(20), []
+    exif = Image.Exif()
+    exif.endian = endian
+    for orientation in (*range(1, 9), 0, 9):
+        exif[0x0110], exif[0x0112] = "camera", orientation
+        files.append(encoded(picture, "JPEG", exif=exif, comment=b"Exif is not here"))
+    files.append(encoded(picture, "JPEG"))
+    expected = np.stack([images.read_image(file, size=24) for file in files]).astype(int)
+    assert len({each.tobytes() for each in expected[:8]}) == 8
+    found = tf.function(lambda files: images.decoded(files, 24))(tf.constant(files))[0].numpy()
+    assert np.abs(found - expected).max() <= 1
+    # Sizes and places that lead beyond the file, or back, are no orientation.
+    begin = files[5].index(b"Exif")
+    odd = [files[5][:place] + b"\xff" + files[5][place + 1 :] for place in range(begin - 4, begin + 60)]
+    odd += [each[:place] for place, each in enumerate(odd, start=begin - 4)]
+    found = images._orientations(tf.constant(odd), tf.fill(len(odd), True)).numpy()
+    assert (found >= 1).all() and (found <= 8).all() and len(set(found)) > 1
+
+
 def test_a_graph_knows_the_size_of_a_picture_before_it_decodes_it():
     tf = pytest.importorskip("tensorflow")
     picture = two_halves(size=(700, 300))
     files = [encoded(picture, format) for format in ("JPEG", "PNG", "GIF", "BMP")]
     # A bitmap that is counted from the top has a height below 0.
     files.append(files[3][:22] + struct.pack("<i", -300) + files[3][26:])
-    assert [int(images._pixels(tf.constant(file))) for file in files] == [700 * 300] * 5
-    assert int(images._pixels(tf.constant(bomb(9_000, 60_000)))) == 9_000 * 60_000
-    assert [int(images._pixels(tf.constant(file))) for file in (b"", b"no", b"no picture" * 9)] == [0] * 3
+
+    def pixels(*files):
+        return images._pixels(tf.constant([list(file[:26].ljust(26, b"\0")) for file in files])).numpy().tolist()
+
+    assert pixels(*files[1:]) == [700 * 300] * 4
+    assert pixels(bomb(9_000, 60_000)) == [9_000 * 60_000]
+    assert pixels(b"", b"no", b"no picture" * 9) == [0] * 3
     graph = tf.function(lambda files: images.decoded(files, 16))
     pictures, sides = graph(tf.constant(files))
     assert pictures.shape == (5, 16, 16, 3) and sides.numpy().tolist() == [300] * 5
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 64 million pixels"):
-        graph(tf.constant([files[0], bomb(9_000, 9_000)]))
+    for file in (
+        bomb(9_000, 9_000),
+        files[0].replace(struct.pack(">HH", 300, 700), struct.pack(">HH", 60_000, 60_000)),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="at most 64 million pixels"):
+            graph(tf.constant([files[1], file]))
 
 
 @pytest.mark.parametrize("format", ["TIFF", "AVIF", "WEBP", "BMP", "PPM", "GIF"])
@@ -330,3 +360,11 @@ def test_a_class_without_a_picture_tells_why(folder):
 def test_numbers_with_a_fraction_are_no_picture():
     with pytest.raises(ValueError, match="whole numbers"):
         images.read_image(encoded(Image.new("F", (8, 8), 0.5), "TIFF"))
+
+
+def test_the_square_in_the_middle_is_cut_out():
+    pixels = np.zeros((100, 300, 3), np.uint8)
+    pixels[:, 140:160] = 250
+    found = images.centred(pixels, 50, whole=60)
+    assert found.shape == (50, 50, 3) and found[:, 25].min() > 200 and not found[:, :10].any()
+    assert images.centred(pixels[:, 150:151], 50).shape == (50, 50, 3)

@@ -110,3 +110,17 @@ def test_files_that_do_not_match_belong_to_nobody_else():
         splits.matched(names, r"/([a-z]+)_")
     with pytest.raises(ValueError, match="must match every path"):  # a pattern that matches nothing is a mistake
         splits.matched(names, "speaker([0-9])", alone=True)
+
+
+def test_files_are_held_out_by_name_by_group_or_one_by_one():
+    names = [f"{drive}_{frame}.png" for drive in "abcde" for frame in range(4)]
+    train, held_out = splits.split_files(names, 0.2, 0, holdout="^b_")
+    assert [names[i] for i in held_out] == names[4:8] and len(train) == 16
+    train, held_out = splits.split_files(names, 0.2, 0, groups="^([a-z])_")
+    assert len({names[i][0] for i in held_out}) == 1 and len(held_out) == 4
+    assert len(splits.split_files(names, 0.2, 0)[1]) == 4
+    train, held_out = splits.split_files(names, 0.0, 0)
+    assert len(train) == 20 and not len(held_out)
+    for pattern, count in (("^x", "no path"), (".", "every path")):
+        with pytest.raises(ValueError, match=f"must match some paths. Received: .* {count}"):
+            splits.split_files(names, 0.2, 0, holdout=pattern)

@@ -292,3 +292,22 @@ def test_columns_of_an_empty_table_are_refused(tmp_path):
     (tmp_path / "t.csv").touch()
     with pytest.raises(ValueError, match="must hold a header"):
         tables.columns(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.en", bytes), ("a.en.gz", gzip.compress), ("a.bz2", bz2.compress)])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_stay_in_their_places(tmp_path, name, pack, end):
+    path = tmp_path / name
+    path.write_bytes(pack(end.join(["one", "", "two\rthree", " vier\u2028fünf ", ""]).encode()))
+    assert list(tables.read_lines(path)) == ["one", "", "two\rthree", " vier\u2028fünf "]
+
+
+def test_lines_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="not a folder"):
+        list(tables.read_lines(tmp_path))
+    (tmp_path / "a.en").write_bytes("süß".encode("latin-1"))
+    with pytest.raises(ValueError, match="must be text in utf-8"):
+        list(tables.read_lines(tmp_path / "a.en"))
+    (tmp_path / "a.en.gz").write_bytes(gzip.compress(NOISE)[:99])
+    with pytest.raises(ValueError, match="must be a whole file"):
+        list(tables.read_lines(tmp_path / "a.en.gz"))

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import forked
 import numpy as np
 import pandas
 import pytest
@@ -67,12 +68,20 @@ def parts():
         "score": {"tokens": [[2, 3, 0], [4, 0, 0]], "temperature": 2.0},
     }
     inputs = {
-        "text": exporting.Input("A review.", range="UTF-8"),
+        "text": exporting.Input("A review.", range="UTF-8", longest=500),
         "tokens": exporting.Input("Ids of words."),
         "temperature": exporting.Input("What the probabilities are divided by.", above=0, default=1.0),
     }
     track = [net, words, labels]
-    return {"endpoints": endpoints, "track": track, "inputs": inputs, "examples": examples, "card": CARD}
+    told = {"probabilities": "Of negative and positive.", "label": "The likelier of them."}
+    return {
+        "endpoints": endpoints,
+        "track": track,
+        "inputs": inputs,
+        "outputs": told,
+        "examples": examples,
+        "card": CARD,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +129,7 @@ def test_a_saved_model_needs_tensorflow_alone(models):
         f"model = tf.saved_model.load({str(models / 'tiny' / '1')!r})\n"
         "print(model.signatures['serving_default'](text=tf.constant(['bad']))['label'].numpy()[0].decode())"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    done = forked.run(forked.execute, code)
     assert done.stdout.strip() in ("negative", "positive"), done.stderr
 
 
@@ -135,9 +144,11 @@ def test_every_variable_is_stored_once(parts, models):
 def test_card_says_what_was_measured(models, model):
     card = model.card
     assert card["metrics"] == CARD["metrics"] and card["app"] == "tiny"
-    described = {"meaning": "A review.", "range": "UTF-8", "default": None}
+    described = {"meaning": "A review.", "range": "UTF-8, at most 500 characters", "default": None}
     assert card["endpoints"]["serving_default"]["inputs"] == {"text": {"dtype": "string", "shape": [None], **described}}
-    assert card["endpoints"]["score"]["outputs"] == {"probabilities": {"dtype": "float32", "shape": [None, 2]}}
+    told = {"dtype": "float32", "shape": [None, 2], "meaning": "Of negative and positive."}
+    assert card["endpoints"]["score"]["outputs"] == {"probabilities": told}
+    assert "meaning" not in card["endpoints"]["serving_default"]["outputs"]["tokens"]
     assert set(card["latency"]["median_ms"]) == {"serving_default", "score"}
     assert 0 < card["latency"]["median_ms"]["score"] < 1000 and card["latency"]["cores"] >= 1
     assert card["size_bytes"] > 10_000
@@ -147,7 +158,8 @@ def test_card_says_what_was_measured(models, model):
     assert text.startswith("# Tiny sentiment\n\nFor tests.\n")
     assert "| accuracy | 0.9 | 0.85 to 0.94 |" in text and "- English only" in text
     assert "![learning curve](figures/learning_curve.png)" in text and "`text` string (None,)" in text
-    assert "| `text` | A review. | UTF-8 | has to be given |" in text
+    assert "| `text` | A review. | UTF-8, at most 500 characters | has to be given |" in text
+    assert text.count("| Of negative and positive. |") == 1 and "| `tokens` |" in text.partition("## Outputs")[0]
     assert "| `temperature` | What the probabilities are divided by. | above 0 | 1.0 |" in text
 
 
@@ -174,7 +186,8 @@ def test_missing_serving_package_is_said(parts, tmp_path, monkeypatch, caplog):
     assert "pip install -e '.[serving]'" in caplog.text and not list(tmp_path.iterdir())
 
 
-def test_versions_count_up_past_gaps_and_other_folders(parts, tmp_path):
+def test_versions_count_up_past_gaps_and_other_folders(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(verifying, "_run", forked.run_script)
     for name in ("1", "9", "notes", "10.old"):
         (tmp_path / "tiny" / name).mkdir(parents=True)
     assert exporting.export(tmp_path, "tiny", **only_serving(parts)).name == "10"
@@ -194,7 +207,8 @@ def test_exports_at_once_take_different_versions(tmp_path):
     assert all((path / "variables").is_dir() for path in tmp_path.iterdir())
 
 
-def test_a_model_that_answers_differently_is_refused(parts, tmp_path):
+def test_a_model_that_answers_differently_is_refused(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(verifying, "_run", forked.run_script)
     calls = []
 
     def counting(text):
@@ -361,6 +375,7 @@ def test_calls_that_do_not_fit(model):
     refused(r"`endpoint` must be one of \['score', 'serving_default'\]", "generate", text=TEXTS)
     refused(r"takes the inputs \['text'\]. Received: \['words'\]", words=TEXTS)
     refused("`text` must be a list or array of rows", text="one sentence")
+    refused("`text` must have at most 500 characters. Received: 501", text=["ä" * 500, "", "ä" * 501])
     refused("`temperature` must be above 0. Received: -1", "score", tokens=[[1]], temperature=-1)
     refused("row 0 is missing or no text. Received: 3", text=[3])
     refused("`tokens` must be int32 in every row.*not whole", "score", tokens=[[1.5]], temperature=1)
@@ -383,7 +398,7 @@ def test_calls_that_do_not_fit(model):
     refused("`tokens` must be int32.*text", "score", tokens=pandas.DataFrame({"a": ["1"]}), temperature=1)
     refused("row 0 is missing or no text. Received: 3", text=3)
     refused("`tokens` must have rows of one shape", "score", tokens=[[1], [1, 2]], temperature=1)
-    refused(r"refuses its inputs: indices\[0,0\] = 1000 is not in \[0, 50\)", "score", tokens=[[1000]], temperature=1)
+    refused("refuses its inputs: `tokens` must be 0 to 49. Received: 1000", "score", tokens=[[1000]], temperature=1)
 
 
 def test_find_prefers_the_users_models(models, tmp_path, monkeypatch):

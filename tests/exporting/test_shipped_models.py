@@ -35,6 +35,7 @@ def test_all_are_there():
         "anomaly",
         "caption",
         "chargen",
+        "embed",
         "gan",
         "gesture",
         "lenet_features",
@@ -43,6 +44,7 @@ def test_all_are_there():
         "sentiment",
         "speech",
         "traffic",
+        "translate",
     ]
 
 

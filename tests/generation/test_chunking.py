@@ -90,3 +90,13 @@ def test_batches_are_compiled_for_powers_of_two():
     sizes = [0, *range(1, 70), *(2**n + more for n in range(7, 30) for more in (-1, 0, 1)), 2**30]
     expected = [1 if size < 2 else 1 << (size - 1).bit_length() for size in sizes]
     assert [int(chunking._power_of_two(size)) for size in sizes] == expected
+
+
+def test_each_row_may_begin_with_a_token_of_its_own(model, filler):
+    template, starts = np.full((3, 6), FREE, "int32"), np.array([1, 4, 3], "int32")
+    settings = (0.9, 0, 1.0)
+    found, _ = filler(template, np.arange(3), *settings, start=starts)
+    for row, start in enumerate(starts):
+        alone = chunking.Filler(generation.stepwise(model), chunk=4, start=int(start), stop=1, jit=False)
+        expected, _ = alone(template[row : row + 1], [row], *settings)
+        np.testing.assert_array_equal(found[row], expected[0])

@@ -314,6 +314,17 @@ def test_beam_search_finds_the_true_best(penalty):
         assert (np.diff(numpy(scores)[row]) <= 0).all()
 
 
+def test_beams_of_rows_with_lengths_of_their_own_are_those_alone(model, decoder):
+    first, limits, options = np.array([0, 3, 4]), np.array([2, 6, 1]), {"beams": 2, "stop": SIZE - 1}
+    tokens, scores = generation.beam_search(decoder, decoder.initial_state(3), first, length=limits, **options)
+    assert tokens.shape == (3, 2, 6)
+    for row, limit in enumerate(limits.tolist()):
+        alone = generation.beam_search(decoder, decoder.initial_state(1), first[row : row + 1], length=limit, **options)
+        assert numpy(tokens)[row, :, :limit].tolist() == numpy(alone[0])[0].tolist()
+        assert (numpy(tokens)[row, :, limit:] == SIZE - 1).all()
+        np.testing.assert_allclose(numpy(scores)[row], numpy(alone[1])[0], atol=1e-5)
+
+
 def test_beams_find_no_worse_than_greedy(model, decoder):
     _, scores = generation.beam_search(
         decoder, decoder.initial_state(1), np.array([0]), beams=1, length=6, stop=SIZE - 1, length_penalty=0.0

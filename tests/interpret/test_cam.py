@@ -60,9 +60,17 @@ def test_where_nothing_speaks_for_the_class_all_is_zero():
     assert not numpy(interpret.grad_cam(linear_net(), images, [2])).any()
 
 
+def test_a_softmax_may_be_a_layer_and_the_classifier_a_model_within():
+    images = np.random.default_rng(0).normal(size=(3, 6, 6, 2)).astype("float32")
+    expected = numpy(interpret.grad_cam(linear_net(), images, [0, 1, 2]))
+    outer = keras.Input((6, 6, 2))
+    for model in (linear_net(None, keras.layers.Softmax()), keras.Model(outer, linear_net()(outer))):
+        np.testing.assert_allclose(numpy(interpret.grad_cam(model, images, [0, 1, 2])), expected, atol=1e-5)
+
+
 def test_models_that_end_otherwise_are_explained_by_logarithms():
     images = np.random.default_rng(0).uniform(0.1, 1, (2, 6, 6, 2)).astype("float32")
-    model = linear_net(None, keras.layers.Softmax())
+    model = linear_net("softmax", keras.layers.Rescaling(1.0))
     heat = numpy(interpret.grad_cam(model, images, [0, 0]))
     shares = numpy(model(images))
     weights = np.array([[2.0, -1.0, 0.0], [1.0, 3.0, -5.0]])

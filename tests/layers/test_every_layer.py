@@ -101,6 +101,7 @@ LAYERS = {
     "AttentionPooling": Case(
         L.AttentionPooling, {"units": 3}, SEQUENCE, ((2, 6), (2, 4)), weights=3, masking=True, outputs=(None, "float32")
     ),
+    "ActivityPenalty": Case(L.ActivityPenalty, {"factor": 0.1}, SEQUENCE, SEQUENCE, masking=True, losses=1),
     "AdaptiveGraphConvolution": Case(
         L.AdaptiveGraphConvolution, {"adjacency": [[0, 1], [2, 0]], "rank": 3}, (4, 2, 5), (4, 2, 15), weights=2
     ),
@@ -157,6 +158,7 @@ LAYERS = {
         frozen=1,
         dtype=("float32", "int32"),
     ),
+    "LevelFeatures": Case(L.LevelFeatures, {"num_levels": 4}, IMAGES, (2, 8, 9, 10), dtype="int32", trains=False),
     "LogMelSpectrogram": Case(L.LogMelSpectrogram, {"num_bands": 3, "sampling_rate": 1000}, WAVES, (2, 1, 3)),
     "MaskedConv2D": Case(
         L.MaskedConv2D, {"filters": 4, "kernel_size": 3, "channels": 3}, IMAGES, (2, 8, 9, 4), weights=2
@@ -212,6 +214,9 @@ LAYERS = {
         outputs=("float32",),
         mixed=False,
     ),
+    # Products of one, two and no inputs.
+    "PolynomialFeatures": Case(L.PolynomialFeatures, {"degree": 2}, (2, 4), (2, 15)),
+    "PolynomialFeatures, homogeneous": Case(L.PolynomialFeatures, {"degree": 3, "constant": 0.0}, (2, 2), (2, 4)),
     "ProductQuantizer": Case(
         L.ProductQuantizer,
         {"num_groups": 2, "num_entries": 3, "units": 4},
@@ -222,6 +227,13 @@ LAYERS = {
         seeds=1,
         losses=1,
         outputs=("float32",),
+    ),
+    "RandomFourierFeatures": Case(
+        L.RandomFourierFeatures, {"units": 3, "width": 2.0}, (2, 4), (2, 3), frozen=2, seeds=1
+    ),
+    "RasterConv2D": Case(L.RasterConv2D, {"filters": 4, "columns": 5, "left": 2}, IMAGES, (2, 8, 9, 4), weights=2),
+    "RasterConv2D, by place": Case(
+        L.RasterConv2D, {"filters": 4, "rows": 2, "own": False, "by_place": True}, IMAGES, (2, 8, 9, 4), weights=2
     ),
     "Recall": Case(L.Recall, {"num_heads": 2, "span": 2, "window": 3}, SEQUENCE, (2, 4, 20), weights=2),
     "ResidualRecurrence": Case(L.ResidualRecurrence, {"units": 3}, SEQUENCE, (2, 4, 3), weights=2),

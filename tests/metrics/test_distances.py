@@ -126,3 +126,17 @@ def test_chi_square_of_a_table():
 def test_spread_takes_rows_evenly():
     assert distances.spread(np.arange(10), 4).tolist() == [0, 3, 6, 9]
     assert distances.spread(np.arange(3), 4).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("examples", [40, 6])
+def test_principal_components_are_those_of_the_covariance(examples):
+    """Of many examples by the products of numbers, of few by those of examples."""
+    rows = np.random.default_rng(0).normal(size=(examples, 3, 4)) * np.arange(1, 5)
+    mean, directions = distances.principal_components(rows, 3)
+    flat = rows.reshape(examples, -1)
+    np.testing.assert_allclose(mean, flat.mean(0))
+    np.testing.assert_allclose(directions.T @ directions, np.eye(3), atol=1e-9)
+    _, sizes, right = np.linalg.svd(flat - mean, full_matrices=False)
+    np.testing.assert_allclose(np.abs(right[:3] @ directions), np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(((flat - mean) @ directions).std(0), sizes[:3] / np.sqrt(examples), atol=1e-9)
+    assert distances.principal_components(rows, 99)[1].shape == (12, min(12, examples - 1))

@@ -268,3 +268,28 @@ def test_pixels_are_drawn_in_turn():
     np.testing.assert_allclose(counts / 3000, [0.1, 0.2, 0.3, 0.4], atol=0.04)
     with pytest.raises(ValueError, match="`temperature` must be above 0"):
         autoregressive.sample_pixels(model, 1, temperature=0)
+
+
+# ---- classes as the token before the first -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_one_loop_serves_rows_of_several_classes(classes):
+    options = {"num_classes": classes, "embedding_dim": 4} if classes else {}
+    build = models.conditional_wavenet if classes else models.wavenet
+    model, random = build(6, **options, **SIZES), np.random.default_rng(0)
+    levels, label = random.integers(0, 6, (3, 9)).astype("int32"), np.array([0, 2, 1], "int32")
+    heard = np.c_[np.full((3, 1), 4), levels[:, :-1]].astype("int32")
+    expected = numpy(model({"label": label, "levels": heard} if classes else heard))
+    decoder = autoregressive.labelled_decoder(model, start=4)
+    state, found = decoder.initial_state(3), []
+    for position, tokens in enumerate(np.c_[label, levels[:, :-1]].T.astype("int32")):
+        logits, state = decoder.step(tokens, state, position)
+        found.append(numpy(logits))
+    np.testing.assert_allclose(np.stack(found, 1), expected, atol=1e-5)
+
+
+def test_what_has_frames_or_too_many_classes_is_refused():
+    for options in ({"num_features": 2}, {"num_classes": 7}):
+        with pytest.raises(ValueError, match="`model` must have no frames, and at most 6 classes"):
+            autoregressive.labelled_decoder(models.conditional_wavenet(6, **options, **SIZES), start=0)

@@ -88,6 +88,55 @@ def test_penalties_are_sums_over_all_kernels():
     assert not models.multilayer_perceptron(3, 2).losses
 
 
+def test_the_activity_penalty_is_a_mean_over_the_batch():
+    model = drawn(models.multilayer_perceptron(3, 2, hidden_units=(4, 5), activity=0.1))
+    (w1, b1, w2, b2, *_), relu = model.get_weights(), HIDDEN["relu"]
+    first = relu(POINTS @ w1 + b1)
+    expected = 0.1 * (first.sum(1).mean() + relu(first @ w2 + b2).sum(1).mean())
+    model(POINTS)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_max_norm_shortens_the_weights_into_hidden_units():
+    model = drawn(models.multilayer_perceptron(3, 2, hidden_units=(4, 5), max_norm=0.7))
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    model.train_on_batch(POINTS, np.arange(6) % 2)
+    first, _, second, _, last, _ = model.get_weights()
+    for kernel in (first, second):
+        norms = np.linalg.norm(kernel, axis=0)
+        assert norms.max() == pytest.approx(0.7, rel=1e-4)
+    assert np.linalg.norm(last, axis=0).max() > 0.7
+
+
+def test_a_perceptron_hands_on_the_gradient_of_its_sums():
+    """Gradient descent on half the squared error of one example is the perceptron's rule."""
+    model, point = drawn(models.perceptron(3, 2)), POINTS[:1]
+    before, bias = model.get_weights()
+    answer = np.float32(point @ before + bias >= 0)
+    np.testing.assert_array_equal(numpy(model(point)), answer)
+    wanted = 1 - answer
+    # The mean over two outputs of the square: its slope is that of half the square, for this rate.
+    model.compile(keras.optimizers.SGD(1.0), "mean_squared_error", jit_compile=keras.backend.backend() == "jax")
+    model.train_on_batch(point, wanted)
+    np.testing.assert_allclose(model.get_weights()[0], before + point.T @ (wanted - answer), rtol=1e-5)
+
+
+def test_alvinn_is_its_formula():
+    model = drawn(models.alvinn(hidden_units=3, num_directions=4))
+    kernels, random = (
+        dict(zip(["w", "b", "v", "c", "u", "d"], model.get_weights(), strict=True)),
+        np.random.default_rng(2),
+    )
+    camera, distances = random.uniform(size=(2, 30, 32)), random.uniform(size=(2, 8, 32))
+    inputs = {"camera": camera, "range": distances, "brightness": np.array([[0.2], [0.9]])}
+    found = model({name: value.astype("float32") for name, value in inputs.items()})
+    seen = np.concatenate([camera.reshape(2, -1), distances.reshape(2, -1), inputs["brightness"]], axis=1)
+    hidden = HIDDEN["sigmoid"](seen @ kernels["w"] + kernels["b"])
+    directions = HIDDEN["sigmoid"](hidden @ kernels["v"] + kernels["c"])
+    np.testing.assert_allclose(numpy(found["directions"]), directions, atol=1e-5)
+    assert found["next_brightness"].shape == (2, 1)
+
+
 def test_noise_and_dropout_are_there_while_training_only():
     for option in ({"input_noise": 0.3}, {"dropout": 0.3}):
         model = models.multilayer_perceptron(3, 2, **option)

@@ -132,6 +132,27 @@ def test_sizes_that_make_no_anchors_are_refused(changes, pattern):
         boxes.anchors((64, 64, 3), **changes)
 
 
+def test_anchors_are_chosen_by_the_boxes_of_every_class():
+    random = np.random.default_rng(0)
+    sides = np.concatenate([np.full(200, 0.2), np.full(9, 0.06), np.full(9, 0.4)]) * random.uniform(0.9, 1.1, 218)
+    corners = random.uniform(0, 0.5, (218, 2))
+    true = np.concatenate([corners, corners + sides[:, None] * [0.75**0.5, 1 / 0.75**0.5]], axis=1)
+    classes = np.repeat([0, 1, 2], [200, 9, 9])
+    stages, scales, ratios = boxes.anchor_sizes(true, classes, num_scales=3, image_size=256)
+    # Rare classes decide as much as the frequent one; 0.4 of 15 pixels is next to cells of 8.
+    np.testing.assert_allclose(scales, [0.057, 0.155, 0.42], rtol=0.08)
+    assert stages == 5 and ratios == pytest.approx((0.75, 1.2, 0.46875), rel=1e-3)
+    starts = boxes.anchors((256, 256, 3), num_stages=stages, scales=scales, aspect_ratios=ratios)
+    assert np.median(boxes.iou(starts, true).max(axis=0)) > 0.6
+
+
+def test_boxes_of_one_size_have_anchors_of_several():
+    stages, scales, _ = boxes.anchor_sizes([[0.1, 0.1, 0.3, 0.3]] * 4, [0] * 4, num_scales=3, image_size=64)
+    assert scales == pytest.approx((0.2, 0.3, 0.45), abs=1e-4) and 3 <= stages <= 5
+    _, scales, _ = boxes.anchor_sizes([[0.0, 0.0, 1.0, 1.0]], [0], num_scales=3, image_size=32)
+    assert max(scales) <= 1
+
+
 # ---- loss ----------------------------------------------------------------------------------------------------------
 
 

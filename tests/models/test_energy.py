@@ -298,6 +298,23 @@ def test_pretraining_changes_hidden_layers_only(how):
     assert loss < 0.15 and np.ptp(hidden, axis=0).max() > 0.1
 
 
+@pytest.mark.parametrize("how", ["pretrain_with_rbms", "pretrain_with_autoencoders"])
+def test_layers_may_be_trained_by_another_fit(how):
+    data, calls = two_groups()[0], []
+
+    def fit(build, inputs, targets, name):
+        calls.append((name, inputs.shape, targets is None))
+        part = build()
+        part.fit(inputs, targets, batch_size=64, epochs=1, verbose=0)
+        calls.append(part.layers[0 if how == "pretrain_with_rbms" else -2].get_weights()[0])
+        return part
+
+    model = getattr(layerwise, how)(deep(), data, fit=fit)
+    assert calls[::2] == [(f"hidden_{n}", (64, units), how == "pretrain_with_rbms") for n, units in ((1, 6), (2, 5))]
+    for number, kernel in enumerate(calls[1::2], 1):
+        np.testing.assert_array_equal(model.get_layer(f"hidden_{number}").get_weights()[0], kernel)
+
+
 def test_what_is_no_chain_is_refused():
     data, labels = two_groups()
     other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, "softmax")])

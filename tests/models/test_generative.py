@@ -6,7 +6,7 @@ import pytest
 
 from kerasmlsp import models, training
 from kerasmlsp.data import batching
-from kerasmlsp.models.gan import GAN, WassersteinGAN
+from kerasmlsp.models.gan import GAN, Pix2Pix, WassersteinGAN
 
 REAL = np.linspace(-1, 1, 8 * 6).reshape(8, 2, 3, 1).astype("float32")
 KERNEL = np.array([0.5, -1.0, 0.25, 0.75, -0.5, 1.5], "float32")
@@ -220,3 +220,57 @@ def test_the_generator_learns_the_mean_of_the_images(kind, options, rate):
     model.fit(np.tile(real, (150, 1, 1, 1)), batch_size=8, shuffle=False, verbose=0)
     drawn = numpy(model.averaged_generator(np.zeros((1, 3), "float32")))[0]
     assert np.abs(drawn - real.mean(0)).max() < 0.2 < np.abs(FAKE[0] - real.mean(0)).min()
+
+
+def translator(weight, rate=0.0):
+    """One step of a Pix2Pix whose nets are linear, with plain gradient descent; returns the model and what it logs."""
+    source = keras.Input((2, 3, 2), name="source")
+    layer = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(0.2))
+    generator = keras.Model(source, layer(source), name="generator")
+    inputs = {"image": keras.Input((2, 3, 1), name="image"), "source": keras.Input((2, 3, 2), name="source")}
+    both = keras.layers.Concatenate()(list(inputs.values()))
+    patches = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(0.5))
+    model = Pix2Pix(generator, keras.Model(inputs, patches(both), name="discriminator"), weight=weight)
+    model.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(0.0))
+    source = np.concatenate([REAL > 0, REAL < -0.5], -1).astype("float32")
+    logs = model.fit({"image": REAL, "source": source}, batch_size=8, verbose=0).history
+    return model, source, {name: values[0] for name, values in logs.items()}
+
+
+def test_the_loss_of_translations_is_its_formula():
+    """The patches' logits are half of the sum of image and source; the difference counts by its weight."""
+    model, source, logs = translator(10.0)
+    total = source.sum(-1, keepdims=True)
+    drawn = 0.2 * total
+    real, fake = 0.5 * (REAL + total), 0.5 * (drawn + total)
+    expected = {
+        "discriminator_loss": np.mean(softplus(-real) + softplus(fake)),
+        "generator_loss": np.mean(softplus(-fake)),
+        "l1": np.abs(drawn - REAL).mean(),
+        "real_accuracy": np.mean(real > 0),
+        "fake_accuracy": np.mean(fake < 0),
+    }
+    assert {name: logs[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    assert numpy(model({"image": REAL, "source": source})) == pytest.approx(real, rel=1e-5)
+
+
+def test_a_step_of_a_translator_follows_both_losses():
+    before, source, _ = translator(10.0)
+    after, _, _ = translator(10.0, rate=0.1)
+    old, new = (numpy(each.generator.trainable_variables[0]).ravel() for each in (before, after))
+    drawn = 0.2 * source.sum(-1, keepdims=True)
+    fake = 0.5 * (drawn + source.sum(-1, keepdims=True))
+    slope = -0.5 / (1 + np.exp(fake)) + 10 * np.sign(drawn - REAL)
+    # Of each channel of the source, over all pixels.
+    gradient = (slope * source).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(new, old - 0.1 * gradient, atol=1e-5)
+
+
+def test_a_translator_wants_a_source_and_a_weight():
+    with pytest.raises(ValueError, match=r"`weight` must be at least 0\. Received: weight=-1"):
+        models.pix2pix(8, 8, 2, 1, filters=2, num_halvings=2, weight=-1)
+    discriminator = models.dcgan_discriminator(8, 8, 1, num_blocks=1, filters=2)
+    with pytest.raises(ValueError, match="`generator` must take a source"):
+        Pix2Pix(models.pix2pix_generator(8, 8, 2, 1, filters=(2, 2)), discriminator)
+    with pytest.raises(ValueError, match="`filters` must be two numbers or more of at least 1"):
+        models.pix2pix_generator(8, 8, 2, 1, filters=(2,))

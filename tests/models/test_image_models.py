@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from keras.src.backend.common import global_state
 
 from kerasmlsp import models
 from kerasmlsp.models import images as filters
@@ -19,7 +18,6 @@ def trainable(builder, *arguments):
     with keras.StatelessScope(initialize_variables=False):
         model = builder(*arguments)
         count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    global_state.set_global_attribute("uninitialized_variables", [])
     return count
 
 
@@ -135,7 +133,6 @@ def test_plain_networks_have_nothing_but_their_branches():
 def test_skips_and_projections_are_counted(name, skips, projections):
     with keras.StatelessScope(initialize_variables=False):
         names = [layer.name for layer in getattr(models, name)(2, input_shape=(32, 32, 3), width=2).layers]
-    global_state.set_global_attribute("uninitialized_variables", [])
     assert sum(each.endswith("_add") for each in names) == skips
     assert sum(each.endswith("_skip_conv") for each in names) == projections
 
@@ -175,5 +172,35 @@ def test_finer_scores_begin_as_nothing():
 def test_images_of_any_size_get_a_probability_for_every_pixel(name, shape):
     with keras.StatelessScope(initialize_variables=False):
         output = getattr(models, name)(4, input_shape=shape).output
-    global_state.set_global_attribute("uninitialized_variables", [])
     assert output.shape == (None, *shape[:2], 4) and output.dtype == "float32"
+
+
+def small_encoder(shape):
+    return models.efficientnet_lite0_features(input_shape=shape, width=0.25, depth=0.25, name="encoder")
+
+
+@pytest.mark.parametrize("name", ["fcn_32s", "fcn_16s", "fcn_8s", "segmentation_net"])
+def test_segmentation_takes_the_features_of_an_encoder(name):
+    shape = (45, 60, 3)
+    encoder = small_encoder(shape)
+    fcn = {"units": 4, "dropout": 0.0}
+    options = {"filters": (2, 3, 3, 3, 3, 3)} if name == "segmentation_net" else fcn
+    model = getattr(models, name)(4, input_shape=shape, encoder=encoder, **options)
+    assert model.output_shape == (None, 45, 60, 4)
+    assert {weight.path for weight in encoder.weights} <= {weight.path for weight in model.weights}
+    # An encoder without weights of its own makes all images alike, unless the batch normalises them.
+    images = np.random.default_rng(0).uniform(0, 255, (2, *shape)).astype("float32")
+    found = numpy(model(images, training=True))
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+
+
+def test_an_encoder_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="`encoder` must take images of `input_shape`"):
+        models.fcn_8s(3, input_shape=(64, 64, 3), encoder=small_encoder((32, 32, 3)))
+    whole = small_encoder((64, 64, 3))
+    cut = keras.Model(whole.inputs, whole.get_layer("stem_conv").output)
+    with pytest.raises(ValueError, match="halve them 5 times"):
+        models.fcn_8s(3, input_shape=(64, 64, 3), encoder=cut)
+    shallow = models.segmentation_net(3, input_shape=(64, 64, 3), filters=(2, 3), encoder=cut)
+    assert shallow.output_shape == (None, 64, 64, 3)

@@ -326,6 +326,16 @@ def masked_patch_predictor():
     return model, "mse", data, images()
 
 
+def test_stages_of_several_convolutions():
+    model = models.rotation_predictor((8, 8, 2), filters=(4, 8), convolutions=2)
+    encoder = model.get_layer("encoder")
+    sizes = [layer.filters for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert sizes == [4, 4, 8, 8] and encoder.output_shape == (None, 8)
+    # Kernels without bias, and four numbers of each filter for the normalisation.
+    kernels = 9 * (2 * 4 + 4 * 4 + 4 * 8 + 8 * 8)
+    assert encoder.count_params() == kernels + 4 * (4 + 4 + 8 + 8)
+
+
 def rotation_predictor():
     model = models.rotation_predictor((8, 8, 2), filters=(4, 8))
     return model, SPARSE, pretext.rotations(images()), images()

@@ -20,6 +20,7 @@ VARIANT = functools.partial(layers.LSTMVariantCell, peepholes=True, gate_recurre
 SPEAKERS = {
     "additive_attention_encoder_decoder": {**WORDS, "embedding_dim": 8, "units": 6, "attention_units": 5},
     "multiplicative_attention_encoder_decoder": {**WORDS, "embedding_dim": 8, "units": 6, "num_layers": 2},
+    "text_encoder_decoder": {**WORDS, "embedding_dim": 8, "units": 6, "num_layers": 2},
     "transformer_translator": {**WORDS, **BLOCKS, "feed_forward_dim": 9, "window": 4},
 }
 FOLLOWERS = {
@@ -42,12 +43,17 @@ def make(name, **changes):
     return model
 
 
+def logits_of(model):
+    outputs = model({"source_ids": SOURCE, "target_ids": IDS})
+    return numpy(outputs["logits"] if isinstance(outputs, dict) else outputs)
+
+
 @pytest.mark.parametrize("name", [*SPEAKERS, *FOLLOWERS])
 def test_one_step_at_a_time_gives_the_same_answers(name):
     model, given, inputs = make(name), None, SIGNAL
     if name in SPEAKERS:
         given, inputs = {"source_ids": SOURCE}, IDS
-        whole = numpy(model({**given, "target_ids": IDS})["logits"])
+        whole = logits_of(model)
     else:
         whole = numpy(model(SIGNAL))
     decoder = generation.stepwise(model, given)
@@ -59,6 +65,59 @@ def test_one_step_at_a_time_gives_the_same_answers(name):
 
 
 @pytest.mark.parametrize("name", SPEAKERS)
+def test_rows_may_share_what_they_look_at(name):
+    """The beams of a sentence: the memory is kept once, and the answers are those of rows of their own."""
+    model = make(name)
+    shared = generation.stepwise(model, {"source_ids": SOURCE}, length=9)
+    rows = np.repeat(np.arange(3, dtype="int32"), 2)
+    state = shared.take(shared.initial_state(3), ops.convert_to_tensor(rows), 3)
+    single = generation.stepwise(model, {"source_ids": SOURCE[rows]})
+    apart = single.initial_state(6)
+    if name != "text_encoder_decoder":
+        assert shapes(state, 3) and not shapes(apart, 3)
+    ids = np.concatenate([IDS, IDS[:, ::-1]])
+    order = ops.convert_to_tensor([1, 0, 3, 2, 4, 4])  # as beams change places within their sentence
+    for position in range(4):
+        place = ops.convert_to_tensor(position, "int32")
+        found, state = shared.step(ids[:, position], state, place)
+        expected, apart = single.step(ids[:, position], apart, place)
+        np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-4)
+        state, apart = shared.take(state, order, 6), generation.take_rows(apart, order, 6)
+
+
+def shapes(state, rows):
+    """Tensors of a state with so many rows."""
+    return [each for each in keras.tree.flatten(state) if each.shape[0] == rows]
+
+
+@pytest.mark.parametrize("name", SPEAKERS)
+def test_one_table_serves_source_target_and_logits(name):
+    sizes = {"features": 8} if name == "transformer_translator" else {"embedding_dim": 6, "units": 6}
+    model = make(name, share_embeddings=True, **sizes)
+    table = model.get_layer("embedding").embeddings
+    assert [weight.path for weight in model.weights if 7 in weight.shape] == [table.path]
+    before = logits_of(model)
+    assert before.shape == (3, 9, 7) and before.dtype == "float32"
+    # A unit that is nowhere in the inputs changes its own logits alone.
+    absent = next(number for number in range(7) if number not in IDS and number not in SOURCE)
+    table.assign(numpy(table) * (1 + (np.arange(7) == absent))[:, None])
+    after = logits_of(model)
+    np.testing.assert_allclose(after[..., absent], 2 * before[..., absent], atol=1e-4)
+    np.testing.assert_allclose(np.delete(after, absent, -1), np.delete(before, absent, -1), atol=1e-5)
+    decoder = generation.stepwise(model, {"source_ids": SOURCE})
+    found, _ = decoder.step(IDS[:, 0], decoder.initial_state(3), ops.convert_to_tensor(0, "int32"))
+    np.testing.assert_allclose(numpy(found), after[:, 0], atol=1e-4)
+    with pytest.raises(ValueError, match="`share_embeddings` needs one vocabulary"):
+        make(name, share_embeddings=True, **sizes, target_vocabulary_size=8)
+
+
+@pytest.mark.parametrize("name", ["text_encoder_decoder", "multiplicative_attention_encoder_decoder"])
+def test_states_that_become_logits_by_a_shared_table_have_its_size(name):
+    with pytest.raises(ValueError, match="Received: embedding_dim=8, units=6"):
+        make(name, share_embeddings=True)
+
+
+@pytest.mark.parametrize("name", [name for name in SPEAKERS if name != "text_encoder_decoder"])
 def test_attention_looks_at_the_source_and_not_at_its_padding(name):
     weights = numpy(make(name)({"source_ids": SOURCE, "target_ids": IDS})["attention"])
     assert weights.shape == (3, 9, 5)
@@ -143,3 +202,37 @@ def test_a_video_classifier_sees_every_frame_by_itself():
     clip = RANDOM.random((2, 3, 8, 8, 1)).astype("float32")
     alone = [numpy(maps(clip[:, t : t + 1])) for t in range(3)]
     np.testing.assert_allclose(numpy(maps(clip)), np.concatenate(alone, 1), atol=1e-5)
+
+
+def test_a_video_classifier_with_a_grid_knows_where_something_is():
+    """A point that goes round and one that stays are alike in the mean over all pixels, and unlike in the cells."""
+    options = {"height": 16, "width": 16, "channels": 1, "num_classes": 2, "filters": (2,), "units": 4}
+    clips = np.zeros((2, 3, 16, 16, 1), "float32")
+    clips[0, :, 4, 4] = 1
+    for step, place in enumerate((4, 8, 12)):
+        clips[1, step, place, place] = 1
+    told = {}
+    for grid in (1, 4):
+        model = make("video_classifier", **options, grid=grid)
+        told[grid] = numpy(keras.Model(model.input, model.get_layer("lstm").input)(clips))
+    assert told[1].shape == (2, 3, 2) and told[4].shape == (2, 3, 4 * 4 * 2)
+    np.testing.assert_allclose(told[1][0], told[1][1], atol=1e-6)
+    assert np.abs(told[4][0] - told[4][1]).max() > 0.01
+    # The mean over the cells is that over all pixels.
+    np.testing.assert_allclose(told[4].reshape(2, 3, 16, 2).mean(2), told[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["convlstm_classifier", "convlstm_forecaster"])
+def test_convolutional_lstms_see_frames_that_were_halved(name):
+    sizes = {"height": 8, "width": 12, "channels": 1, "filters": (3,), "halvings": 2}
+    model = make(name, **sizes, **({"num_classes": 2} if name == "convlstm_classifier" else {}))
+    assert model.get_layer("convlstm_1").output.shape == (None, None, 2, 3, 3)
+    extra = (9 + 1) * 3 + (9 * 3 + 1) * 3
+    if name == "convlstm_forecaster":
+        assert model.output_shape == (None, None, 8, 12, 1)
+        extra += 2 * (9 * 3 + 1) * 3
+    plain = make(name, **{**sizes, "halvings": 0}, **({"num_classes": 2} if name == "convlstm_classifier" else {}))
+    # The gates see three maps in place of one channel.
+    assert model.count_params() == plain.count_params() + extra + 4 * 9 * 3 * (3 - 1)
+    with pytest.raises(ValueError, match=r"`width` must be a multiple of 4\. Received: width=10"):
+        make(name, **{**sizes, "width": 10}, **({"num_classes": 2} if name == "convlstm_classifier" else {}))

@@ -1,10 +1,10 @@
-"""Word vectors: pairs, sampling, batches, training and measures."""
+"""Word vectors: pairs, sampling, batches and training."""
 
 import keras
 import numpy as np
 import pytest
 
-from kerasmlsp import losses, metrics, models
+from kerasmlsp import losses, models
 from kerasmlsp.data import text
 from kerasmlsp.targets import word2vec
 
@@ -226,56 +226,6 @@ def test_words_that_share_contexts_come_close(kind):
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = unit @ unit.T
     assert cosines[:4, :4].min() > cosines[:4, 4:].max() + 0.5
-
-
-# ---- measures ------------------------------------------------------------------------------------------------------
-
-
-def test_spearman_is_the_correlation_of_ranks():
-    assert metrics.spearman([1, 2, 3], [10, 100, 1000]) == pytest.approx(1)
-    assert metrics.spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
-    # Ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4.
-    assert metrics.spearman([1, 5, 5, 9], [0, 2, 1, 7]) == pytest.approx(4.5 / np.sqrt(4.5 * 5))
-    assert np.isnan(metrics.spearman([1, 1], [1, 2])) and np.isnan(metrics.spearman([], []))
-
-
-# On a circle: queen = king - man + woman.
-NAMES = ["king", "man", "woman", "queen", "fish"]
-VECTORS = np.array([[1, 1, 0], [1, 0, 0], [-1, 0, 0], [-1, 1, 0], [0, 0, 1]], "float32")
-
-
-def test_analogies_leave_their_own_words_out():
-    questions = [("man", "king", "woman", "queen"), ("man", "king", "woman", "fish"), ("man", "king", "woman", "crab")]
-    assert word2vec.analogy_accuracy(NAMES, VECTORS, questions) == (0.5, 2)
-    # The nearest to king - king + man is man itself, which cannot be the answer.
-    assert word2vec.analogy_accuracy(NAMES, VECTORS, [("king", "king", "man", "man")]) == (0.0, 1)
-    share, asked = word2vec.analogy_accuracy(NAMES, VECTORS, [])
-    assert np.isnan(share) and asked == 0
-
-
-def test_similarities_are_compared_by_rank():
-    pairs = [("king", "man"), ("king", "woman"), ("king", "crab"), ("queen", "woman")]
-    found, number = word2vec.similarity_correlation(NAMES, 3 * VECTORS, pairs, [7, 1, 9, 7])
-    assert found == pytest.approx(1) and number == 3
-
-
-def test_most_similar_words_come_first():
-    (first, cosine), *_ = word2vec.most_similar(NAMES, VECTORS, "king", 2)
-    assert first == "man" and cosine == pytest.approx(0.5**0.5)
-    assert len(word2vec.most_similar(NAMES, VECTORS, "king", 99)) == 4
-    with pytest.raises(ValueError, match=r"`word` must be one of `words`. Received: word='crab'"):
-        word2vec.most_similar(NAMES, VECTORS, "crab")
-
-
-def test_files_of_judgements_and_analogies(tmp_path):
-    (tmp_path / "pairs.tsv").write_text("# Word 1\tWord 2\nlove\tsex\t6.77\nTiger\tcat\t7.35\n\n")
-    pairs, judgements = word2vec.read_similarities(tmp_path / "pairs.tsv")
-    assert pairs == [("love", "sex"), ("tiger", "cat")] and judgements.tolist() == [6.77, 7.35]
-    (tmp_path / "questions.txt").write_text(": capitals\nAthens Greece Oslo Norway\n: family\nboy girl man woman\n")
-    assert word2vec.read_analogies(tmp_path / "questions.txt") == {
-        "capitals": [("athens", "greece", "oslo", "norway")],
-        "family": [("boy", "girl", "man", "woman")],
-    }
 
 
 def test_ids_are_those_of_the_tokeniser():

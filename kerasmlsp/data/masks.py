@@ -1,0 +1,305 @@
+"""Pictures with masks, which say of every pixel the number of its class."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kerasmlsp import files
+from kerasmlsp.data import images
+from kerasmlsp.files import existing, visible_files
+
+_log = logging.getLogger("kerasmlsp")
+
+ENDINGS = (".png", ".gif", ".bmp", ".tif", ".tiff")
+"""Endings of the files that are taken for masks, which lose nothing."""
+MOST_CLASSES = 254
+"""One number is left for pixels of no class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedImages:
+    """Pictures of one size with their masks.
+
+    Args:
+        pixels: uint8 `(images, size, size, 3)`.
+        masks: Number of each pixel's class as the files have it, uint8 `(images, size, size)`.
+        names: Path of each picture in its folder.
+        files: Path of each mask, whose size is that of the picture.
+        left_out: How many pictures were left out, by reason.
+
+    Example:
+        >>> pixels, masks = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 8, 8), np.uint8)
+        >>> len(MaskedImages(pixels, masks, ["road.jpg"], [Path("road.png")], {}).names)
+        1
+    """
+
+    pixels: np.ndarray
+    masks: np.ndarray
+    names: list[str]
+    files: list[Path]
+    left_out: dict[str, int]
+
+    def taken(self, indices: np.ndarray) -> "MaskedImages":
+        """Returns some of the pictures."""
+        names, paths = ([each[i] for i in indices] for each in (self.names, self.files))
+        return MaskedImages(self.pixels[indices], self.masks[indices], names, paths, self.left_out)
+
+
+def read_mask(source: bytes | str | Path) -> np.ndarray:
+    """Reads the class numbers of a mask: the palette indices of a palette PNG, or the values of a grey one.
+
+    Args:
+        source: Path of a file, or the bytes of one.
+
+    Returns:
+        uint8 `(height, width)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no whole picture, has colours in place of numbers, or was compressed with a loss.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.fromarray(np.array([[0, 11]], np.uint8)).save(file, "PNG")
+        >>> read_mask(file.getvalue())
+        array([[ 0, 11]], dtype=uint8)
+    """
+    name = "the bytes given" if isinstance(source, bytes) else str(source)
+    with images.opened(source) as picture:
+        if picture.format in ("JPEG", "WEBP", "AVIF", "HEIF") or picture.mode not in ("P", "L", "1", "I;16", "I"):
+            raise ValueError(
+                "`path` must be a mask with the number of one class a pixel: save it as palette PNG or grey PNG. "
+                f"Received: {name}, a {picture.format} of the mode {picture.mode}"
+            )
+        numbers = np.asarray(picture)
+    if numbers.max(initial=0) > MOST_CLASSES + 1:
+        raise ValueError(f"`path` must be a mask of numbers up to 255. Received: {name}, with {numbers.max()}")
+    return numbers.astype(np.uint8)
+
+
+def list_pairs(folder: str | Path, masks: str | Path, suffix: str = "") -> list[tuple[Path, Path | None]]:
+    """Finds the mask of each picture of a folder by its name, whatever the endings.
+
+    Args:
+        folder: Pictures, in it or below.
+        masks: Masks, in folders of the same names.
+        suffix: What the names of masks have behind those of the pictures, as "_L".
+
+    Returns:
+        Path of each picture, and of its mask or None.
+
+    Raises:
+        FileNotFoundError: A folder is not there.
+        ValueError: One holds no picture, both are the same, or no picture has a mask.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("train/a.jpg", "train/b.jpg", "masks/a_L.png"):
+        ...     (folder / name).parent.mkdir(exist_ok=True)
+        ...     (folder / name).touch()
+        >>> [mask and mask.name for _, mask in list_pairs(folder / "train", folder / "masks", "_L")]
+        ['a_L.png', None]
+    """
+    folder, masks = existing(folder, "data"), existing(masks, "masks")
+    if folder.resolve() == masks.resolve():
+        raise ValueError(f"`masks` must be another folder than that of the pictures. Received: {masks}")
+    pictures = images.list_images(folder)
+    there = {path.relative_to(masks).with_suffix("").as_posix(): path for path in visible_files(masks, ENDINGS)}
+    if not there:
+        raise ValueError(f"`masks` must hold masks ({', '.join(ENDINGS)}). Received: {masks}, which holds none")
+    pairs = [(path, there.get(path.relative_to(folder).with_suffix("").as_posix() + suffix)) for path in pictures]
+    if not any(mask for _, mask in pairs):
+        first = pictures[0].relative_to(folder).with_suffix("").as_posix() + suffix
+        raise ValueError(
+            f"`masks` must hold a mask for each picture, of the same name. Received: {masks}, which has none called "
+            f"{first}"
+        )
+    return pairs
+
+
+def read_masked_images(folder: str | Path, masks: str | Path, size: int, *, suffix: str = "") -> MaskedImages:
+    """Reads pictures and their masks, stretched to one size; a mask by the nearest pixel.
+
+    Pictures that cannot be read, have no mask or one of another size, are left out; the log says how many, and why.
+
+    Args:
+        folder: As in `list_pairs`.
+        masks: As in `list_pairs`.
+        size: Height and width.
+        suffix: As in `list_pairs`.
+
+    Raises:
+        FileNotFoundError: A folder is not there.
+        ValueError: There is no picture with a mask that can be read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name, mode in (("a/1.png", "RGB"), ("b/1.png", "L")):
+        ...     (folder / name).parent.mkdir()
+        ...     Image.new(mode, (6, 4)).save(folder / name)
+        >>> found = read_masked_images(folder / "a", folder / "b", 8)
+        >>> found.pixels.shape, found.masks.shape
+        ((1, 8, 8, 3), (1, 8, 8))
+    """
+    pairs = list_pairs(folder, masks, suffix)
+    found = list(files.side_by_side(pairs, lambda pair: _read_pair(pair, size)))
+    problems = [str(each) for each in found if isinstance(each, Exception)]
+    left_out = images.reasons(problems)
+    if len(problems) == len(found):
+        raise ValueError(f"`data` must hold pictures with masks that can be read. Received: {folder}: {problems[0]}")
+    if problems:
+        told = files.listed(left_out)
+        _log.warning("Left out %d of %d pictures of %s: %s. %s", len(problems), len(found), folder, told, problems[0])
+    kept = [place for place, each in enumerate(found) if not isinstance(each, Exception)]
+    names = [pairs[place][0].relative_to(existing(folder)).as_posix() for place in kept]
+    paths = [path for place in kept if (path := pairs[place][1]) is not None]
+    pixels, numbers = (np.stack([found[place][part] for place in kept]) for part in range(2))
+    return MaskedImages(pixels, numbers, names, paths, left_out)
+
+
+def _read_pair(pair, size):
+    picture, mask = pair
+    if mask is None:
+        raise ValueError(f"`path` must have a mask of its name. Received: {picture}")
+    pixels, numbers = images.read_image(picture), read_mask(mask)
+    if pixels.shape[:2] != numbers.shape:
+        sizes = [f"{width} x {height}" for height, width in (pixels.shape[:2], numbers.shape)]
+        raise ValueError(
+            f"`path` must be as large as its mask. Received: {picture} of {sizes[0]} pixels, and {mask} of {sizes[1]}"
+        )
+    return images.resize(pixels, size), stretched(numbers, size, size)
+
+
+def stretched(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretches a mask to another size; every pixel gets the class of the nearest.
+
+    Example:
+        >>> stretched(np.array([[1, 2]], np.uint8), 1, 4)
+        array([[1, 1, 2, 2]], dtype=uint8)
+    """
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for new, old in zip((height, width), mask.shape, strict=True)
+    )
+    return mask[rows[:, None], columns]
+
+
+def classes(masks: np.ndarray, void: Sequence[int], names: Sequence[str] = ()) -> tuple[list[int], list[str]]:
+    """Returns the numbers that masks hold, without those of no class, and the name of each.
+
+    Args:
+        masks: uint8 of any shape.
+        void: Numbers of pixels of no class.
+        names: Name of each number, from 0 on, blank for one that is none; none for the numbers themselves.
+
+    Returns:
+        The numbers, and as many names.
+
+    Raises:
+        ValueError: There are fewer than two classes, a number has no name, or there are so many numbers that the masks
+            look like pictures.
+
+    Example:
+        >>> classes(np.array([[0, 1, 11]], np.uint8), void=[11])
+        ([0, 1], ['0', '1'])
+        >>> classes(np.array([[0, 1, 11]], np.uint8), [11], ["sky", "building", "pole"])
+        ([0, 1, 2], ['sky', 'building', 'pole'])
+    """
+    there = np.flatnonzero(np.bincount(masks.ravel(), minlength=256))
+    there = [int(number) for number in there if number not in set(void)]
+    named = {number: name for number, name in enumerate(names) if name and number not in set(void)}
+    if names and (unknown := [number for number in there if number not in named]):
+        raise ValueError(
+            "`--class-names` must name every number of the masks, or `--void` leave it out. Received: no name for "
+            f"{', '.join(map(str, unknown[:5]))}"
+        )
+    if not names and len(there) > 64:
+        raise ValueError(
+            f"`masks` must hold class numbers. Received: {len(there)} different ones, as of a picture: name them with "
+            "`--class-names` if they are classes"
+        )
+    numbers = list(named) if names else there
+    if len(numbers) < 2:
+        raise ValueError(f"`masks` must hold two classes at least. Received: {numbers}, beside the void {list(void)}")
+    return numbers, [named.get(number, str(number)) for number in numbers]
+
+
+def numbered(mask: np.ndarray, numbers: Sequence[int], void: Sequence[int], name: object = "the masks") -> np.ndarray:
+    """Turns the numbers of masks into places: 0 for no class, 1 for the first class, and so on.
+
+    Args:
+        mask: uint8 of any shape.
+        numbers: Number of each class.
+        void: Numbers of pixels of no class.
+        name: What the message calls the masks.
+
+    Returns:
+        uint8 of the same shape.
+
+    Raises:
+        ValueError: There is another number.
+
+    Example:
+        >>> numbered(np.array([[3, 7, 255]], np.uint8), numbers=[3, 7], void=[255])
+        array([[1, 2, 0]], dtype=uint8)
+    """
+    table = np.full(256, 255, np.uint8)
+    table[list(void)] = 0
+    table[list(numbers)] = np.arange(1, len(numbers) + 1)
+    places = table[mask]
+    if (unknown := np.unique(mask[places == 255])).size:
+        raise ValueError(
+            f"`masks` must hold the numbers {', '.join(map(str, numbers))}, and {', '.join(map(str, void)) or 'none'} "
+            f"for no class. Received: {', '.join(map(str, unknown[:5]))} in {name}"
+        )
+    return places
+
+
+def palette(count: int = 256) -> np.ndarray:
+    """Returns the colours of Pascal VOC, which are unlike each other for neighbouring numbers; black comes first.
+
+    The bits of a number, from the lowest on, are dealt to red, green and blue in turn, as their highest bits.
+
+    Reference: Everingham et al. 2015, "The Pascal Visual Object Classes Challenge: A Retrospective" (development kit).
+
+    Args:
+        count: How many, up to 256.
+
+    Returns:
+        uint8 `(count, 3)`.
+
+    Example:
+        >>> palette(4).tolist()
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    """
+    numbers = np.arange(count)
+    colours = np.zeros((count, 3), np.int64)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= (numbers >> (3 * bit + channel) & 1) << (7 - bit)
+    return colours.astype(np.uint8)
+
+
+def write_mask(mask: np.ndarray, path: str | Path) -> None:
+    """Writes class numbers, uint8 `(height, width)`, as a palette PNG.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "mask.png")
+        >>> write_mask(np.array([[0, 11]], np.uint8), path)
+        >>> read_mask(path)
+        array([[ 0, 11]], dtype=uint8)
+    """
+    from PIL import Image
+
+    picture = Image.frombytes("P", mask.shape[::-1], np.ascontiguousarray(mask).tobytes())
+    picture.putpalette(palette().ravel().tolist())
+    picture.save(path, format="PNG")
