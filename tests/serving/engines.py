@@ -162,7 +162,7 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-async def until(condition, seconds=20):
+async def until(condition, seconds=60):
     """Waits for what a function says, and returns it."""
     async with asyncio.timeout(seconds):
         while not (found := condition()):

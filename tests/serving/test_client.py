@@ -169,13 +169,13 @@ def test_a_full_queue_is_asked_again_after_the_time_that_it_tells(client, server
 
 
 def test_a_server_that_takes_too_long_is_given_up(server, engine):
-    engine.seconds = 5
+    engine.seconds = 30
     began = time.monotonic()
     hasty = Client(server[1], token="secret", timeout=0.3)
     with hasty, pytest.raises(ServingError, match="did not answer in time") as error:
         hasty.predict("double", x=[1.0])
-    assert error.value.code == "DEADLINE_EXCEEDED" and time.monotonic() - began < 4
-    assert engine.cancelled.wait(5)  # and the server no longer works for it
+    assert error.value.code == "DEADLINE_EXCEEDED" and time.monotonic() - began < 20
+    assert engine.cancelled.wait(20)  # and the server no longer works for it
 
 
 def test_a_new_version_with_other_names_is_found_out(client, monkeypatch):
@@ -200,7 +200,7 @@ def test_a_stream_comes_piece_by_piece_and_ends_when_nobody_reads_on(client, eng
     stream = client.stream("writer", "abc", length=200)
     assert next(stream)
     stream.close()
-    assert engine.cancelled.wait(5)
+    assert engine.cancelled.wait(20)
 
 
 def test_threads_share_a_client(client):

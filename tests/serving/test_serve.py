@@ -219,7 +219,7 @@ def test_sigterm_under_load_loses_no_answer(numbers, start):
     assert serving.process.wait(LONG) == 0
     serving.close()
     assert sum('"POST /v1/models/numbers:predict" 200' in line for line in serving.logged) == len(answered)
-    assert all_gone(workers, 5)
+    assert all_gone(workers, 30)
 
 
 def test_workers_end_with_a_front_that_is_killed(numbers, start):
@@ -229,7 +229,7 @@ def test_workers_end_with_a_front_that_is_killed(numbers, start):
     assert workers and not any(map(is_gone, workers))
     serving.process.kill()
     serving.process.wait(LONG)
-    assert all_gone(workers, 10)
+    assert all_gone(workers, 30)
     serving.close()
 
 
@@ -253,7 +253,7 @@ def test_a_second_signal_ends_at_once():
         time.sleep(0.5)
         assert process.poll() is None  # it waits for the answer
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(LONG) == 128 + signal.SIGTERM
     process.stdout.close()
 
 
@@ -415,7 +415,7 @@ def test_a_server_that_stops_lets_a_handshake_end_and_waits_for_none_that_does_n
             answer += slow.does(slow.inner.read, 4096)
     seconds = time.monotonic() - began
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert seconds < 6  # though neither client closes its connection
+    assert seconds < 20  # though neither client closes its connection
     assert silent.recv(10) == b""
     silent.close()
     slow.connection.close()
@@ -434,7 +434,7 @@ def test_sigterm_ends_a_server_with_handshakes_that_never_end(numbers, start, tm
     began = time.monotonic()
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait(LONG) == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     serving.close()
     assert not [line for line in serving.told if "Traceback" in line or "Error" in line]
     for each in silent:

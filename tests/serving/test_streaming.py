@@ -122,23 +122,23 @@ def test_what_goes_wrong_is_an_answer_before_the_first_piece_and_an_event_after_
 
 
 def test_a_stream_ends_when_its_client_is_gone(client):
-    client.engine.seconds = 0.1
+    client.engine.seconds = 0.3
     with connect(client.port) as connection:
         connection.sendall(request("/streams/writer", "POST", b'{"prompt": "x", "length": 200}'))
         assert b'data: {"text"' in connection.recv(4096) + connection.recv(4096)
-    assert client.engine.cancelled.wait(2)
+    assert client.engine.cancelled.wait(20)
     asked = len(client.engine.calls)
-    time.sleep(0.3)
-    assert len(client.engine.calls) == asked < 5
+    time.sleep(0.7)
+    assert len(client.engine.calls) == asked < 12
     assert settled(client) == [("writer", "Stream", "CANCELLED", "REST")]
 
 
 def test_a_stream_ends_with_the_server():
     with served() as client:
-        client.engine.seconds = 0.2
+        client.engine.seconds = 0.5
         connection = connect(client.port)
         connection.sendall(request("/streams/writer", "POST", b'{"prompt": "x", "length": 16}'))
-        time.sleep(0.1)
+        time.sleep(0.4)
     # `served` has stopped the server meanwhile, which let it write on to the end.
     status, _, body = answer(connection)
     assert status == 200 and body.endswith(b"data: [DONE]\n\n")
@@ -266,16 +266,16 @@ def test_of_several_texts_none_is_written_on_when_one_fails_or_the_client_is_gon
     client.engine.error = ServingError("UNAVAILABLE", "Full", retry_after=2)
     told = complete(client, prompt="a", n=3, echo=True, stream=True)
     assert (told.status_code, told.headers["retry-after"]) == (503, "2")  # no event before
-    client.engine.error, client.engine.seconds = None, 0.1
+    client.engine.error, client.engine.seconds = None, 0.3
     body = json.dumps({"model": "writer", "prompt": "", "max_tokens": 200, "n": 3, "stream": True}).encode()
     with connect(client.port) as connection:
         connection.sendall(request("/v1/completions", "POST", body))
         assert b'"index":' in connection.recv(4096) + connection.recv(4096)
-    time.sleep(0.1)
+    time.sleep(0.5)
     assert settled(client)[-1] == ("writer", "Stream", "CANCELLED", "REST")
     asked = len(client.engine.calls)
-    time.sleep(0.3)
-    assert len(client.engine.calls) == asked <= 15
+    time.sleep(0.7)
+    assert len(client.engine.calls) == asked <= 36
 
 
 @pytest.mark.parametrize(
