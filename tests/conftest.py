@@ -1,17 +1,50 @@
 """What holds for every test."""
 
-import forked
-import keras
-import pytest
-from keras.src.backend.common import global_state
+import gc
+import os
 
-from kerasmlsp.exporting import verifying
+import forked
+import pytest
+
+# pytest-xdist's own process runs no test: it need not import TensorFlow.
+CUTS = os.environ.get("CUTS", "gc meta seed threads xla1")
+if "threads" in CUTS:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "xla" in CUTS:
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=" + ("1" if "xla1" in CUTS else "0"))
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: to look through it for garbage takes half a second each time."""
+    if "gc" in CUTS:
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def quick_graphs():
+    """Each graph runs a few times: to make it fast takes longer than it then saves."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow" and "meta" in CUTS:
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(autouse=True)
-def alone():
+def alone(quick_graphs):
     """A test sees the same random weights alone, in any order, and in any process, and leaves no weights to be made."""
-    keras.utils.set_random_seed(0)
+    import keras
+    import tensorflow as tf
+    from keras.src.backend.common import global_state
+
+    with pytest.MonkeyPatch.context() as patch:
+        # Nothing here draws from TensorFlow's own seed, with which all kernels go: loaded models would be made ready anew.
+        if "seed" in CUTS:
+            patch.setattr(tf.random, "set_seed", lambda seed: None)
+        keras.utils.set_random_seed(0)
     yield
     # Keras keeps what a scope without initialization left out, and makes it in a later test: 11 GB for the GPTs.
     global_state.set_global_attribute("uninitialized_variables", [])
@@ -20,6 +53,8 @@ def alone():
 @pytest.fixture(scope="module")
 def forked_replay():
     """Exports are verified in forked processes; `tests/exporting` has some of their own started."""
+    from kerasmlsp.exporting import verifying
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verifying, "_run", forked.run_script)
         yield

@@ -1,10 +1,13 @@
 """What holds for the tests of every application."""
 
+import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import kerasmlsp
 from kerasmlsp.exporting import loading
 
 
@@ -24,4 +27,24 @@ def kept_models(forked_replay):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "load", load_once)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_nets():
+    """The same for the nets of runs, by the contents of their files, while nothing has changed their weights."""
+    load, kept = kerasmlsp.load_model, {}
+
+    def load_once(path, **options):
+        if options or not Path(path).is_file():
+            return load(path, **options)
+        key = hashlib.sha256(Path(path).read_bytes()).digest()
+        net, weights = kept.get(key, (None, []))
+        if net is None or not all(map(np.array_equal, net.get_weights(), weights)):
+            net = load(path)
+            kept[key] = net, net.get_weights()
+        return net
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kerasmlsp, "load_model", load_once)
         yield
