@@ -6,27 +6,26 @@ import os
 import forked
 import pytest
 
-LONG = ("apps", "catalogue", "layers", "models", "music", "serving", "training")
+# Here and in processes that are started: two of pytest-xdist's share two cores, and what XLA compiles runs a few times.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
-# pytest-xdist's own process runs no test: it need not import TensorFlow.
-CUTS = os.environ.get("CUTS", "gc meta seed threads xla1")
-if "threads" in CUTS:
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-if "xla" in CUTS:
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=" + ("1" if "xla1" in CUTS else "0"))
+LONG = ("apps", "catalogue", "layers", "models", "music", "serving", "training")
+"""Folders of files that take long."""
+
+# Nothing imports TensorFlow before the first test: pytest-xdist's own process has none.
 
 
 def pytest_collection_modifyitems(items):
-    """Files that take long come first: of two processes, neither waits long for the other at the end."""
+    """Long files come first: of two processes, neither waits long for the other at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def pytest_collection_finish():
-    """What is imported by now stays: to look through it for garbage takes half a second each time."""
-    if "gc" in CUTS:
-        gc.collect()
-        gc.freeze()
+    """What is imported by now stays: to look through it for garbage, again and again, takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +33,7 @@ def quick_graphs():
     """Each graph runs a few times: to make it fast takes longer than it then saves."""
     import keras
 
-    if keras.backend.backend() == "tensorflow" and "meta" in CUTS:
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -48,9 +47,8 @@ def alone(quick_graphs):
     from keras.src.backend.common import global_state
 
     with pytest.MonkeyPatch.context() as patch:
-        # Nothing here draws from TensorFlow's own seed, with which all kernels go: loaded models would be made ready anew.
-        if "seed" in CUTS:
-            patch.setattr(tf.random, "set_seed", lambda seed: None)
+        # Nothing here draws by TensorFlow's own seed. To set it drops all kernels: a loaded model is made ready anew.
+        patch.setattr(tf.random, "set_seed", lambda seed: None)
         keras.utils.set_random_seed(0)
     yield
     # Keras keeps what a scope without initialization left out, and makes it in a later test: 11 GB for the GPTs.

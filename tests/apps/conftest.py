@@ -4,7 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import kerasmlsp
@@ -39,11 +38,13 @@ def kept_nets():
         if options or not Path(path).is_file():
             return load(path, **options)
         key = hashlib.sha256(Path(path).read_bytes()).digest()
-        net, weights = kept.get(key, (None, []))
-        if net is None or not all(map(np.array_equal, net.get_weights(), weights)):
+        if key not in kept or kept[key][1:] != state(kept[key][0]):
             net = load(path)
-            kept[key] = net, net.get_weights()
-        return net
+            kept[key] = net, *state(net)
+        return kept[key][0]
+
+    def state(net):
+        return [weight.tobytes() for weight in net.get_weights()], len(net.trainable_weights)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kerasmlsp, "load_model", load_once)
