@@ -29,27 +29,27 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="session")
-def quick_graphs():
-    """Each graph runs a few times: to make it fast takes longer than it then saves."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
-@pytest.fixture(autouse=True)
-def alone(quick_graphs):
-    """A test sees the same random weights alone, in any order, and in any process, and leaves no weights to be made."""
+def quick_tensorflow():
+    """TensorFlow that loses no time on what the tests have no use for."""
     import keras
     import tensorflow as tf
-    from keras.src.backend.common import global_state
 
+    if keras.backend.backend() == "tensorflow":
+        # Each graph runs a few times: to make it fast takes longer than it then saves.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     with pytest.MonkeyPatch.context() as patch:
         # Nothing here draws by TensorFlow's own seed. To set it drops all kernels: a loaded model is made ready anew.
         patch.setattr(tf.random, "set_seed", lambda seed: None)
-        keras.utils.set_random_seed(0)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def alone(quick_tensorflow):
+    """A test sees the same random weights alone, in any order, and in any process, and leaves no weights to be made."""
+    import keras
+    from keras.src.backend.common import global_state
+
+    keras.utils.set_random_seed(0)
     yield
     # Keras keeps what a scope without initialization left out, and makes it in a later test: 11 GB for the GPTs.
     global_state.set_global_attribute("uninitialized_variables", [])
