@@ -9,7 +9,6 @@ import pytest
 from kerasmlsp import layers, models
 from kerasmlsp.models import energy, layerwise
 
-
 XLA = keras.backend.backend() != "tensorflow"  # which has graphs without it, too
 
 
