@@ -432,10 +432,14 @@ def test_layers_of_layers_that_can_be_quantized_say_so_in_their_configuration(na
     assert isinstance(layer, Composite) == bool(inside)
 
 
+COMPOSITES = [name for name, case in LAYERS.items() if inspect.isclass(case.make) and issubclass(case.make, Composite)]
+# With the fewest parts: to quantize each takes seconds.
+SMALLEST = "MultiplicativeAttention"
+
+
 @ONCE
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name, case in LAYERS.items() if inspect.isclass(case.make) and issubclass(case.make, Composite)]
+    "name", [SMALLEST, *(pytest.param(name, marks=pytest.mark.slow) for name in COMPOSITES if name != SMALLEST)]
 )
 def test_quantized_layers_come_back_from_a_file(name, tmp_path):
     case = LAYERS[name]
@@ -455,13 +459,9 @@ def with_parts(case):
 
 
 @ONCE
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("build", "mode"),
-    [
-        pytest.param(small_gpt, "int8", marks=pytest.mark.slow),
-        (small_classifier, "int8"),
-        pytest.param(small_classifier, "int4", marks=pytest.mark.slow),
-    ],
+    ("build", "mode"), [(small_gpt, "int8"), (small_classifier, "int8"), (small_classifier, "int4")]
 )
 def test_quantized_networks_come_back_from_a_file(build, mode, tmp_path):
     model, ids = build(), np.array([[1, 2, 3, 4, 0]])
