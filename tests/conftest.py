@@ -1,16 +1,54 @@
 """What holds for every test."""
 
-import forked
-import keras
-import pytest
-from keras.src.backend.common import global_state
+import gc
+import os
 
-from kerasmlsp.exporting import verifying
+import forked
+import pytest
+
+# Here and in processes that are started: two of pytest-xdist's share two cores, and what XLA compiles runs a few times.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+
+LONG = ("apps", "catalogue", "layers", "models", "music", "serving", "training")
+"""Folders of files that take long."""
+
+# Nothing imports TensorFlow before the first test: pytest-xdist's own process has none.
+
+
+def pytest_collection_modifyitems(items):
+    """Long files come first: of two processes, neither waits long for the other at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: to look through it for garbage, again and again, takes long."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def quick_tensorflow():
+    """TensorFlow that loses no time on what the tests have no use for."""
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() == "tensorflow":
+        # Each graph runs a few times: to make it fast takes longer than it then saves.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    with pytest.MonkeyPatch.context() as patch:
+        # Nothing here draws by TensorFlow's own seed. To set it drops all kernels: a loaded model is made ready anew.
+        patch.setattr(tf.random, "set_seed", lambda seed: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
-def alone():
+def alone(quick_tensorflow):
     """A test sees the same random weights alone, in any order, and in any process, and leaves no weights to be made."""
+    import keras
+    from keras.src.backend.common import global_state
+
     keras.utils.set_random_seed(0)
     yield
     # Keras keeps what a scope without initialization left out, and makes it in a later test: 11 GB for the GPTs.
@@ -20,6 +58,8 @@ def alone():
 @pytest.fixture(scope="module")
 def forked_replay():
     """Exports are verified in forked processes; `tests/exporting` has some of their own started."""
+    from kerasmlsp.exporting import verifying
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verifying, "_run", forked.run_script)
         yield

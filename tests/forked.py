@@ -48,8 +48,10 @@ def execute(code, *arguments):
 
 
 def run_script(script, timeout, **settings):
-    """In place of `verifying._run`."""
-    return run(execute, script, timeout=timeout, **settings)
+    """In place of `verifying._run`, without what would have to be quick: each endpoint is timed once, not for 0.5 s."""
+    once = script.replace("len(times) < 50 and sum(times) < 0.5", "not times")
+    assert once != script
+    return run(execute, once, timeout=timeout, **settings)
 
 
 def _call(texts, cwd, environment, function, arguments):

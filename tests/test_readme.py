@@ -185,7 +185,7 @@ def test_make_targets():
 
 
 # Those of lectures.md and conversion.md are run beside what else is tested of these pages.
-@pytest.mark.parametrize("page", ["README.md", "docs/apps/chargen.md"])
+@pytest.mark.parametrize("page", ["README.md", pytest.param("docs/apps/chargen.md", marks=pytest.mark.slow)])
 def test_python(folder, monkeypatch, capsys, page):
     monkeypatch.chdir(folder)
     codes = blocks("python", (ROOT / page).read_text())

@@ -1,10 +1,12 @@
 """What holds for the tests of every application."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
+import kerasmlsp
 from kerasmlsp.exporting import loading
 
 
@@ -24,4 +26,26 @@ def kept_models(forked_replay):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "load", load_once)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_nets():
+    """The same for the nets of runs, by the contents of their files, while nothing has changed their weights."""
+    load, kept = kerasmlsp.load_model, {}
+
+    def load_once(path, **options):
+        if options or not Path(path).is_file():
+            return load(path, **options)
+        key = hashlib.sha256(Path(path).read_bytes()).digest()
+        if key not in kept or kept[key][1:] != state(kept[key][0]):
+            net = load(path)
+            kept[key] = net, *state(net)
+        return kept[key][0]
+
+    def state(net):
+        return [weight.tobytes() for weight in net.get_weights()], len(net.trainable_weights)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kerasmlsp, "load_model", load_once)
         yield

@@ -233,13 +233,13 @@ def test_tables_folders_and_data_sets_are_texts(workshop, monkeypatch):
     monkeypatch.setattr(data.tfds, "load_tfds", load)
     given = data.read(Config(dataset="reviews", text_column="review", min_count=1))
     np.testing.assert_array_equal(given.ids, table.ids)
-    command("embed", "train", "--data", "table.csv", "--text-column", "review", "--run", "table", "--epochs", 1, *SMALL)
 
 
-def test_a_changed_text_is_not_gone_on_with(workshop):
-    Path("mine.txt").write_text("\n".join(sentences(50)))
-    command("embed", "train", "--data", "mine.txt", "--run", "mine", "--epochs", 1, *SMALL)
-    Path("mine.txt").write_text("\n".join(sentences(51)))
+def test_a_changed_table_is_not_gone_on_with(workshop):
+    Path("mine.csv").write_text("\n".join(["review", *sentences(50)]))
+    words = ("--data", "mine.csv", "--text-column", "review", "--run", "mine", "--epochs", 1)
+    command("embed", "train", *words, *SMALL)
+    Path("mine.csv").write_text("\n".join(["review", *sentences(51)]))
     assert "fingerprint" in command("embed", "train", "--run", "mine", "--resume", code=1).stderr
 
 

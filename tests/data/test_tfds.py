@@ -107,6 +107,8 @@ def test_real_text_from_its_original_file(tmp_path, offline, capsys):
         tfds.load_tfds("tiny_shakespeare", "tran", data_dir=tmp_path)
 
 
+# The text above is read in the same way; this one is of 70,000 images.
+@pytest.mark.slow
 def test_real_images_from_their_original_files(tmp_path, offline):
     manual_dir = real("fashion_mnist")
     dataset, info = tfds.load_tfds("fashion_mnist", "test", manual_dir=manual_dir, data_dir=tmp_path)

@@ -49,7 +49,11 @@ def test_all_are_there():
 
 
 @pytest.mark.parametrize(
-    "app", [pytest.param(app, marks=[pytest.mark.slow] * (app in ("caption", "chargen", "music"))) for app in APPS]
+    "app",
+    [
+        pytest.param(app, marks=[pytest.mark.slow] * (app in ("caption", "chargen", "music", "translate")))
+        for app in APPS
+    ],
 )
 def test_no_rows_wrong_shapes_and_the_card(app):
     import tensorflow as tf

@@ -362,24 +362,27 @@ def test_layers_pass_the_check_of_keras(name):
     )
 
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
-if JAX:
-    # To compile each operation takes long: those that no other test has.
-    PRECISIONS = ("mixed_float16", "bfloat16")
+# Those that no other test has: Keras's check trains in float32 and calls in mixed_float16, and see below.
+PRECISIONS = ("mixed_float16", "bfloat16") if JAX else ("bfloat16", "float16")
+OTHERS = () if JAX else ("float32", "mixed_bfloat16", "mixed_float16")
 # Start from orthogonal matrices, which Keras cannot make of bfloat16.
 ORTHOGONAL = ("LSTM", "Beside", "GraphConvolutionLSTMCell", "LSTMVariantCell", "Stateful")
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers_answer_in_their_compute_dtype_with_finite_numbers(name):
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, marks=[pytest.mark.slow] * (precision in OTHERS))
+        for name in LAYERS
+        for precision in (*PRECISIONS, *OTHERS)
+        if not (precision == "bfloat16" and name in ORTHOGONAL)
+    ],
+)
+def test_layers_answer_in_their_compute_dtype_with_finite_numbers(name, precision):
     case = LAYERS[name]
-    for precision in PRECISIONS:
-        if precision == "bfloat16" and name in ORTHOGONAL:
-            continue
-        layer = case.make(**case.options, dtype=precision)
-        inputs = example(case)
-        assert layer.compute_dtype == keras.DTypePolicy(precision).compute_dtype
-        check_types(case, layer, inputs)
+    layer = case.make(**case.options, dtype=precision)
+    assert layer.compute_dtype == keras.DTypePolicy(precision).compute_dtype
+    check_types(case, layer, example(case))
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -429,10 +432,14 @@ def test_layers_of_layers_that_can_be_quantized_say_so_in_their_configuration(na
     assert isinstance(layer, Composite) == bool(inside)
 
 
+COMPOSITES = [name for name, case in LAYERS.items() if inspect.isclass(case.make) and issubclass(case.make, Composite)]
+# With the fewest parts: to quantize each takes seconds.
+SMALLEST = "MultiplicativeAttention"
+
+
 @ONCE
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name, case in LAYERS.items() if inspect.isclass(case.make) and issubclass(case.make, Composite)]
+    "name", [SMALLEST, *(pytest.param(name, marks=pytest.mark.slow) for name in COMPOSITES if name != SMALLEST)]
 )
 def test_quantized_layers_come_back_from_a_file(name, tmp_path):
     case = LAYERS[name]
@@ -452,13 +459,9 @@ def with_parts(case):
 
 
 @ONCE
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("build", "mode"),
-    [
-        pytest.param(small_gpt, "int8", marks=pytest.mark.slow),
-        (small_classifier, "int8"),
-        pytest.param(small_classifier, "int4", marks=pytest.mark.slow),
-    ],
+    ("build", "mode"), [(small_gpt, "int8"), (small_classifier, "int8"), (small_classifier, "int4")]
 )
 def test_quantized_networks_come_back_from_a_file(build, mode, tmp_path):
     model, ids = build(), np.array([[1, 2, 3, 4, 0]])

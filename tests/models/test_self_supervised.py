@@ -373,7 +373,8 @@ PRETEXTS = [
 
 
 def fitted(model, loss, data, epochs):
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=keras.backend.backend() != "tensorflow")
+    eager = keras.backend.backend() == "tensorflow"  # so few steps are not worth a graph
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=not eager, run_eagerly=eager)
     x, y, weights = (*data, None, None)[:3]
     return model.fit(x, y, sample_weight=weights, batch_size=32, epochs=epochs, shuffle=False, verbose=0).history[
         "loss"

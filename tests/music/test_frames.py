@@ -17,11 +17,14 @@ def rolls(lengths=(9, 4, 7, 2), low=4, high=8):
     return made
 
 
-def loaded(batches, epoch=0):
-    """Inputs, targets and weights of an epoch, row by row, each with the number of its piece."""
-    for indices, batch in zip(batches.order(epoch), batches.dataset(lambda: (epoch, 0)), strict=True):
-        for place, row in zip(indices, zip(*(each.numpy() for each in batch), strict=True), strict=True):
-            yield int(place), *row
+def loaded(batches, epochs=1):
+    """Inputs, targets and weights of epochs, row by row, each with the number of its piece."""
+    position = [0, 0]
+    dataset = batches.dataset(lambda: tuple(position))
+    for position[0] in range(epochs):
+        for indices, batch in zip(batches.order(position[0]), dataset, strict=True):
+            for place, row in zip(indices, zip(*(each.numpy() for each in batch), strict=True), strict=True):
+                yield int(place), *row
 
 
 @pytest.mark.parametrize(
@@ -70,14 +73,13 @@ def test_the_same_epoch_is_the_same_and_another_is_not():
 def test_of_long_pieces_parts_are_drawn():
     pieces = [np.eye(KEYS, dtype=bool), np.eye(KEYS, dtype=bool)[:3]]
     begins = set()
-    for epoch in range(30):
-        for place, inputs, targets, weights in loaded(frames.training_batches(pieces, 2, length=4), epoch):
-            steps = int(weights.sum())
-            begin = int(inputs[0].argmax())
-            assert steps == (4 if place == 0 else 2) and len(weights) <= 4
-            assert targets[:steps].argmax(1).tolist() == list(range(begin + 1, begin + steps + 1))
-            if place == 0:
-                begins.add(begin)
+    for place, inputs, targets, weights in loaded(frames.training_batches(pieces, 2, length=4), epochs=30):
+        steps = int(weights.sum())
+        begin = int(inputs[0].argmax())
+        assert steps == (4 if place == 0 else 2) and len(weights) <= 4
+        assert targets[:steps].argmax(1).tolist() == list(range(begin + 1, begin + steps + 1))
+        if place == 0:
+            begins.add(begin)
     assert begins == set(range(8))
 
 

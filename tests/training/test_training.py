@@ -46,6 +46,8 @@ def test_killed_runs_end_as_one_never_stopped(tmp_path):
     assert same(tmp_path / "whole", tmp_path / "a")
 
 
+# `tests/models/test_generative.py` resumes one in its own process.
+@pytest.mark.slow
 def test_a_killed_model_with_two_optimizers_ends_as_one_never_stopped(tmp_path):
     process(
         tmp_path, ("adversarial", "whole", "nowhere"), ("adversarial", "a", "inside"), ("adversarial", "a", "nowhere")
@@ -63,6 +65,8 @@ def test_a_killed_run_goes_on_with_the_state_of_its_callbacks(tmp_path):
     assert same(tmp_path / "whole", tmp_path / "a")
 
 
+# Their batches follow from seed and position, as `tests/targets` shows.
+@pytest.mark.slow
 def test_killed_word_vectors_end_as_those_never_stopped(tmp_path):
     process(tmp_path, ("words", "whole", "nowhere"), ("words", "a", "inside"), ("words", "a", "nowhere"))
     assert same(tmp_path / "whole", tmp_path / "a")
