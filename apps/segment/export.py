@@ -95,4 +95,6 @@ def _measured(run):
         ious = {f"IoU of {name}": each["IoU"] for name, each in result["classes"].items() if each["IoU"] is not None}
         note = f"{result['examples']} pictures ({result['on']}), fingerprint {result['fingerprint']}"
         return {"metrics": {**result["metrics"], **beside, **ious}, "evaluated": note}
-    return model_cards.before_evaluation(run.best_row(NET), "mean_iou", "mean IoU", "pictures", "evaluate --data --masks")
+    return model_cards.before_evaluation(
+        run.best_row(NET), "mean_iou", "mean IoU", "pictures", "evaluate --data --masks"
+    )

@@ -216,7 +216,8 @@ def _read_pair(picture, mask, size, colours, numbers):
         )
     if numbers:
         check_numbers(source, numbers, mask)
-    return images.resize(pixels, size), images.resize(source, size) if source.ndim == 3 else stretched(source, size, size)
+    own = images.resize(source, size) if source.ndim == 3 else stretched(source, size, size)
+    return images.resize(pixels, size), own
 
 
 def check_numbers(mask: np.ndarray, numbers: Sequence[int], name: object) -> None:
@@ -253,8 +254,7 @@ def stretched(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     # The middles of the new pixels, in whole numbers as in the graph of a saved model.
     rows, columns = (
-        (2 * np.arange(new) + 1) * old // (2 * new)
-        for new, old in zip((height, width), mask.shape, strict=True)
+        (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip((height, width), mask.shape, strict=True)
     )
     return mask[rows[:, None], columns]
 

@@ -39,7 +39,10 @@ def test_masks_are_class_numbers_whatever_the_format():
         (encoded(Image.new("RGB", (3, 2))), "must be a mask with the number of one class a pixel"),
         (encoded(Image.fromarray(MASK), "JPEG"), "must be a mask with the number of one class a pixel"),
         (encoded(Image.fromarray(np.full((2, 2), 300, np.uint16))), "numbers from 0 to 255. Received: .*, with 300"),
-        (encoded(Image.fromarray(np.full((2, 2), -2, np.int32)), "TIFF"), "numbers from 0 to 255. Received: .*, with -2"),
+        (
+            encoded(Image.fromarray(np.full((2, 2), -2, np.int32)), "TIFF"),
+            "numbers from 0 to 255. Received: .*, with -2",
+        ),
         (encoded(Image.fromarray(MASK))[:45], "must be a whole picture"),
         (b"no mask", "must be a JPEG, PNG"),
         (b"", "which is empty"),
