@@ -92,7 +92,7 @@ def read_mask(source: bytes | str | Path, *, colours: bool = False) -> np.ndarra
                 "`path` must be a mask with the number of one class a pixel: save it as palette PNG or grey PNG. "
                 f"Received: {name}, a {picture.format} of the mode {picture.mode}"
             )
-    if numbers is not None and 0 <= numbers.min(initial=0) and numbers.max(initial=0) <= MOST_CLASSES + 1:
+    if numbers is not None and numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= MOST_CLASSES + 1:
         return numbers.astype(np.uint8)
     if colours:
         return images.read_image(source)
