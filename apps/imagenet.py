@@ -69,12 +69,7 @@ def classify(sources, top, explain, figure, output, as_json):
     if drawn:
         _draw(model, rows, kept, drawn)
         printing.tell_figure(drawn)
-    if as_json:
-        printing.print_results([*rows, *problems], as_json)
-        printing.tell_left_out(problems, len(rows) + len(problems))
-    else:
-        printing.print_answers([_shown(row) for row in rows], problems, output=output)
-    printing.exit_for(problems, sources)
+    printing.print_predictions(rows, problems, sources, as_json=as_json, shown=_shown, output=output)
 
 
 def load() -> "keras.Model":

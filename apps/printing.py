@@ -69,6 +69,42 @@ def print_answers(
     tell_left_out(problems, len(rows) + len(problems), reasons)
 
 
+def labelled(row: dict) -> dict:
+    """A row of a classification as it is shown."""
+    return {name: row[name] for name in ("label", "confidence", "unsure", "file")}
+
+
+def print_predictions(
+    rows: list[dict],
+    problems: list[dict],
+    sources: Sequence[str | Path],
+    *,
+    as_json: bool,
+    shown: Callable[[dict], dict] = labelled,
+    output: Path | None = None,
+    model: "SavedModel | None" = None,
+    reasons: Callable | None = None,
+) -> None:
+    """Prints what was predicted of files, and what was left out, and ends with 1 where a named file was among that.
+
+    Args:
+        rows: An answer for each file, all of which JSON has.
+        problems: As of `print_answers`.
+        sources: What was named on the command line.
+        as_json: Whether to print JSON.
+        shown: Makes of an answer a row of the table.
+        output: As of `print_answers`.
+        model: The saved model that answered, if one did.
+        reasons: As of `tell_left_out`.
+    """
+    if as_json:
+        print_results([*rows, *problems], True, model)
+        tell_left_out(problems, len(rows) + len(problems), reasons)
+    else:
+        print_answers([shown(row) for row in rows], problems, output=output, reasons=reasons)
+    exit_for(problems, sources)
+
+
 def tell_left_out(problems: list[dict], total: int, reasons: Callable | None = None) -> None:
     """Prints which of `total` files could not be read, as in `print_answers`, and how many for which reason.
 
@@ -91,6 +127,11 @@ def exit_for(problems: list[dict], sources: Iterable[str | Path]) -> None:
     """Ends a command with 1 where a file that was named on the command line could not be read."""
     if {problem["file"] for problem in problems} & {str(Path(source)) for source in sources}:
         click.get_current_context().exit(1)
+
+
+def without_metrics(result: dict) -> dict:
+    """What an evaluation found but for what is empty and `metrics`, which the model card has."""
+    return {name: value for name, value in result.items() if name != "metrics" and value}
 
 
 def interval(measure: dict, digits: int = 4) -> str:

@@ -1,6 +1,5 @@
 """`kerasmlsp runs`: which runs there are, what tells two of them apart, and which may go."""
 
-import shutil
 from pathlib import Path
 
 import click
@@ -103,19 +102,20 @@ def clean(names, state, older_than, app, folder, yes):
     if not (names or state or older_than is not None):
         raise click.UsageError("Name runs, or say which by `--state` or `--older-than`.")
     found = _listed(folder, app)
-    places = {_place(name, folder) for name in names}
-    if missing := sorted(places - {Path(row["run"]) for row in found}):
+    places = {_place(name, folder).resolve(): _place(name, folder) for name in names}
+    there = {Path(row["run"]).resolve() for row in found}
+    if missing := [place for resolved, place in places.items() if resolved not in there]:
         raise FileNotFoundError(f"There is no run in {missing[0]}: `kerasmlsp runs list` names those that are there.")
     chosen = [
         row
         for row in found
-        if (not names or Path(row["run"]) in places)
+        if (not names or Path(row["run"]).resolve() in places)
         and (state is None or row["state"] == state)
         and (older_than is None or row["age"] >= older_than)
     ]
     busy = [row for row in chosen if row["state"] == "in training"]
     for row in busy:
-        click.echo(f"Kept: {row['run']} is being trained.", err=True)
+        _tell_kept(row)
     chosen = [row for row in chosen if row not in busy]
     if not chosen:
         click.echo("There is nothing to delete.", err=True)
@@ -124,9 +124,15 @@ def clean(names, state, older_than, app, folder, yes):
     size = sum(row["MB"] for row in chosen)
     if not yes:
         click.confirm(f"Delete these {len(chosen)} runs, {size:.1f} MB?", abort=True)
-    for row in chosen:
-        shutil.rmtree(row["run"])
-    click.echo(f"Deleted {len(chosen)} runs, {size:.1f} MB.", err=True)
+    from kerasmlsp.training import comparing
+
+    # While the question stood, a training may have begun.
+    gone = [row for row in chosen if comparing.delete(row["run"]) or _tell_kept(row)]
+    click.echo(f"Deleted {len(gone)} runs, {sum(row['MB'] for row in gone):.1f} MB.", err=True)
+
+
+def _tell_kept(row):
+    click.echo(f"Kept: {row['run']} is being trained.", err=True)
 
 
 def _listed(folder, app):

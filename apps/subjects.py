@@ -80,6 +80,10 @@ def subject(
     if box and not box[0] < box[1]:
         raise click.BadParameter(f"must be from low to high. Received: {box[0]:g} {box[1]:g}", param_hint="'--box'")
     options.check_targets(output=output)
+    if Path(model).suffix == ".keras":
+        options.existing(model, "model")
+    if class_names:
+        options.existing(class_names, "class_names")
     with messages.quiet_imports():
         from kerasmlsp.apps import interpreting as app
     return app, app.subject(model, class_names=class_names, box=box or None)

@@ -240,8 +240,8 @@ def read_json(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         advice = "restore it, or make it again with the command that made it"
         raise ValueError(f"{path} is damaged: {advice} ({error}).") from error
 

@@ -154,13 +154,11 @@ def predict(sources, figure, output, as_json, **wanted):
         printing.tell_figure(figure)
     if output:
         app.write_table(rows, problems, output)
-    if as_json:
-        printing.print_results([*rows, *problems], as_json, model)
-        printing.tell_left_out(problems, len(rows) + len(problems))
-    else:
-        shown = [{name: row[name] for name in ("caption", "score", "file")} for row in rows]
-        printing.print_answers(shown, problems, output=output)
-    printing.exit_for(problems, sources)
+
+    def shown(row):
+        return {name: row[name] for name in ("caption", "score", "file")}
+
+    printing.print_predictions(rows, problems, sources, as_json=as_json, shown=shown, output=output, model=model)
 
 
 def _report(result):

@@ -8,7 +8,7 @@ import numpy as np
 from kerasmlsp import generation, models, optimizers
 from kerasmlsp.apps.chargen.config import Config
 from kerasmlsp.data import normalization
-from kerasmlsp.exporting import Input
+from kerasmlsp.exporting import Input, sampling
 from kerasmlsp.generation import chunking
 
 LIMIT, PROMPT, MEASURED = 100_000, 1024, 1_000_000
@@ -111,16 +111,7 @@ def inputs(limit: int, state: Iterable[str]) -> dict[str, Input]:
         "prompt": Input("How the text begins.", range=f"UTF-8; only its last {limit:,} characters are read"),
         "text": Input("Text whose characters are measured.", range="UTF-8", longest=MEASURED),
         "length": Input("Characters to write.", least=0, most=LIMIT, default=DEFAULTS["length"]),
-        "temperature": Input(
-            "Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities.",
-            least=0,
-            most=1000,
-            default=DEFAULTS["temperature"],
-        ),
-        "top_k": Input("Characters among which to draw; 0 for all.", least=0, default=DEFAULTS["top_k"]),
-        "top_p": Input(
-            "Draw from the likeliest that make up this probability.", above=0, most=1, default=DEFAULTS["top_p"]
-        ),
+        **sampling("characters", DEFAULTS),
         "seed": Input("Decides what is drawn; the same gives the same text.", default=DEFAULTS["seed"], range="int32"),
         **dict.fromkeys(state, handed_on),
     }

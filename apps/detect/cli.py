@@ -147,10 +147,8 @@ def predict(sources, min_score, figure, output, as_json, **wanted):
     if figure:
         app.draw(rows, listed, model.card["classes"], figure)
         printing.tell_figure(figure)
-    if as_json:
-        printing.print_results([*rows, *problems], as_json, model)
-        printing.tell_left_out(problems, len(rows) + len(problems))
-    else:
-        shown = [{"found": app.counted(row), "file": row["file"]} for row in rows]
-        printing.print_answers(shown, problems, output=output)
-    printing.exit_for(problems, sources)
+
+    def shown(row):
+        return {"found": app.counted(row), "file": row["file"]}
+
+    printing.print_predictions(rows, problems, sources, as_json=as_json, shown=shown, output=output, model=model)

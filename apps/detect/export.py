@@ -7,6 +7,7 @@ from kerasmlsp.apps.detect import data as reading
 from kerasmlsp.apps.detect import evaluate, model
 from kerasmlsp.apps.detect.train import NET
 from kerasmlsp.data import splits
+from kerasmlsp.exporting import model_cards
 
 
 def export(
@@ -77,8 +78,4 @@ def _measured(run):
         each = {f"AP50 of {name}": row["AP50"] for name, row in result["classes"].items() if row["AP50"] is not None}
         note = f"{result['examples']} pictures ({result['on']}), fingerprint {result['fingerprint']}"
         return {"metrics": {**result["metrics"], **beside, **each}, "evaluated": note}
-    row = run.best_row(NET)
-    if "val_map50" in row:
-        note = "on the held-out pictures only, which also selected the epoch: run evaluate first"
-        return {"metrics": {"held-out mAP50": row["val_map50"]}, "evaluated": note}
-    return {"metrics": {"loss on the training data": row["loss"]}, "evaluated": "not: run evaluate --data"}
+    return model_cards.before_evaluation(run.best_row(NET), "map50", "mAP50", "pictures", "evaluate --data")

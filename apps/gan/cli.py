@@ -69,18 +69,16 @@ def _check(config):
 
 def _check_pairs(config):
     """Refuses options of images from noise, and folders without pictures."""
-    from kerasmlsp.data import images
+    from kerasmlsp.data.masks import list_pairs
 
     options.refuse(
         "The architecture pix2pix makes images in colours of masks, not of noise",
         *("dataset", "manual_dir", "colour", "hold_out", "latent_dim", "spectral_norm", "features", "metric_samples"),
         *("monitor", "mode", "patience"),
     )
-    for name in ("data", "masks"):
-        folder = getattr(config, name)
-        if folder is None:
-            raise click.UsageError("Give the images with `--data FOLDER` and their masks with `--masks FOLDER`.")
-        images.list_images(options.existing(folder, name))
+    if config.data is None or config.masks is None:
+        raise click.UsageError("Give the images with `--data FOLDER` and their masks with `--masks FOLDER`.")
+    list_pairs(config.data, config.masks, colours=True)
 
 
 def _check_folder(folder, architecture):
@@ -115,9 +113,10 @@ def evaluate(run, data, masks, seed, samples, as_json):
         options.refuse("The architecture pix2pix draws nothing from noise", "seed", "samples")
         if (data is None) != (masks is None):
             raise click.UsageError("Give both the images with `--data FOLDER` and their masks with `--masks FOLDER`.")
-        for name, folder in {"data": data, "masks": masks}.items():
-            if folder is not None:
-                options.existing(folder, name)
+        if data:
+            from kerasmlsp.data.masks import list_pairs
+
+            list_pairs(data, masks, colours=True)
     else:
         options.refuse("Images from noise are measured against the run's own test images", "data", "masks")
     with messages.quiet_imports():
@@ -247,7 +246,6 @@ def translate(sources, output, as_json, **wanted):
     folder = options.find_model("gan_translate", **wanted)
     options.check_sources(sources)
     from kerasmlsp import files
-    from kerasmlsp.apps.gan import pairs
     from kerasmlsp.apps.gan import translate as app
     from kerasmlsp.data import images
 
@@ -267,5 +265,5 @@ def translate(sources, output, as_json, **wanted):
         printing.print_results([*rows, *problems], as_json, model)
     else:
         printing.print_results(rows if len(rows) <= printing.MOST_ROWS else {"images": len(rows), "in": output})
-    printing.tell_left_out(problems, len(given), pairs.reasons)
+    printing.tell_left_out(problems, len(given))
     printing.exit_for(problems, sources)

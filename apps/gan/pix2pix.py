@@ -14,6 +14,8 @@ import numpy as np
 from kerasmlsp import exporting, metrics, models, optimizers, plotting, training
 from kerasmlsp.apps.gan import features, pairs, watching
 from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.data import images, labelled
+from kerasmlsp.data.masks import MaskedImages, read_masked_images, stretched
 from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
 from kerasmlsp.models.gan import Pix2Pix
@@ -49,7 +51,7 @@ def halvings(size: int) -> int:
 
 def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
     """Trains the complete configuration into a claimed run folder; see `kerasmlsp.apps.gan.train.train`."""
-    found = pairs.read(str(config.data), str(config.masks), config.size or pairs.SIZE)
+    found = _read(config, config.size or pairs.SIZE)
     chosen, others = pairs.split(found, config)
     numbers, size = found.numbers, found.pixels.shape[1]
     facts = {
@@ -58,9 +60,9 @@ def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
         "numbers": numbers,
         "images": {"train": len(chosen), "test": len(others)},
         "split": f"a run of {config.held_out_share:g} of them in the order of their names, seed {config.seed}",
-        "fingerprint": found.fingerprint(),
+        "fingerprint": _fingerprint(found),
     }
-    part, held_out = found[chosen], found[others]
+    part = found.taken(chosen)
     batches = pairs.training_batches(part, numbers, config)
     run.start(config, facts, resume=resume)
     kind = f"masks of {len(numbers)} classes" if numbers else "pictures in colours"
@@ -74,7 +76,7 @@ def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
         run,
         settings,
         resume=resume,
-        callbacks=[Film(run, held_out[: 4 * _CHUNK], numbers)],
+        callbacks=[Film(run, found.taken(others[: 4 * _CHUNK]), numbers)],
     )
     return {
         "run": str(run),
@@ -89,6 +91,14 @@ def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
     }
 
 
+def _read(config, size):
+    return read_masked_images(str(config.data), str(config.masks), size, colours=True)
+
+
+def _fingerprint(found):
+    return labelled.fingerprint(found.pixels, found.masks)
+
+
 class Film(keras.callbacks.Callback):
     """Adds `held_out_l1` to the log of every epoch, of 0 to 255, and draws a frame of the film.
 
@@ -98,14 +108,14 @@ class Film(keras.callbacks.Callback):
         numbers: Class numbers of the sources.
     """
 
-    def __init__(self, run: str | os.PathLike, held_out: pairs.Pairs, numbers: Sequence[int]) -> None:
+    def __init__(self, run: str | os.PathLike, held_out: MaskedImages, numbers: Sequence[int]) -> None:
         super().__init__()
         self.folder, self.held_out, self.numbers = Path(run) / watching.FILM, held_out, numbers
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        drawn = translated(self.model.averaged_generator, self.held_out.sources, self.numbers)
+        drawn = translated(self.model.averaged_generator, self.held_out.masks, self.numbers)
         logs["held_out_l1"] = float(np.abs(drawn.astype(float) - self.held_out.pixels).mean())
         self.folder.mkdir(exist_ok=True)
         rows = np.concatenate([drawn[:_SHOWN], self.held_out.pixels[:_SHOWN]])
@@ -139,13 +149,14 @@ def evaluate(run: training.Run, path: str | Path | None = None, masks: str | Pat
     """
     config, stored = run.configuration(Config)
     size, numbers = stored["image"][0], stored["numbers"]
-    own = pairs.read(str(config.data), str(config.masks), size)
-    run.check_data(own.fingerprint())
+    own = _read(config, size)
+    run.check_data(_fingerprint(own))
     chosen, others = pairs.split(own, config)
-    part = own[chosen]
-    test = own[others] if path is None else pairs.read(path, masks or "", size, numbers=numbers)
+    part, test = own.taken(chosen), own.taken(others)
+    if path is not None:
+        test = read_masked_images(path, masks or "", size, colours=True, numbers=numbers)
     generator = run.model().averaged_generator
-    sets = {"translated": translated(generator, test.sources, numbers), **baselines(part, test, numbers)}
+    sets = {"translated": translated(generator, test.masks, numbers), **baselines(part, test, numbers)}
     measured = {name: _measured(each, test.pixels) for name, each in sets.items()}
     second = features.imagenet()
     if second:
@@ -157,7 +168,7 @@ def evaluate(run: training.Run, path: str | Path | None = None, masks: str | Pat
         "images": {"test": len(test), "train": len(part)},
         "features": second.name if second else features.NO_IMAGENET,
         "left out": test.left_out,
-        "fingerprint": test.fingerprint(),
+        "fingerprint": _fingerprint(test),
         "measures": measured,
         "metrics": {f"{measure}, {name}": each for name, row in measured.items() for measure, each in row.items()},
     }
@@ -169,7 +180,7 @@ def evaluate(run: training.Run, path: str | Path | None = None, masks: str | Pat
     return {**result, "files": [str(target), str(figure)]}
 
 
-def baselines(part: pairs.Pairs, test: pairs.Pairs, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+def baselines(part: MaskedImages, test: MaskedImages, numbers: Sequence[int]) -> dict[str, np.ndarray]:
     """Returns what needs no net: the mean image that was trained on, and the mean colour of each class.
 
     Sources in colours stand for themselves.
@@ -177,12 +188,12 @@ def baselines(part: pairs.Pairs, test: pairs.Pairs, numbers: Sequence[int]) -> d
     mean = np.round(part.pixels.mean(0)).astype(np.uint8)
     found = {"mean image": np.repeat(mean[None], len(test), axis=0)}
     if not numbers:
-        return {"source": test.sources, **found}
+        return {"source": test.masks, **found}
     colours = np.zeros((256, 3), np.uint8)
     for number in numbers:
-        here = part.pixels[part.sources == number]
+        here = part.pixels[part.masks == number]
         colours[number] = np.round(here.mean(0)) if len(here) else 0
-    return {"mean colour of the class": colours[test.sources], **found}
+    return {"mean colour of the class": colours[test.masks], **found}
 
 
 def _measured(drawn, real):
@@ -259,13 +270,13 @@ def endpoints(generator: keras.Model, numbers: Sequence[int]) -> dict[str, tuple
     def translate(given):
         shape = tf.shape(given)[1:3]
         if numbers:
-            # The middles of the new pixels, in whole numbers, as `pairs.stretched`.
+            # The middles of the new pixels, in whole numbers, as `masks.stretched`.
             rows, columns = (
                 tf.minimum((2 * tf.range(size) + 1) * shape[axis] // (2 * size), shape[axis] - 1) for axis in range(2)
             )
             small = tf.gather(tf.gather(given, rows, axis=1), columns, axis=2)
         else:
-            small = pairs.images.stretched(given, size)
+            small = images.stretched(given, size)
         values = (generator(pairs.encoded(small, numbers), training=False) + 1.0) * 127.5
         return {"image": tf.clip_by_value(tf.image.resize(values, shape, antialias=True), 0.0, 255.0)}
 
@@ -286,7 +297,8 @@ def convert(run: training.Run, path: Path, format: str) -> Path:
     """Writes the generator of a run as ONNX or LiteRT: from a channel for each class, or colours of -1 to 1."""
     _, stored = run.configuration(Config)
     numbers, size = stored["numbers"], stored["image"][0]
-    small = np.stack([pairs.stretched(each, size) for each in _examples(numbers, size)])
+    given = _examples(numbers, size)
+    small = np.stack([stretched(each, size, size) if numbers else images.resize(each, size) for each in given])
     examples = np.asarray(pairs.encoded(small, numbers))
     facts = {"numbers": numbers, "image": stored["image"], "range": [-1, 1]}
     return exporting.convert(run.model().averaged_generator, path, format, examples=examples, facts=facts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasmlsp import files, plotting
-from kerasmlsp.apps.gan import pairs
+from kerasmlsp.data import images, masks
 from kerasmlsp.files import named, write_atomically
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def translate(
 
 def _read(source, numbers):
     if not numbers:
-        return pairs.images.read_image(source)
-    mask = pairs.read_source(source)
-    pairs.check_numbers(mask, numbers, named(source))
+        return images.read_image(source)
+    mask = masks.read_mask(source, colours=True)
+    masks.check_numbers(mask, numbers, named(source))
     return mask
 
 

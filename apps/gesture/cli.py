@@ -158,14 +158,8 @@ def predict(sources, explain, figure, output, encoding, reject_below, as_json, *
     rows, problems = _answers(app, model, sources, drawn, encoding, reject_below)
     if output:
         classification.write_table(rows, problems, output)
-    if not as_json:
-        shown = [{k: row[k] for k in ("label", "confidence", "unsure", "file")} for row in rows]
-        printing.print_answers(shown, problems, output=output)
-    else:
-        told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
-        printing.print_results([*told, *problems], as_json, model)
-        printing.tell_left_out(problems, len(rows) + len(problems))
-    printing.exit_for(problems, sources)
+    told = [{k: v for k, v in row.items() if k != "heat"} for row in rows]
+    printing.print_predictions(told, problems, sources, as_json=as_json, output=output, model=model)
 
 
 def _answers(app, model, sources, figure, encoding, reject_below):

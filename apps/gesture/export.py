@@ -7,6 +7,7 @@ import numpy as np
 from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.gesture import evaluate, model
 from kerasmlsp.apps.gesture.train import NET
+from kerasmlsp.exporting import model_cards
 
 TITLES = {"images": "Hand signs in pictures", "landmarks": "Hand signs by landmarks", "history": "Gestures by movement"}
 
@@ -133,8 +134,4 @@ def _measured(run):
         background = f", {result['backgrounds']} background pictures" if result.get("backgrounds") else ""
         note = f"{result['examples']} examples ({result['on']}), fingerprint {result['fingerprint']}{background}"
         return {"metrics": result["metrics"], "evaluated": note}
-    row = run.best_row(NET)
-    if "val_accuracy" in row:
-        note = "on the held-out examples only, which also selected the epoch: run evaluate first"
-        return {"metrics": {"held-out accuracy": row["val_accuracy"]}, "evaluated": note}
-    return {"metrics": {"accuracy on the training data": row["accuracy"]}, "evaluated": "not: run evaluate --folds 5"}
+    return model_cards.before_evaluation(run.best_row(NET), "accuracy", "accuracy", "examples", "evaluate --folds 5")

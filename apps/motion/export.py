@@ -7,6 +7,7 @@ import numpy as np
 from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.motion import evaluate, model
 from kerasmlsp.apps.motion.evaluate import TIMELINE
+from kerasmlsp.exporting import model_cards
 
 
 def export(
@@ -135,8 +136,4 @@ def _measured(run):
             f"{result['fingerprint']}"
         )
         return {"metrics": result["metrics"], "evaluated": note}
-    row = run.best_row()
-    if "val_accuracy" in row:
-        note = "on the held-out windows only, which also selected the epoch: run evaluate first"
-        return {"metrics": {"held-out accuracy": row["val_accuracy"]}, "evaluated": note}
-    return {"metrics": {"accuracy on the training data": row["accuracy"]}, "evaluated": "not: run evaluate --folds 5"}
+    return model_cards.before_evaluation(run.best_row(), "accuracy", "accuracy", "windows", "evaluate --folds 5")

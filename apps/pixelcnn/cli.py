@@ -96,8 +96,7 @@ def evaluate(run, seed, images, samples, as_json):
 
 def _shown(result):
     measures = [{"by": name, **_values(row)} for name, row in result["measures"].items()]
-    shown = {name: value for name, value in result.items() if name != "metrics" and value}
-    return {**shown, "measures": measures}
+    return {**printing.without_metrics(result), "measures": measures}
 
 
 def _values(row):

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasmlsp import generation, losses, models, optimizers
 from kerasmlsp.apps.pixelcnn.config import LEVELS, Config
-from kerasmlsp.exporting import Input
+from kerasmlsp.exporting import Input, sampling
 from kerasmlsp.generation import chunking
 from kerasmlsp.models.pixels import pixel_decoder
 
@@ -91,19 +91,7 @@ def inputs(shape: Sequence[int], classes: Sequence[str]) -> dict[str, Input]:
     return {
         "label": Input("Class to draw, or of the picture.", choices=classes, default=classes[0] if classes else None),
         "seed": Input("Decides what is drawn; the same gives the same picture.", default=0, range="int32"),
-        "temperature": Input(
-            "Low for the likely, 0 for the likeliest level each time, 1 for the net's own probabilities.",
-            least=0,
-            most=1000,
-            default=DEFAULTS["temperature"],
-        ),
-        "top_k": Input("Levels among which to draw; 0 for all.", least=0, default=DEFAULTS["top_k"]),
-        "top_p": Input(
-            "Draw from the likeliest levels that make up this probability.",
-            above=0,
-            most=1,
-            default=DEFAULTS["top_p"],
-        ),
+        **sampling("levels", DEFAULTS),
         "primer": Input("The upper part of a picture.", range=f"{size}, at most {height} rows, 0 to 255"),
         "images": Input("Pictures to measure.", range=f"{size}, {height} rows, 0 to 255"),
     }

@@ -139,10 +139,8 @@ def predict(sources, output, as_json, **wanted):
     rows, problems = app.predict(model, listed, output)
     if not rows:
         raise ValueError(problems[0]["problem"])
-    if as_json:
-        printing.print_results([*rows, *problems], as_json, model)
-        printing.tell_left_out(problems, len(rows) + len(problems))
-    else:
-        shown = [{k: row[k] for k in ("mostly", "overlay", "file") if k in row} for row in rows]
-        printing.print_answers(shown, problems, output=output)
-    printing.exit_for(problems, sources)
+
+    def shown(row):
+        return {name: row[name] for name in ("mostly", "overlay", "file") if name in row}
+
+    printing.print_predictions(rows, problems, sources, as_json=as_json, shown=shown, output=output, model=model)

@@ -74,6 +74,8 @@ def evaluate(
     elif own is not None:
         examples, on = own.taken(_held_out(own, config)), "held-out pictures, which selected the epoch"
     matrices = np.stack(list(_confusions(predicted(net, examples), examples, config)))
+    if not matrices.any():
+        raise ValueError(f"`masks` must hold a class that the run knows. Received: only pixels of no class, {on}")
     still = np.broadcast_to(baselines.prior(run), examples.places.shape)
     methods = {"location prior": still}
     if boosting and own is not None:

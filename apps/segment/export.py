@@ -6,6 +6,7 @@ from kerasmlsp import exporting, training
 from kerasmlsp.apps.segment import evaluate, model
 from kerasmlsp.apps.segment.train import NET
 from kerasmlsp.data import splits
+from kerasmlsp.exporting import model_cards
 
 EXAMPLE = 16
 """About the sides of the pictures that prove a saved model: of few pixels none lies just between two classes."""
@@ -94,8 +95,6 @@ def _measured(run):
         ious = {f"IoU of {name}": each["IoU"] for name, each in result["classes"].items() if each["IoU"] is not None}
         note = f"{result['examples']} pictures ({result['on']}), fingerprint {result['fingerprint']}"
         return {"metrics": {**result["metrics"], **beside, **ious}, "evaluated": note}
-    row = run.best_row(NET)
-    if "val_mean_iou" in row:
-        note = "on the held-out pictures only, which also selected the epoch: run evaluate first"
-        return {"metrics": {"held-out mean IoU": row["val_mean_iou"]}, "evaluated": note}
-    return {"metrics": {"loss on the training data": row["loss"]}, "evaluated": "not: run evaluate --data --masks"}
+    return model_cards.before_evaluation(
+        run.best_row(NET), "mean_iou", "mean IoU", "pictures", "evaluate --data --masks"
+    )

@@ -44,6 +44,9 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 def _train(config, run, resume):
     examples = data.read(config)
     chosen, held_out = data.split(examples, config)
+    for part, what in ((chosen, "to train on"), (held_out, "that are held out")):
+        if len(part) and not examples.places[part].any():
+            raise ValueError(f"`masks` of the pictures {what} must hold a class. Received: only pixels of no class")
     counts = np.bincount(examples.places.ravel(), minlength=len(examples.classes) + 1)[1:]
     facts = {
         "trained": config.architecture,

@@ -148,13 +148,8 @@ def predict(sources, output, reject_below, as_json, **wanted):
         raise ValueError(problems[0]["problem"])
     if output:
         classification.write_table(rows, problems, output)
-    if not as_json:
-        shown = [{k: row[k] for k in ("label", "confidence", "unsure", "file")} for row in rows]
-        printing.print_answers(shown, problems, output=output, reasons=audio.reasons)
-    else:
-        printing.print_results([*rows, *problems], as_json, model)
-        printing.tell_left_out(problems, len(rows) + len(problems), audio.reasons)
-    printing.exit_for(problems, sources)
+    told = {"as_json": as_json, "output": output, "model": model, "reasons": audio.reasons}
+    printing.print_predictions(rows, problems, sources, **told)
 
 
 @speech.command()

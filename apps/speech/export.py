@@ -11,6 +11,7 @@ from kerasmlsp.apps.speech import evaluate, listening, model
 from kerasmlsp.apps.speech.config import BANDS
 from kerasmlsp.apps.speech.train import NET
 from kerasmlsp.data import clips
+from kerasmlsp.exporting import model_cards
 
 
 def export(
@@ -138,8 +139,4 @@ def _measured(run) -> dict[str, Any]:
             "metrics": {**result["metrics"], **({"false alarms per hour": alarms} if alarms else {})},
             "evaluated": note,
         }
-    row = run.best_row(NET)
-    if "val_accuracy" in row:
-        note = "on the held-out recordings only, which also selected the epoch: run evaluate first"
-        return {"metrics": {"held-out accuracy": row["val_accuracy"]}, "evaluated": note}
-    return {"metrics": {"accuracy on the training data": row["accuracy"]}, "evaluated": "not: run evaluate --folds 5"}
+    return model_cards.before_evaluation(run.best_row(NET), "accuracy", "accuracy", "recordings", "evaluate --folds 5")

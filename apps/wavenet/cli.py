@@ -103,8 +103,7 @@ def evaluate(run, seed, pieces, samples, as_json):
 
 def _shown(result):
     rows = [{"by": name, "nats": printing.interval(row)} for name, row in result["nats per sample"].items()]
-    shown = {name: value for name, value in result.items() if name != "metrics" and value}
-    return {**shown, "nats per sample": rows}
+    return {**printing.without_metrics(result), "nats per sample": rows}
 
 
 @wavenet.command()

@@ -9,7 +9,7 @@ import numpy as np
 from kerasmlsp import generation, models, optimizers
 from kerasmlsp.apps.wavenet import data
 from kerasmlsp.apps.wavenet.config import LEVELS, MOST, START, Config
-from kerasmlsp.exporting import Input
+from kerasmlsp.exporting import Input, sampling
 from kerasmlsp.generation import chunking
 from kerasmlsp.layers.autoregressive import mu_law, mu_law_inverse
 from kerasmlsp.models.autoregressive import labelled_decoder
@@ -91,19 +91,7 @@ def inputs(rate: int, classes: Sequence[str]) -> dict[str, Input]:
         "label": Input("Class to generate, or of the sound.", choices=classes, default=classes[0] if classes else None),
         "length": Input("Samples to generate.", least=0, most=most, default=rate),
         "seed": Input("Decides what is drawn; the same gives the same sound.", default=0, range="int32"),
-        "temperature": Input(
-            "Low for the likely, 0 for the likeliest level each time, 1 for the net's own probabilities.",
-            least=0,
-            most=1000,
-            default=DEFAULTS["temperature"],
-        ),
-        "top_k": Input("Levels among which to draw; 0 for all.", least=0, default=DEFAULTS["top_k"]),
-        "top_p": Input(
-            "Draw from the likeliest levels that make up this probability.",
-            above=0,
-            most=1,
-            default=DEFAULTS["top_p"],
-        ),
+        **sampling("levels", DEFAULTS),
         "primer": Input("The beginning of a sound.", range=wave),
         "waveforms": Input("Sounds to measure.", range=wave),
         "given": Input("Samples of each row that count.", least=0, most=most),

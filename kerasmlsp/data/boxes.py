@@ -251,7 +251,7 @@ def _of_note(path, base):
         for thing in root.iter("object"):
             row.labels.append(str(thing.findtext("name", "")).strip())
             row.boxes.append(tuple(_number(thing.findtext(f"bndbox/{side}")) for side in SIDES))
-    except (ElementTree.ParseError, ValueError):
+    except (ElementTree.ParseError, LookupError, ValueError):  # LookupError: an encoding that is not known
         raise ValueError(f"{path} must be an XML file of Pascal VOC: write it again, or move it away.") from None
     if "" in row.labels:
         raise ValueError(f"{path} must name the class of every object. Received: an object without a name.")
@@ -269,7 +269,7 @@ def _name(root, path, base):
 
 def _size(root):
     width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    return (int(width), int(height)) if width > 0 and height > 0 else None
+    return (int(width), int(height)) if 0 < width < math.inf and 0 < height < math.inf else None
 
 
 def _number(text):
@@ -290,7 +290,7 @@ def _of_json(path, base):
             left, top, width, height = (float(number) for number in each["bbox"])
             rows[each["image_id"]].boxes.append((left, top, left + width, top + height))
             rows[each["image_id"]].labels.append(names[each["category_id"]])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"{path} must be a JSON file of COCO, with images, categories and annotations that fit each other. "
             f"Received: {type(error).__name__} {error}"

@@ -42,6 +42,7 @@ _REASONS = {
     "must be as large as its mask": "with a mask of another size",
     "must have a mask": "without a mask",
     "must be a mask": "with a mask that holds no class numbers",
+    "must hold the numbers": "with unknown numbers in the mask",
     "must have boxes": "without boxes that are listed",
     "must be of the size that its boxes are for": "of another size than their boxes are for",
     "must be there already": "not there",

@@ -316,7 +316,8 @@ def _opened(source) -> Iterator[tuple[Any, Any]]:
     name = files.named(source)
     try:
         with _stream(source) as file, av.open(file, metadata_errors="ignore") as container:
-            if not container.streams.video:
+            # A stream whose codec is not known has no context.
+            if not container.streams.video or container.streams.video[0].codec_context is None:
                 raise ValueError(f"A clip must hold frames. Received: {name}, which holds no pictures")
             yield container, container.streams.video[0]
     except av.error.FFmpegError as error:

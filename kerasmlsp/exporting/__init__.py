@@ -4,7 +4,7 @@ TensorFlow and Keras are imported inside the functions, so that looking for a sa
 """
 
 from kerasmlsp.exporting.converting import convert
-from kerasmlsp.exporting.inputs import PICTURES, Input, example_pictures, picture_examples
+from kerasmlsp.exporting.inputs import PICTURES, Input, example_pictures, picture_examples, sampling
 from kerasmlsp.exporting.loading import SavedModel, find, load
 from kerasmlsp.exporting.saved_model import export, with_half_weights
 
@@ -18,5 +18,6 @@ __all__ = [
     "find",
     "load",
     "picture_examples",
+    "sampling",
     "with_half_weights",
 ]

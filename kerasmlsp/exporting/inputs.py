@@ -71,6 +71,27 @@ class Input:
         return tf.reduce_all(tf.stack(found), axis=0) if found else None
 
 
+def sampling(what: str, defaults: Mapping[str, Any]) -> dict[str, Input]:
+    """Describes the inputs that say how one of several values is drawn each time.
+
+    Args:
+        what: What the values are called, as "characters".
+        defaults: Default of `temperature`, `top_k` and `top_p`.
+
+    Example:
+        >>> found = sampling("characters", {"temperature": 0.8, "top_k": 0, "top_p": 1.0})
+        >>> found["top_k"].meaning, found["top_p"].allowed
+        ('Characters among which to draw; 0 for all.', 'above 0, at most 1')
+    """
+    likely = "Low for the likely, 0 for the likeliest each time, 1 for the net's own probabilities."
+    top_p = f"Draw from the likeliest {what} that make up this probability."
+    return {
+        "temperature": Input(likely, least=0, most=1000, default=defaults["temperature"]),
+        "top_k": Input(f"{what.capitalize()} among which to draw; 0 for all.", least=0, default=defaults["top_k"]),
+        "top_p": Input(top_p, above=0, most=1, default=defaults["top_p"]),
+    }
+
+
 PICTURES = {
     "images": Input("Pictures, RGB, stretched to the size that the net sees.", range="0 to 255, of any size"),
     "encoded": Input("The bytes of a file with a picture.", range="JPEG, PNG, GIF or BMP, up to 64 million pixels"),

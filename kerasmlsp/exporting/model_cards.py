@@ -13,6 +13,7 @@ import numbers
 import pathlib
 import re
 import shutil
+from collections.abc import Mapping
 
 REQUIRED = ("title", "data", "licence", "metrics", "limits")
 _SECTIONS = ("data", "licence", "split", "limits", "training", "sample")
@@ -49,6 +50,35 @@ def check(card: dict) -> None:
         _dump(card)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`card` must hold what JSON can. Received: {error}") from error
+
+
+def before_evaluation(
+    row: Mapping[str, float], column: str, measure: str, examples: str, command: str
+) -> dict[str, object]:
+    """What the card of a run says that was not evaluated: the value that selected its epoch, else one of training.
+
+    Args:
+        row: The epoch that was kept, as of `training.Run.best_row`.
+        column: Column of the measure in the log, without `val_`.
+        measure: What the card calls it.
+        examples: What the card calls the examples.
+        command: What to run, where nothing was held out.
+
+    Returns:
+        Dict of `metrics` and `evaluated`.
+
+    Example:
+        >>> before_evaluation({"loss": 0.5}, "map50", "mAP50", "pictures", "evaluate --data")
+        {'metrics': {'loss on the training data': 0.5}, 'evaluated': 'not: run evaluate --data'}
+    """
+    if f"val_{column}" in row:
+        note = f"on the held-out {examples} only, which also selected the epoch: run evaluate first"
+        return {"metrics": {f"held-out {measure}": row[f"val_{column}"]}, "evaluated": note}
+    found = {measure: row[column]} if column in row else {"loss": row["loss"]}
+    return {
+        "metrics": {f"{name} on the training data": value for name, value in found.items()},
+        "evaluated": f"not: run {command}",
+    }
 
 
 def write(folder: pathlib.Path, card: dict) -> None:

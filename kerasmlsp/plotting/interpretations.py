@@ -101,7 +101,7 @@ def share_curves(
         path: File to write, PNG.
         along: What the number is.
         share: What the share is.
-        logarithmic: Whether the number has a logarithmic scale; it must be above 0 then.
+        logarithmic: Whether the number has a logarithmic scale, if any is above 0.
 
     Example:
         >>> import tempfile
@@ -116,6 +116,8 @@ def share_curves(
     for name, curve in curves.items():
         along_it = sorted(curve)
         axes.plot(along_it, [curve[each] for each in along_it], marker=".", label=name)
+    # Where nothing was fooled there is no number, of which Matplotlib makes no logarithmic axis.
+    logarithmic = logarithmic and any(each > 0 for curve in curves.values() for each in curve)
     axes.set(xlabel=along, ylabel=share, ylim=(-0.02, 1.02), xscale="log" if logarithmic else "linear")
     axes.legend()
     _save(figure, path)

@@ -10,6 +10,7 @@ import math
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from kerasmlsp.training.settings import Settings
 log = logging.getLogger("kerasmlsp")
 
 HISTORY, CURVES = "history.csv", "curves.png"
+# What zip, NumPy and JSON raise for a file that was cut off or changed.
+_DAMAGES = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def best_row(run: str | os.PathLike) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def best_row(run: str | os.PathLike) -> dict[str, Any]:
     path = Path(run) / CHECKPOINT
     if not path.exists():
         raise FileNotFoundError(f"There is no checkpoint in {run}: train a run first, or name another with `--run`.")
-    state, _ = read(path)
+    state = read_state(path)
     if not state["rows"]:
         raise ValueError(f"The run {run} was stopped in its first epoch: go on with it by `--resume`.")
     return next(row for row in state["rows"] if row["epoch"] == state["best_epoch"])
@@ -64,13 +67,40 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         Traceback (most recent call last):
         ValueError: The checkpoint ...checkpoint.npz is damaged: delete the run's folder and start again.
     """
+    with _opened(path) as file:
+        arrays = dict(file)
+        return _state(arrays.pop("state")), arrays
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Returns the state of a checkpoint without reading its arrays.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "checkpoint.npz")
+        >>> np.savez(path, state=json.dumps({**dict.fromkeys(Keeper.STATE), "epoch": 2}))
+        >>> read_state(path)["epoch"]
+        2
+    """
+    with _opened(path) as file:
+        return _state(file["state"])
+
+
+def _state(text):
+    state = {"callbacks": [], **json.loads(str(text))}
+    return {name: state[name] for name in ("callbacks", *Keeper.STATE)}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """A checkpoint's archive, with what goes wrong in it as one sentence."""
     try:
         # Opened here, since np.load leaves open what is no archive.
         with open(path, "rb") as opened, np.load(opened) as file:
-            arrays = dict(file)
-        state = {"callbacks": [], **json.loads(str(arrays.pop("state")))}
-        return {name: state[name] for name in ("callbacks", *Keeper.STATE)}, arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            yield file
+    except PermissionError:
+        raise
+    except _DAMAGES as error:
         raise ValueError(f"The checkpoint {path} is damaged: delete the run's folder and start again.") from error
 
 

@@ -1,6 +1,7 @@
 """Runs beside each other: what a folder holds, what two of them differ in, and by how much on the same examples."""
 
-import json
+import contextlib
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from kerasmlsp.files import locked, read_json, write_atomically
 from kerasmlsp.metrics.classification import bootstrap, group_bootstrap
+from kerasmlsp.training.checkpoint import read_state
 from kerasmlsp.training.runs import CHECKPOINT, CONFIG, EVALUATION, Run
 
 EXAMPLES = "examples.npz"
@@ -75,8 +77,11 @@ def listed(folder: str | Path, app: str | None = None) -> list[dict[str, Any]]:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    files = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    age = (time.time() - max(each.st_mtime for each in files)) / 86_400
+    files = []
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a training replaces its files meanwhile
+            files += [path.stat()] if path.is_file() else []
+    age = (time.time() - max((each.st_mtime for each in files), default=0.0)) / 86_400
     size = {"MB": round(sum(each.st_size for each in files) / 1e6, 1), "age": round(max(0.0, age), 2)}
     try:
         config, state = Run(folder).read(CONFIG), _state(folder)
@@ -91,32 +96,51 @@ def _row(folder: Path) -> dict[str, Any]:
             "evaluation": shown,
         }
         return {"run": str(folder), "app": config["app"], **facts, **size}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         unknown = dict.fromkeys(("architecture", "epochs", "best", "evaluation"))
         return {"run": str(folder), "app": folder.parent.name, "state": DAMAGED, **unknown, **size}
 
 
 def _stage(folder):
-    lock = folder.with_name(f".{folder.name}.lock")
-    if lock.exists():
-        try:
-            with locked(folder, IN_TRAINING):
-                pass
-        except ValueError:
-            return IN_TRAINING
+    # The trials of a search are trained, not the run that it ends in.
+    for place in (folder, *folder.glob("trials/*")):
+        if place.with_name(f".{place.name}.lock").exists():
+            try:
+                with locked(place, IN_TRAINING):
+                    pass
+            except ValueError:
+                return IN_TRAINING
     return FINISHED if any(folder.glob("*.keras")) else STOPPED
+
+
+def delete(folder: str | Path) -> bool:
+    """Deletes a run, unless a process trains it, and tells whether it did.
+
+    Raises:
+        OSError: A file may not be deleted.
+
+    Example:
+        >>> import tempfile
+        >>> run = Path(tempfile.mkdtemp(), "mine")
+        >>> run.mkdir()
+        >>> delete(run), run.exists()
+        (True, False)
+    """
+    folder = Path(folder)
+    if _stage(folder) == IN_TRAINING:
+        return False
+    try:
+        with locked(folder, IN_TRAINING):
+            shutil.rmtree(folder)
+    except ValueError:
+        return False
+    return True
 
 
 def _state(folder: Path) -> dict[str, Any]:
     """The state of the first checkpoint of a run, without its arrays; nothing where it has none."""
     path = next(iter(sorted(folder.rglob(CHECKPOINT))), None)
-    if path is None:
-        return {}
-    try:
-        with np.load(path) as stored:
-            return json.loads(str(stored["state"]))
-    except Exception as error:  # a file that was cut off fails anywhere in zip, NumPy or JSON
-        raise ValueError(f"The checkpoint {path} is damaged.") from error
+    return {} if path is None else read_state(path)
 
 
 def _best(config, state, rows):
@@ -211,7 +235,7 @@ def _paired(runs, results) -> dict[str, Any] | str:
         try:
             with np.load(file) as stored:
                 arrays.append(dict(stored))
-        except Exception as error:  # as in `_state`
+        except Exception as error:  # a file that was cut off fails anywhere in zip or NumPy
             raise ValueError(f"The file {file} is damaged: evaluate the run again.") from error
     first, second = arrays
     groups = first.get(_GROUPS)

@@ -26,7 +26,8 @@ log = logging.getLogger("kerasmlsp")
 watchers: contextvars.ContextVar[tuple[keras.callbacks.Callback, ...]] = contextvars.ContextVar("watchers", default=())
 """Callbacks of every `fit` in this context, behind its own, as a search has them.
 
-No checkpoint keeps them, and each gets the `settings` of the training."""
+No checkpoint keeps them. Each gets the `settings` of the training, and as `sign` the direction of their `monitor`: 1 or
+-1, None where nothing is monitored; also where a run that is gone on with has no epoch left."""
 
 
 def fit(
@@ -125,8 +126,9 @@ def fit(
         if monitored:
             selection.check_monitor(model, source, settings, validation is not None, bool(callbacks))
         keeper = Keeper(run, settings, monitored, checkpoint_seconds, callbacks)
+        sign = selection.direction(model, settings.monitor, settings.mode) if monitored else None
         for watcher in watchers.get():
-            watcher.settings = settings  # type: ignore[attr-defined]
+            watcher.settings, watcher.sign = settings, sign  # type: ignore[attr-defined]
         if (run / CHECKPOINT).exists():
             keeper.load(model, source)
         _train(model, source, keeper, validation, class_weight)

@@ -254,7 +254,7 @@ class Run:
 
         rows = []
         for net in nets:
-            for row in checkpoint.read(self / net / CHECKPOINT)[0]["rows"]:
+            for row in checkpoint.read_state(self / net / CHECKPOINT)["rows"]:
                 rows.append({_of_net(net, name): value for name, value in row.items()} if len(nets) > 1 else row)
         checkpoint.draw_curves(rows, self / checkpoint.CURVES)
 

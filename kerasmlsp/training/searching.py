@@ -17,8 +17,8 @@ import keras
 import numpy as np
 
 from kerasmlsp.files import locked, read_json, write_atomically, write_json
-from kerasmlsp.training import fitting, selection
-from kerasmlsp.training.checkpoint import read
+from kerasmlsp.training import fitting
+from kerasmlsp.training.checkpoint import read_state
 from kerasmlsp.training.runs import CHECKPOINT, CONFIG, Run, in_use
 from kerasmlsp.training.settings import Settings, fields
 
@@ -128,12 +128,12 @@ def _first(train, config, run) -> dict[str, Any]:
             # What the architecture decides is known to `fit` alone.
             values = {field.name: getattr(watcher.settings, field.name, None) for field, *_ in fields(type(config))}
             write_json(place / FIRST, {"sign": watcher.sign, "values": values})
-    return {"value": _value(place, config), **read_json(place / FIRST)}
+    return {"value": _value(place), **read_json(place / FIRST)}
 
 
-def _value(place: Path, config: Settings) -> float:
+def _value(place: Path) -> float:
     """The best value of `monitor`; the mean over nets where the run has several."""
-    states = [read(path)[0] for path in sorted(place.rglob(CHECKPOINT))]
+    states = [read_state(path) for path in sorted(place.rglob(CHECKPOINT))]
     return float(np.mean([state["best"] for state in states]))
 
 
@@ -205,11 +205,11 @@ def _try(train, config, run: Path, study, space) -> None:
         log.warning("Trial %d failed: %s", trial.number, error)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
     else:
-        study.tell(trial, _value(place, config))
+        study.tell(trial, _value(place))
 
 
 class _Watcher(keras.callbacks.Callback):
-    """Looks on at a training: which direction is good, and whether a trial is to be stopped."""
+    """Looks on at a training: which direction is good, as `fit` tells, and whether a trial is to be stopped."""
 
     def __init__(self, config: Settings, trial: "optuna.Trial | None" = None) -> None:
         super().__init__()
@@ -228,7 +228,6 @@ class _Watcher(keras.callbacks.Callback):
         value = (logs or {}).get(self.config.monitor)
         if value is None:
             return
-        self.sign = selection.known_direction(self.model, self.config.monitor, self.config.mode)
         # Of several nets the first tells whether the others are worth the time.
         if self.trial is not None and self.nets == 1:
             if epoch not in self.known:

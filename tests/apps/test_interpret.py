@@ -147,6 +147,16 @@ def test_pictures_are_changed_until_they_fool(method):
     assert height("fool.png") > 1000 and height("rates.png") > 200
 
 
+def test_rates_are_drawn_where_nothing_is_fooled():
+    words = ("photos/red", "--method", "deepfool", "--steps", 1, "--rates", "none.png")
+    network_of_one = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.GlobalAveragePooling2D()])
+    network_of_one.add(keras.layers.Dense(3, "softmax", kernel_initializer="zeros", bias_initializer="zeros"))
+    network_of_one.layers[-1].set_weights([np.zeros((3, 3)), np.array([0.0, 9, 0])])
+    network_of_one.save("one.keras")  # whatever it sees, it says red
+    told = json.loads(run("fool", *words, "--json", model="one.keras").stdout)
+    assert (told["fooled"], told["success by epsilon"]) == (0, []) and height("none.png") > 200
+
+
 def test_wrong_pictures_are_left_out_and_targets_aimed_at():
     Path("wrong/red").mkdir(parents=True)
     Path("wrong/red/0.png").write_bytes(Path("photos/blue/0.png").read_bytes())

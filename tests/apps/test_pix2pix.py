@@ -13,6 +13,7 @@ from PIL import Image
 
 from kerasmlsp.apps import cli
 from kerasmlsp.apps.gan import pairs, pix2pix
+from kerasmlsp.data import masks
 from kerasmlsp.exporting import loading
 from kerasmlsp.training import Run
 
@@ -81,7 +82,7 @@ def test_training_leaves_a_whole_run(workshop):
     head, *rows = (run / "history.csv").read_text().splitlines()
     assert {"l1", "held_out_l1", "discriminator_loss", "generator_loss"} <= set(head.split(",")) and len(rows) == 8
     told = (workshop / "told.txt").read_text()
-    for reason in ("1 without a mask", "1 of another size than the mask", "1 of no format that is read"):
+    for reason in ("1 without a mask", "1 with a mask of another size", "1 of no format that is read"):
         assert reason in told
     first, last = (float(row.split(",")[head.split(",").index("l1")]) for row in (rows[0], rows[-1]))
     assert last < 0.8 * first
@@ -104,10 +105,10 @@ def test_evaluation_stands_beside_the_mean_colour_of_each_class(workshop):
 
 def test_the_saved_model_makes_images_of_the_size_of_their_masks(workshop):
     saved = loading.load(loading.find("gan_translate"))
-    mask = pairs.read_source("test/masks/00.png")
+    mask = masks.read_mask("test/masks/00.png")
     image = saved(masks=mask[None])["image"]
     assert image.shape == (1, 20, 24, 3) and image.dtype == np.float32 and 0 <= image.min() <= image.max() <= 255
-    small = pairs.stretched(mask, 16)
+    small = masks.stretched(mask, 16, 16)
     generator = Run("runs/gan/whole").model().averaged_generator
     expected = pix2pix.translated(generator, small[None], NUMBERS)
     np.testing.assert_allclose(saved(masks=small[None])["image"], expected, atol=0.51)
@@ -142,33 +143,40 @@ def test_translate_takes_files_folders_and_stdin(workshop):
 
 
 def test_masks_hold_numbers_or_colours(tmp_path):
+    read = masks.read_masked_images
     grey = np.random.default_rng(0).integers(0, 256, (2, 12, 12)).astype(np.uint8)
     for name, pixels in {"a": grey[0], "b": grey[1]}.items():
         for folder in ("photos", "masks"):
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / folder / f"{name}.png")
     # More numbers than classes have.
-    found = pairs.read(tmp_path / "photos", tmp_path / "masks", 12)
-    assert found.numbers == [] and found.sources.shape == (2, 12, 12, 3) and (found.sources == found.pixels).all()
-    assert np.abs(pairs.encoded(found.sources, [])).max() <= 1
+    found = read(tmp_path / "photos", tmp_path / "masks", 12, colours=True)
+    assert found.numbers == [] and found.masks.shape == (2, 12, 12, 3) and (found.masks == found.pixels).all()
+    assert np.abs(pairs.encoded(found.masks, [])).max() <= 1
+    # A palette picture of many colours is taken by its colours, not by their numbers.
+    spectrum = Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12), "L").convert("P")
+    spectrum.putpalette(list(range(255, -1, -1)) * 3)
+    spectrum.save(tmp_path / "masks/b.png")
+    found = read(tmp_path / "photos", tmp_path / "masks", 12, colours=True)
+    assert (found.masks[1] == np.asarray(spectrum.convert("RGB"))).all()
     Image.fromarray(grey[0] // 64).save(tmp_path / "masks/a.png")
     Image.fromarray(grey[1] // 64).save(tmp_path / "masks/b.png")
-    found = pairs.read(tmp_path / "photos", tmp_path / "masks", 6)
-    assert found.numbers == [0, 1, 2, 3] and (found.sources == grey[:, 1::2, 1::2] // 64).all()
-    source = pairs.encoded(found.sources, found.numbers).numpy()
-    assert source.shape == (2, 6, 6, 4) and (source.argmax(-1) == found.sources).all() and (source.sum(-1) == 1).all()
+    found = read(tmp_path / "photos", tmp_path / "masks", 6, colours=True)
+    assert found.numbers == [0, 1, 2, 3] and (found.masks == grey[:, 1::2, 1::2] // 64).all()
+    source = pairs.encoded(found.masks, found.numbers).numpy()
+    assert source.shape == (2, 6, 6, 4) and (source.argmax(-1) == found.masks).all() and (source.sum(-1) == 1).all()
     with pytest.raises(ValueError, match=r"A mask must hold the numbers 0, 1\. Received: 2, 3"):
-        pairs.read(tmp_path / "photos", tmp_path / "masks", 6, numbers=[0, 1])
+        read(tmp_path / "photos", tmp_path / "masks", 6, colours=True, numbers=[0, 1])
 
 
 def test_pairs_are_mirrored_alike(workshop):
-    found = pairs.read("test/photos", "test/masks", 16)
+    found = masks.read_masked_images("test/photos", "test/masks", 16)
     from kerasmlsp.apps.gan.config import Config
 
     config = Config(architecture="pix2pix", augment=True, batch_size=6).complete()
     batches = pairs.training_batches(found, found.numbers, config)
     (inputs,) = batches.load(np.arange(6), (0, 1))
-    plain = pairs.encoded(found.sources, found.numbers).numpy()
+    plain = pairs.encoded(found.masks, found.numbers).numpy()
     turned = [(inputs["source"][row].numpy() == plain[row][:, ::-1]).all() for row in range(6)]
     assert any(turned) and not all(turned)
     for row, is_turned in enumerate(turned):
@@ -184,11 +192,11 @@ def test_halvings_leave_a_map_of_four_pixels():
     ("words", "code", "told"),
     [
         (("train", "--data", "streets/photos", "--masks", "no", "--run", "x", *TINY), 1, "must be there already"),
-        (("train", "--data", "streets/photos", "--masks", "hollow", "--run", "x", *TINY), 1, "must hold pictures"),
+        (("train", "--data", "streets/photos", "--masks", "hollow", "--run", "x", *TINY), 1, "must hold masks"),
         (
             ("train", "--data", "streets/photos", "--masks", "mixed2", "--run", "x", *TINY),
             1,
-            "no mask of the same name",
+            "which has none called",
         ),
         (("train", "--data", "one", "--masks", "one", "--run", "x", *TINY), 1, "four images with masks"),
         (("train", "--data", "a", "--masks", "b", "--run", "x", *TINY, "--size", "20"), 2, "multiple of 16"),

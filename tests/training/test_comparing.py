@@ -8,6 +8,7 @@ import pytest
 from kerasmlsp import classification
 from kerasmlsp.files import locked
 from kerasmlsp.training import Run, comparing
+from kerasmlsp.training.checkpoint import Keeper
 
 
 def made(folder, *, right=None, fingerprint="a", groups=None, **values):
@@ -22,7 +23,8 @@ def made(folder, *, right=None, fingerprint="a", groups=None, **values):
 
 
 def finish(run, rows, best):
-    np.savez(run / "checkpoint.npz", state=json.dumps({"rows": rows, "best_epoch": best}))
+    state = {**dict.fromkeys(Keeper.STATE), "rows": rows, "best_epoch": best}
+    np.savez(run / "checkpoint.npz", state=json.dumps(state))
     (run / "model.keras").touch()
 
 
@@ -42,6 +44,15 @@ def test_a_list_tells_states_epochs_and_measures_the_latest_first(tmp_path):
     assert (done["state"], done["architecture"], done["epochs"]) == (comparing.FINISHED, "lstm", 3)
     assert (done["best"], done["evaluation"]) == ("val_loss 0.5 in epoch 2", "accuracy 0.75")
     assert [row["state"] for row in comparing.listed(tmp_path, "gan")] == [comparing.STOPPED]
+
+
+def test_what_a_search_works_on_is_in_training_and_not_deleted(tmp_path):
+    run = made(tmp_path / "sentiment/best")
+    made(run / "trials/3")
+    with locked(run / "trials/3"):
+        assert [row["state"] for row in comparing.listed(tmp_path)] == [comparing.IN_TRAINING]
+        assert not comparing.delete(run) and run.folder.exists()
+    assert comparing.delete(run) and not run.folder.exists()
 
 
 @pytest.mark.parametrize("damage", ["config.json", "checkpoint.npz"])

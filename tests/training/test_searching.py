@@ -1,10 +1,10 @@
 """A search for options: its ranges, its best run, and what is left of one that was killed."""
 
+import contextlib
 import dataclasses
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -44,8 +44,7 @@ def train(config, place, *, resume=False, killed_after=None):
         path = run / "checkpoint.npz"
         rows = json.loads(str(np.load(path)["state"]))["rows"] if path.exists() else []
         for watcher in fitting.watchers.get():
-            watcher.settings = dataclasses.replace(config, learning_rate=config.learning_rate or 0.05)
-            watcher.set_model(SimpleNamespace(metrics=[]))
+            watcher.settings, watcher.sign = dataclasses.replace(config, learning_rate=config.learning_rate or 0.05), -1
             watcher.on_train_begin()
         for epoch in range(len(rows), config.epochs):
             if epoch == killed_after:
@@ -131,6 +130,21 @@ def test_a_search_that_was_killed_goes_on_in_the_middle_of_a_trial(tmp_path):
     # More trials may follow; those that are there are not done again.
     searching.search(killed, Config(), run, 5)
     assert calls[5:] == [("4", False)]
+
+
+def test_a_search_that_was_killed_behind_the_last_epoch_of_its_first_trial_goes_on(tmp_path):
+    calls = []
+
+    def killed(config, place, *, resume=False):
+        calls.append((Path(place).name, resume))
+        train_a_line(config, place, resume=resume)
+        if len(calls) == 1:
+            raise Killed
+
+    for _ in range(2):
+        with contextlib.suppress(Killed):
+            found = searching.search(killed, Config(epochs=1), tmp_path / "toy", 2)
+    assert calls == [("0", False), ("0", True), ("1", False)] and found["trials"] == {"complete": 2}
 
 
 def test_a_trial_that_another_process_works_on_is_left_to_it(tmp_path):
