@@ -458,11 +458,16 @@ def start(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
 ) -> None:
-    """Trains as `train` does, with a configuration that is there."""
+    """Trains as `train` does, with a configuration that is there; as one of several processes if the environment says so."""
+    from kerasmlsp import distribution
+
+    if distribution.announced():
+        with quiet_imports():
+            distribution.start()
     if not (resume or overwrite):
         from kerasmlsp.training import Run
 
-        Run(_folder(config, run)).check_free()
+        distribution.from_leader(Run(_folder(config, run)).check_free)
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
     try:
@@ -470,6 +475,8 @@ def start(
     except KeyboardInterrupt as stopped:
         again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
         raise KeyboardInterrupt(str(stopped) or again) from None
+    if not distribution.leads():
+        return
     print_results(result if as_json else shown(result), as_json)
     if (curves := _folder(config, run) / "curves.png").exists():
         tell_figure(curves)
