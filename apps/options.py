@@ -11,7 +11,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -385,6 +385,26 @@ _timeout_option = click.option(
 )
 
 
+class Mesh(click.ParamType):
+    """Devices along the batch and along the model, as 2x4."""
+
+    name = "BATCHxMODEL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        if not (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", value)):
+            self.fail(f"must be two whole numbers, as 2x4. Received: {value!r}", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+mesh_option = click.option(
+    "--mesh",
+    type=Mesh(),
+    help="Devices among which batches, and among which the net's matrices are parted, as 2x4; for gpt, on JAX.",
+)
+
+
 def train(
     config: type[Any],
     values: dict,
@@ -392,6 +412,8 @@ def train(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
     check: Callable[[Any], None] | None = None,
+    mesh: tuple[int, int] | None = None,
+    layout: Mapping[str, tuple] | None = None,
 ) -> None:
     """Trains a run of an application, prints its results, and says what comes next.
 
@@ -401,6 +423,7 @@ def train(
         then: The next command of the application, with `{run}` for the run's name.
         shown: Makes of the results what is printed as a table.
         check: Refuses options that do not apply, given the configuration.
+        mesh, layout: As of `kerasmlsp.distribution.start`.
     """
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
     trials, minutes = values.pop("search", None), values.pop("timeout", None)
@@ -423,6 +446,12 @@ def train(
         place = getattr(chosen, field.name)
         if known.place not in (None, "new") and place is not None:
             existing(place, field.name)
+    if mesh:
+        refuse("A mesh is for one training", "search")
+        with quiet_imports():
+            from kerasmlsp import distribution
+
+            distribution.start(mesh=mesh, layout=layout)
     if trials is None:
         start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
     else:

@@ -1,7 +1,7 @@
 """The order in which training sees examples: a function of seed and epoch alone, to be taken up anywhere."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -24,7 +24,7 @@ class Batches:
         load: Maps `(indices, key)`, int64 tensors `(batch,)` and `(2,)`, to `(inputs, targets)` inside
             `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
             augmentation that survives a restart. In one of several processes `indices` are its rows alone, and
-            `kerasmlsp.distribution.drawn` draws what they get in any number of processes.
+            `uniform` draws what they get in any number of processes.
 
     Example:
         >>> import tensorflow as tf
@@ -61,10 +61,41 @@ class Batches:
         dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
         with distribution.own_rows():
             dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        if distribution.place()[1] > 1:
+            _check_shapes(dataset.element_spec)
         epoch, done = position()
         rest = self.order(epoch)[done:]
         distribution.check(map(len, rest))
         return dataset.apply(tf.data.experimental.assert_cardinality(len(rest)))
+
+
+def _check_shapes(specs):
+    for spec in keras.tree.flatten(specs):
+        if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
+            raise ValueError(
+                "Every batch must have arrays of one shape for several processes, each of which knows its own rows "
+                f"alone, as rows that are padded to the longest have not. Received: shape {spec.shape}"
+            )
+
+
+def uniform(shape: Sequence[Any], seed: Any, *, axis: int = 0, **options: Any) -> "tf.Tensor":
+    """Draws as `tf.random.stateless_uniform` for a batch; the `load` of `Batches` draws by it.
+
+    Of several processes each gets the numbers of its rows: those that they have where one process draws for all.
+
+    Args:
+        shape: Of the numbers for the rows that are loaded; may hold scalar tensors.
+        seed: Pair of whole numbers.
+        axis: That of the rows.
+        **options: Further arguments of `tf.random.stateless_uniform`.
+
+    Example:
+        >>> uniform([3, 1], (0, 1)).shape.as_list()
+        [3, 1]
+    """
+    import tensorflow as tf
+
+    return distribution.drawn(lambda shape: tf.random.stateless_uniform(shape, seed, **options), shape, axis)
 
 
 def source(batches: Any) -> Any:

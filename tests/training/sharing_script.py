@@ -39,7 +39,7 @@ def cnn():
     pixels, classes = tf.constant(PIXELS), tf.constant(CLASSES)
 
     def load(indices, key):
-        flip = distribution.drawn(lambda shape: tf.random.stateless_uniform(shape, key), [tf.size(indices), 1, 1, 1])
+        flip = batching.uniform([tf.size(indices), 1, 1, 1], key)
         found = tf.gather(pixels, indices)
         return tf.where(flip < 0.5, found, found[:, :, ::-1]), tf.gather(classes, indices)
 

@@ -4,6 +4,8 @@ import contextlib
 import csv
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,8 +28,8 @@ ALONE = {
 }
 
 
-def started(count, *arguments, devices=1):
-    """Starts the script in several processes; a function for each that waits for it."""
+def environments(count, devices=1):
+    """The environment of each of several processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -37,16 +39,13 @@ def started(count, *arguments, devices=1):
             "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
             "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
         }
-    return [
-        forked.start(
-            forked.execute, SCRIPT, *map(str, arguments), env=environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)}
-        )
-        for number in range(count)
-    ]
+    return [environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)} for number in range(count)]
 
 
 def trained(count, folder, epochs, *names, devices=1):
-    for finished in started(count, folder, epochs, 1000, *names, devices=devices):
+    arguments = [str(each) for each in (folder, epochs, 1000, *names)]
+    begun = [forked.start(forked.execute, SCRIPT, *arguments, env=each) for each in environments(count, devices)]
+    for finished in begun:
         ended = finished(300)
         assert ended.returncode == 0, ended.stderr[-3000:]
 
@@ -95,19 +94,17 @@ def assert_equal(first, second):
 def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, tmp_path):
     epochs = 30
     trained(2, tmp_path / "whole", epochs, "cnn")
-    killed = started(2, tmp_path / "killed", epochs, 0, "cnn")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed"), str(epochs), "0", "cnn"]
+    killed = [subprocess.Popen(command, env=each) for each in environments(2)]
     place = tmp_path / "killed" / "cnn" / "checkpoint.npz"
     until = time.monotonic() + 120
     # Before the first checkpoint: as soon as the folder is there.
     while not (place if late else place.parent).exists() and time.monotonic() < until:
         time.sleep(0.01)
-    processes = [each.__closure__ for each in killed]
-    assert processes
     killed[victim].kill()
     begun = time.monotonic()
-    ended = [each(60) for each in killed]
+    assert all([each.wait(60) for each in killed])
     assert time.monotonic() - begun < 30
-    assert all(each.returncode for each in ended)
     trained(2, tmp_path / "killed", epochs, "cnn")
     assert_equal(tmp_path / "whole" / "cnn", tmp_path / "killed" / "cnn")
 
