@@ -369,7 +369,7 @@ def train_options(config: type[Any], *, searched: bool = True) -> Callable[[Call
     def decorate(function: Callable) -> Callable:
         if searched:
             function = _search_option(_timeout_option(function))
-        return run_option(resume_option(overwrite_option(settings(config)(json_option(function)))))
+        return run_option(resume_option(overwrite_option(settings(config)(_ray_options(json_option(function))))))
 
     return decorate
 
@@ -405,6 +405,20 @@ mesh_option = click.option(
 )
 
 
+_ray_options = together(
+    click.option(
+        "--ray",
+        "address",
+        is_flag=False,
+        flag_value="",
+        metavar="[ADDRESS]",
+        help="Train on the Ray cluster at ADDRESS, as auto; without it on one of this machine.",
+    ),
+    click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes on Ray, which share each batch."),
+    click.option("--worker-gpus", is_flag=True, help="Each process on Ray takes a GPU."),
+)
+
+
 def train(
     config: type[Any],
     values: dict,
@@ -427,6 +441,8 @@ def train(
     """
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
     trials, minutes = values.pop("search", None), values.pop("timeout", None)
+    on_ray = {name: values.pop(name) for name in ("address", "workers", "worker_gpus")}
+    _check_ray(on_ray["address"], on_ray["workers"])
     if trials is None:
         refuse("It ends a search: give `--search N`, too, or", "timeout")
     else:
@@ -452,10 +468,51 @@ def train(
             from kerasmlsp import distribution
 
             distribution.start(mesh=mesh, layout=layout)
-    if trials is None:
+    if on_ray["address"] is not None:
+        _train_on_ray(chosen, run, on_ray, resume=resume, as_json=as_json, then=then, shown=shown)
+    elif trials is None:
         start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
     else:
         _search(chosen, run, trials, minutes, as_json=as_json, then=then)
+
+
+def _check_ray(address, workers):
+    if address is None:
+        refuse("They are for `--ray`", "workers", "worker_gpus")
+        return
+    refuse("A training on Ray is one, and goes on by itself", "search", "overwrite", "mesh")
+    if workers is None:
+        raise click.UsageError("Give the number of processes as `--workers N`.")
+
+
+def _train_on_ray(config: Any, run: str, on_ray: dict, *, resume: bool, as_json: bool, then: str, shown: Callable):
+    required("ray")
+    folder = _folder(config, run)
+    if not resume:
+        from kerasmlsp.training import Run
+
+        Run(folder).check_free()
+    with quiet_imports():
+        from kerasmlsp.training import on_ray as ray
+
+        module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
+    result = ray.train(
+        module.train,
+        config,
+        folder,
+        workers=on_ray["workers"],
+        address=on_ray["address"] or None,
+        gpus=on_ray["worker_gpus"],
+    )
+    _tell(config, run, result, as_json=as_json, then=then, shown=shown)
+
+
+def _tell(config, run, result, *, as_json, then, shown):
+    """Prints the results of a training, where its curves are, and what comes next."""
+    print_results(result if as_json else shown(result), as_json)
+    if (curves := _folder(config, run) / "curves.png").exists():
+        tell_figure(curves)
+    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
 def _search(config: Any, run: str, trials: int, minutes: float | None, *, as_json: bool, then: str) -> None:
@@ -504,12 +561,8 @@ def start(
     except KeyboardInterrupt as stopped:
         again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
         raise KeyboardInterrupt(str(stopped) or again) from None
-    if not distribution.leads():
-        return
-    print_results(result if as_json else shown(result), as_json)
-    if (curves := _folder(config, run) / "curves.png").exists():
-        tell_figure(curves)
-    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
+    if distribution.leads():
+        _tell(config, run, result, as_json=as_json, then=then, shown=shown)
 
 
 def configuration(config: type[Any], run: Path | None, values: dict) -> Any:
