@@ -1,8 +1,10 @@
 """Trains a small GPT and a small CNN, both with dropout, alone or as one of several processes.
 
-Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets.
+Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets. With the variable MESH, as 2x2, a net is
+parted among devices, and the largest share of its state on one of them is printed.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasmlsp import distribution, models
+from kerasmlsp.apps.chargen.config import LAYOUT
 from kerasmlsp.data import batching
-from kerasmlsp.training import fit
+from kerasmlsp.training import Settings, built, fit
+from kerasmlsp.training.checkpoint import optimizers_of
 
 RANDOM = np.random.default_rng(0)
 TEXT = RANDOM.integers(0, 16, 400).astype("int32")
@@ -27,7 +31,7 @@ def gpt():
         return rows[:, :-1], rows[:, 1:]
 
     def build():
-        model = models.gpt(16, features=16, num_layers=1, num_heads=2, window=8, dropout=0.2)
+        model = models.gpt(16, features=32, num_layers=1, num_heads=4, window=8, dropout=0.2)
         model.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         return model
 
@@ -62,8 +66,23 @@ def cnn():
     return build, batching.Batches(batching.shuffled(32, 8), load), (PIXELS[:11], CLASSES[:11])
 
 
+def largest_share(build):
+    """The largest part of model and optimizer that a device holds."""
+    with distribution.shared():
+        model = built(build, Settings())
+    arrays = [each.value for each in (*model.variables, *optimizers_of(model)[0].variables)]
+    held = {}
+    for array in arrays:
+        for part in array.addressable_shards:
+            held[part.device] = held.get(part.device, 0) + part.data.size
+    return max(held.values()) / sum(array.size for array in arrays)
+
+
 def main(folder, epochs, seconds, *names):
-    if distribution.announced():
+    if mesh := os.environ.get("MESH"):
+        distribution.start(mesh=[int(parts) for parts in mesh.split("x")], layout=LAYOUT)
+        print(largest_share(gpt()[0]))
+    elif distribution.announced():
         distribution.start()
     for name in names:
         build, batches, held_out = {"gpt": gpt, "cnn": cnn}[name]()

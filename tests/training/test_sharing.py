@@ -28,7 +28,7 @@ ALONE = {
 }
 
 
-def environments(count, devices=1):
+def environments(count, devices=1, mesh=None):
     """The environment of each of several processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -39,15 +39,18 @@ def environments(count, devices=1):
             "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
             "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
         }
+    if mesh:
+        environment["MESH"] = mesh
     return [environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)} for number in range(count)]
 
 
-def trained(count, folder, epochs, *names, devices=1):
+def trained(count, folder, epochs, *names, **places):
+    """Trains nets in several processes; what each printed."""
     arguments = [str(each) for each in (folder, epochs, 1000, *names)]
-    begun = [forked.start(forked.execute, SCRIPT, *arguments, env=each) for each in environments(count, devices)]
-    for finished in begun:
-        ended = finished(300)
-        assert ended.returncode == 0, ended.stderr[-3000:]
+    begun = [forked.start(forked.execute, SCRIPT, *arguments, env=each) for each in environments(count, **places)]
+    ended = [finished(300) for finished in begun]
+    assert not [each.stderr[-3000:] for each in ended if each.returncode]
+    return [each.stdout for each in ended]
 
 
 def rows(run):
@@ -55,9 +58,9 @@ def rows(run):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def assert_alike(first, second):
+def assert_alike(first, second, tolerance=1e-6):
     for one, other in zip(rows(first), rows(second), strict=True):
-        assert one == pytest.approx(other, abs=1e-6, rel=1e-6)
+        assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
 
 
 def test_two_processes_train_as_one_does(tmp_path):
@@ -107,6 +110,20 @@ def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, tmp_path):
     assert time.monotonic() - begun < 30
     trained(2, tmp_path / "killed", epochs, "cnn")
     assert_equal(tmp_path / "whole" / "cnn", tmp_path / "killed" / "cnn")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "devices", "mesh"), [(1, 2, "1x2"), (1, 4, "2x2"), (1, 4, "1x4"), (2, 2, "2x2")])
+def test_a_net_is_parted_among_devices(count, devices, mesh, tmp_path):
+    trained(1, tmp_path / "whole", 2, "gpt")
+    shares = trained(count, tmp_path / "parted", 2, "gpt", devices=devices, mesh=mesh)
+    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
+    parts = int(mesh[-1])
+    assert 1 / parts <= float(shares[0].split()[0]) <= 1 / parts + 0.01
+    # What a mesh has trained goes on without one.
+    trained(1, tmp_path / "parted", 3, "gpt")
+    trained(1, tmp_path / "whole", 3, "gpt")
+    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
 
 
 def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
