@@ -29,8 +29,8 @@ LAYOUT = {
     ".*/embeddings": (None, "model"),
     ".*/(query_key_value|widen)/kernel": (None, "model"),
     ".*/(output|narrow)/kernel": ("model", None),
-    "logits/kernel": (None, "model"),
-    "logits/bias": ("model",),
+    "(.*/)?logits/kernel": (None, "model"),
+    "(.*/)?logits/bias": ("model",),
 }
 """How the matrices of GPT are parted among the devices of a mesh; its norms are whole on each.
 

@@ -104,7 +104,6 @@ def _laid(batch):
 
     def laid(values):
         values = np.asarray(values)
-        values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype), copy=False)
         layout = known.get_data_layout(values.shape)
         if not evenly:
             layout = keras.distribution.TensorLayout([None] * values.ndim, layout.device_mesh)
