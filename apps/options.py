@@ -414,7 +414,9 @@ _ray_options = together(
         metavar="[ADDRESS]",
         help="Train on the Ray cluster at ADDRESS, as auto; without it on one of this machine.",
     ),
-    click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes on Ray, which share each batch."),
+    click.option(
+        "--workers", type=click.IntRange(min=1), metavar="N", help="Processes on Ray, which share each batch."
+    ),
     click.option("--worker-gpus", is_flag=True, help="Each process on Ray takes a GPU."),
 )
 
@@ -544,7 +546,7 @@ def start(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
 ) -> None:
-    """Trains as `train` does, with a configuration that is there; as one of several processes if the environment says so."""
+    """Trains as `train` does, with a configuration that is there; as one of several processes if so announced."""
     from kerasmlsp import distribution
 
     if distribution.announced():

@@ -1,4 +1,4 @@
-"""Training in several processes and on several devices, on JAX: who is who, which rows of a batch are whose, who writes.
+"""Training in several processes and on several devices, on JAX: who is who, whose rows are which, and who writes.
 
 `start` comes before any training; `kerasmlsp.training.fit` then shares every batch, and process 0 alone writes. Where
 nothing was started there is one process, which leads, and JAX is not imported.
@@ -39,7 +39,7 @@ _own_rows: contextvars.ContextVar[bool] = contextvars.ContextVar("own_rows", def
 
 
 def announced() -> bool:
-    """Whether the environment says that this process is one of several, or shall use all devices, and it was not started.
+    """Whether the environment says that this process is one of several, or shall use all devices, before `start`.
 
     It does by `KERAS_DISTRIBUTION_NUM_PROCESSES`, which may be 1, and with `KERAS_BACKEND=jax` by the variables of
     SLURM's `srun`, Open MPI's `mpirun` and TPU pods.
@@ -65,11 +65,11 @@ def start(
     mesh: Sequence[int] | None = None,
     layout: Mapping[str, tuple[str | None, ...]] | None = None,
 ) -> None:
-    """Joins the other processes, if there are any, and has `kerasmlsp.training.fit` share every batch among all devices.
+    """Joins the other processes, if there are any, and has `training.fit` share every batch among all devices.
 
-    What is not given is taken from `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `_NUM_PROCESSES` and `_PROCESS_ID`, else from what
-    JAX knows of SLURM, Open MPI and TPU pods. Where another program has joined the processes, as Ray Train, they stay
-    so. A process that dies ends the others within half a minute.
+    What is not given is taken from `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `_NUM_PROCESSES` and `_PROCESS_ID`, else from
+    what JAX knows of SLURM, Open MPI and TPU pods. Where another program has joined the processes, they stay so. A
+    process that dies ends the others within half a minute.
 
     Args:
         job_addresses: `HOST:PORT` of process 0, as of `keras.distribution.initialize`.

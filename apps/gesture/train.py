@@ -44,7 +44,9 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
 def _train(config, run, resume):
     if config.background and distribution.place()[1] > 1:
-        raise ValueError("`--background` adds pictures to every batch, which several processes cannot share: leave it out.")
+        raise ValueError(
+            "`--background` adds pictures to every batch, which several processes cannot share: leave it out."
+        )
     background = data.read_background(config.background, config.size)
     examples, rare = data.read_own(config)
     architecture = config.architecture_for(examples.kind)

@@ -159,8 +159,6 @@ def hidden_places(targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _frames(take, shape, config, _):
-    import tensorflow as tf
-
     number = pretext.num_frames(shape[0])
 
     def masked(count, key):

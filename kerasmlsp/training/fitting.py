@@ -55,9 +55,9 @@ def fit(
     with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
     at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
 
-    After `kerasmlsp.distribution.start`, all processes call `fit` and share each batch; process 0 alone writes. With any
-    number of them the losses are the same but for rounding. Callbacks run in each. What is returned is a copy of its own
-    for every process.
+    After `kerasmlsp.distribution.start`, all processes call `fit` and share each batch; process 0 alone writes. With
+    any number of them the losses are the same but for rounding. Callbacks run in each. Every process gets a model of
+    its own in the end.
 
     `monitor` selects the best epoch. A callback may add the column to the log; an epoch without it, after the first,
     is not selected and does not count for `patience`. Without `validation` there is no column `val_...`, and the last

@@ -69,7 +69,12 @@ def train(
         with tempfile.TemporaryDirectory() as folder:
             trainer = JaxTrainer(
                 _work,
-                train_loop_config={"job": job, "config": config, "run": str(Path(run).absolute()), "folder": os.getcwd()},
+                train_loop_config={
+                    "job": job,
+                    "config": config,
+                    "run": str(Path(run).absolute()),
+                    "folder": os.getcwd(),
+                },
                 scaling_config=ray_train.ScalingConfig(num_workers=workers, use_gpu=gpus),
                 run_config=ray_train.RunConfig(
                     storage_path=folder, failure_config=ray_train.FailureConfig(max_failures=_RESTARTS)

@@ -82,9 +82,7 @@ def evaluate(model: keras.Model, batches: Iterable[Any]) -> dict[str, Any]:
             model._symbolic_build(data_batch=batch)
             model.make_test_function()
             model.reset_metrics()
-            state = model._get_jax_state(
-                trainable_variables=True, non_trainable_variables=True, metrics_variables=True
-            )
+            state = model._get_jax_state(trainable_variables=True, non_trainable_variables=True, metrics_variables=True)
         logs, state = model.test_function(state, iter([batch]))
     if state is None:
         raise ValueError("`batches` must hold a batch at least. Received: none")

@@ -1,4 +1,4 @@
-"""Trains a small GPT and a small CNN, both with dropout, alone or as one of several processes.
+"""Trains a small GPT, a small CNN and a layer, all with dropout, alone or as one of several processes.
 
 Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets. With the variable MESH, as 2x2, a net is
 parted among devices, and the largest share of its state on one of them is printed.
@@ -52,7 +52,8 @@ def cnn():
         model = keras.Sequential(
             [
                 keras.Input((8, 8, 1)),
-                layers.Conv2D(4, 3),
+                # A bias before the norm has no gradient but rounding, which Adam makes as large as any.
+                layers.Conv2D(4, 3, use_bias=False),
                 layers.BatchNormalization(),
                 layers.ReLU(),
                 layers.GlobalAveragePooling2D(),
@@ -64,6 +65,22 @@ def cnn():
         return model
 
     return build, batching.Batches(batching.shuffled(32, 8), load), (PIXELS[:11], CLASSES[:11])
+
+
+def dense():
+    rows, classes = tf.constant(PIXELS.reshape(32, 64)), tf.constant(CLASSES)
+
+    def load(indices, key):
+        noise = batching.uniform([tf.size(indices), 64], key)
+        return tf.gather(rows, indices) + noise, tf.gather(classes, indices)
+
+    def build():
+        layers = [keras.Input((64,)), keras.layers.Dropout(0.3), keras.layers.Dense(3, "softmax")]
+        model = keras.Sequential(layers)
+        model.compile(keras.optimizers.SGD(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    return build, batching.Batches(batching.shuffled(32, 8), load), (PIXELS[:11].reshape(11, 64), CLASSES[:11])
 
 
 def largest_share(build):
@@ -85,7 +102,7 @@ def main(folder, epochs, seconds, *names):
     elif distribution.announced():
         distribution.start()
     for name in names:
-        build, batches, held_out = {"gpt": gpt, "cnn": cnn}[name]()
+        build, batches, held_out = {"gpt": gpt, "cnn": cnn, "dense": dense}[name]()
         validation = tf.data.Dataset.from_tensor_slices(held_out).batch(4)
         settings = {"epochs": int(epochs), "checkpoint_seconds": float(seconds)}
         model = fit(build, batches, Path(folder, name), validation=validation, resume=True, **settings)
