@@ -72,7 +72,7 @@ def train(
                 train_loop_config={
                     "job": job,
                     "config": config,
-                    "run": str(Path(run).absolute()),
+                    "run": str(run),
                     "folder": os.getcwd(),
                 },
                 scaling_config=ray_train.ScalingConfig(num_workers=workers, use_gpu=gpus),
@@ -91,8 +91,8 @@ def _check_room(resources, workers, gpus):
     for name, wanted in (("CPU", workers), ("GPU", workers * gpus)):
         if resources.get(name, 0) < wanted:
             raise ValueError(
-                f"`workers` must be at most the {name}s of the Ray cluster, {resources.get(name, 0):.0f}, of which each "
-                f"takes one. Received: {workers}"
+                f"`workers` must be at most the {name}s of the Ray cluster, {resources.get(name, 0):.0f}. "
+                f"Received: {workers}"
             )
 
 

@@ -22,7 +22,7 @@ EVALUATION, METRICS = "evaluation", "metrics.json"
 
 
 class Run:
-    """The folder of a run, `runs/<app>/<name>/`. Of several processes (`kerasmlsp.distribution`) process 0 alone writes.
+    """The folder of a run, `runs/<app>/<name>/`, into which process 0 of several (`kerasmlsp.distribution`) writes.
 
     Args:
         folder: The folder, which need not be there.

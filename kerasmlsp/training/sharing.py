@@ -10,7 +10,7 @@ from kerasmlsp import distribution
 
 
 def release(model: keras.Model, optimizers: Iterable[keras.optimizers.Optimizer]) -> None:
-    """Makes a model that all processes trained one of this process alone, which predicts and is saved without the others.
+    """Makes a model that all processes trained one of this process, which predicts and is saved without the others.
 
     Args:
         model: The model.

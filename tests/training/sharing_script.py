@@ -1,7 +1,7 @@
 """Trains a small GPT, a small CNN and a layer, all with dropout, alone or as one of several processes.
 
-Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets. With the variable MESH, as 2x2, a net is
-parted among devices, and the largest share of its state on one of them is printed.
+Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets. With the variable MESH, as 2x2, a
+net is parted among devices, and the largest share of its state on one of them is printed.
 """
 
 import os
