@@ -11,7 +11,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -369,7 +369,7 @@ def train_options(config: type[Any], *, searched: bool = True) -> Callable[[Call
     def decorate(function: Callable) -> Callable:
         if searched:
             function = _search_option(_timeout_option(function))
-        return run_option(resume_option(overwrite_option(settings(config)(json_option(function)))))
+        return run_option(resume_option(overwrite_option(settings(config)(_ray_options(json_option(function))))))
 
     return decorate
 
@@ -385,6 +385,42 @@ _timeout_option = click.option(
 )
 
 
+class Mesh(click.ParamType):
+    """Devices along the batch and along the model, as 2x4."""
+
+    name = "BATCHxMODEL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        if not (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", value)):
+            self.fail(f"must be two whole numbers, as 2x4. Received: {value!r}", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+mesh_option = click.option(
+    "--mesh",
+    type=Mesh(),
+    help="Devices among which batches, and among which the net's matrices are parted, as 2x4; for gpt, on JAX.",
+)
+
+
+_ray_options = together(
+    click.option(
+        "--ray",
+        "address",
+        is_flag=False,
+        flag_value="",
+        metavar="[ADDRESS]",
+        help="Train on the Ray cluster at ADDRESS, as auto; without it on one of this machine.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(min=1), metavar="N", help="Processes on Ray, which share each batch."
+    ),
+    click.option("--worker-gpus", is_flag=True, help="Each process on Ray takes a GPU."),
+)
+
+
 def train(
     config: type[Any],
     values: dict,
@@ -392,6 +428,8 @@ def train(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
     check: Callable[[Any], None] | None = None,
+    mesh: tuple[int, int] | None = None,
+    layout: Mapping[str, tuple] | None = None,
 ) -> None:
     """Trains a run of an application, prints its results, and says what comes next.
 
@@ -401,9 +439,12 @@ def train(
         then: The next command of the application, with `{run}` for the run's name.
         shown: Makes of the results what is printed as a table.
         check: Refuses options that do not apply, given the configuration.
+        mesh, layout: As of `kerasmlsp.distribution.start`.
     """
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
     trials, minutes = values.pop("search", None), values.pop("timeout", None)
+    on_ray = {name: values.pop(name) for name in ("address", "workers", "worker_gpus")}
+    _check_ray(on_ray["address"], on_ray["workers"])
     if trials is None:
         refuse("It ends a search: give `--search N`, too, or", "timeout")
     else:
@@ -423,10 +464,57 @@ def train(
         place = getattr(chosen, field.name)
         if known.place not in (None, "new") and place is not None:
             existing(place, field.name)
-    if trials is None:
+    if mesh:
+        refuse("A mesh is for one training", "search")
+        with quiet_imports():
+            from kerasmlsp import distribution
+
+            distribution.start(mesh=mesh, layout=layout)
+    if on_ray["address"] is not None:
+        _train_on_ray(chosen, run, on_ray, resume=resume, as_json=as_json, then=then, shown=shown)
+    elif trials is None:
         start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
     else:
         _search(chosen, run, trials, minutes, as_json=as_json, then=then)
+
+
+def _check_ray(address, workers):
+    if address is None:
+        refuse("They are for `--ray`", "workers", "worker_gpus")
+        return
+    refuse("A training on Ray is one, and goes on by itself", "search", "overwrite", "mesh")
+    if workers is None:
+        raise click.UsageError("Give the number of processes as `--workers N`.")
+
+
+def _train_on_ray(config: Any, run: str, on_ray: dict, *, resume: bool, as_json: bool, then: str, shown: Callable):
+    required("ray")
+    folder = _folder(config, run)
+    if not resume:
+        from kerasmlsp.training import Run
+
+        Run(folder).check_free()
+    with quiet_imports():
+        from kerasmlsp.training import on_ray as ray
+
+        module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
+    result = ray.train(
+        module.train,
+        config,
+        folder,
+        workers=on_ray["workers"],
+        address=on_ray["address"] or None,
+        gpus=on_ray["worker_gpus"],
+    )
+    _tell(config, run, result, as_json=as_json, then=then, shown=shown)
+
+
+def _tell(config, run, result, *, as_json, then, shown):
+    """Prints the results of a training, where its curves are, and what comes next."""
+    print_results(result if as_json else shown(result), as_json)
+    if (curves := _folder(config, run) / "curves.png").exists():
+        tell_figure(curves)
+    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
 
 
 def _search(config: Any, run: str, trials: int, minutes: float | None, *, as_json: bool, then: str) -> None:
@@ -458,11 +546,16 @@ def start(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
 ) -> None:
-    """Trains as `train` does, with a configuration that is there."""
+    """Trains as `train` does, with a configuration that is there; as one of several processes if so announced."""
+    from kerasmlsp import distribution
+
+    if distribution.announced():
+        with quiet_imports():
+            distribution.start()
     if not (resume or overwrite):
         from kerasmlsp.training import Run
 
-        Run(_folder(config, run)).check_free()
+        distribution.from_leader(Run(_folder(config, run)).check_free)
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.train")
     try:
@@ -470,10 +563,8 @@ def start(
     except KeyboardInterrupt as stopped:
         again = f"Go on with: kerasmlsp {config.app} train --run {run} --resume"
         raise KeyboardInterrupt(str(stopped) or again) from None
-    print_results(result if as_json else shown(result), as_json)
-    if (curves := _folder(config, run) / "curves.png").exists():
-        tell_figure(curves)
-    click.echo(f"Next: kerasmlsp {config.app} {then.format(run=run)}", err=True)
+    if distribution.leads():
+        _tell(config, run, result, as_json=as_json, then=then, shown=shown)
 
 
 def configuration(config: type[Any], run: Path | None, values: dict) -> Any:

@@ -343,7 +343,7 @@ def taker(features: np.ndarray, mirrored: np.ndarray | None = None, seed: int = 
 
     def taken(rows, key=(0, 0)):
         key = tf.random.experimental.stateless_fold_in(key, seed)
-        flipped = tf.random.stateless_uniform(tf.shape(rows), key) < 0.5
+        flipped = batching.uniform([tf.size(rows)], key) < 0.5
         found = tf.numpy_function(take, [rows, flipped], features.dtype)
         return tf.cast(tf.ensure_shape(found, (None, *features.shape[1:])), tf.float32)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.chargen.config import NET, PAIRS, REFINED, WEIGHTS, Config, refined
+from kerasmlsp.apps.chargen.config import LAYOUT, NET, PAIRS, REFINED, WEIGHTS, Config, refined
 
 RUNS = Path("runs/chargen")
 LONGEST = 100_000
@@ -34,7 +34,8 @@ def chargen():
 
 @chargen.command()
 @options.train_options(Config)
-def train(**values):
+@options.mesh_option
+def train(mesh, **values):
     """Train on a text, to write in its manner.
 
     With --start the net of another run learns on, here on another text.
@@ -51,7 +52,7 @@ def train(**values):
         options.started(Config, values["start"])
         values["start"] = os.path.abspath(RUNS / values["start"])
     options.refuse("Preferences are for the command `refine`", "preferences", "beta")
-    options.train(Config, values, then="evaluate --run {run}", check=_check)
+    options.train(Config, values, then="evaluate --run {run}", check=_check, mesh=mesh, layout=LAYOUT)
 
 
 def _check(config):

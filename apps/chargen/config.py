@@ -25,6 +25,17 @@ CONTINUED: dict[str, Any] = {"epochs": 5, "learning_rate": 5e-4}
 """How a net is trained that starts from another, where the configuration does not say."""
 REFINED: dict[str, Any] = {"beta": 0.1, "epochs": 3, "batch_size": 32, "learning_rate": 1e-4}
 """How a net learns from preferences."""
+LAYOUT = {
+    ".*/embeddings": (None, "model"),
+    ".*/(query_key_value|widen)/kernel": (None, "model"),
+    ".*/(output|narrow)/kernel": ("model", None),
+    "(.*/)?logits/kernel": (None, "model"),
+    "(.*/)?logits/bias": ("model",),
+}
+"""How the matrices of GPT are parted among the devices of a mesh; its norms are whole on each.
+
+Reference: Shoeybi et al. 2019, "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism".
+"""
 PAIRS = ("prompt", "better", "worse")
 """Columns of a table of preferences."""
 

@@ -38,7 +38,7 @@ def training_batches(pairs: MaskedImages, numbers: Sequence[int], config: Config
         source = encoded(tf.gather(sources, indices), numbers)
         if config.augment:
             seed = tf.stack([key[0], key[1] + config.seed % 2**31 * 2**32])
-            mirrored = tf.random.stateless_uniform([tf.size(indices), 1, 1, 1], seed) < 0.5
+            mirrored = batching.uniform([tf.size(indices), 1, 1, 1], seed) < 0.5
             image, source = (tf.where(mirrored, each[:, :, ::-1], each) for each in (image, source))
         # A tuple: Keras takes the first of it for the inputs.
         return ({"image": image, "source": source},)

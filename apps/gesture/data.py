@@ -313,13 +313,13 @@ def with_backgrounds(take: Callable, pictures: np.ndarray, config: Config, backg
     others, pool = (None, 0) if background is None else (tf.constant(background), len(background))
 
     def drawn(count, seed):
-        places = tf.random.stateless_uniform([count], seed, maxval=pool, dtype=tf.int32)
+        places = batching.uniform([count], seed, maxval=pool, dtype=tf.int32)
         return tf.cast(tf.gather(others, places), tf.float32)
 
     def moved(found, indices, seeds):
         count = tf.shape(indices)[0]
-        behind = tf.random.stateless_uniform([count, 1, 1, 3], seeds[0], maxval=256.0)
-        chance = tf.random.stateless_uniform([count, 1, 1, 1], seeds[1])
+        behind = batching.uniform([count, 1, 1, 3], seeds[0], maxval=256.0)
+        chance = batching.uniform([count, 1, 1, 1], seeds[1])
         if others is not None:
             behind = tf.where(chance < config.backdrop / 2, drawn(count, seeds[2]), behind)
         thing = tf.cast(tf.gather(things, indices), tf.float32)

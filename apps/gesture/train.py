@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp import classification, training
+from kerasmlsp import classification, distribution, training
 from kerasmlsp.apps.gesture import data, model, robustness
 from kerasmlsp.apps.gesture.config import Config
 from kerasmlsp.data import labelled
@@ -43,6 +43,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
 
 def _train(config, run, resume):
+    if config.background and distribution.place()[1] > 1:
+        raise ValueError(
+            "`--background` adds pictures to every batch, which several processes cannot share: leave it out."
+        )
     background = data.read_background(config.background, config.size)
     examples, rare = data.read_own(config)
     architecture = config.architecture_for(examples.kind)

@@ -183,16 +183,17 @@ def loader(found: Examples, classes: Sequence[str], config: Config, weights: np.
     def places(indices, seeds):
         """Where in its recording each sample of the windows lies, `(batch, steps)`."""
         shape, last = [tf.size(indices), 1], tf.cast(tf.gather(lasts, indices)[:, None], tf.float32)
-        shift = tf.random.stateless_uniform(shape, seeds[0], -config.step, config.step) * float(config.shift)
-        speed = tf.random.stateless_uniform(shape, seeds[1], 1 - config.speed, 1 + config.speed)
+        shift = batching.uniform(shape, seeds[0], minval=-config.step, maxval=config.step) * float(config.shift)
+        speed = batching.uniform(shape, seeds[1], minval=1 - config.speed, maxval=1 + config.speed)
         centre = tf.clip_by_value(tf.gather(centres, indices)[:, None] + shift, middle, last - middle)
         return tf.clip_by_value(centre + steps * speed, 0.0, last)
 
     def load(indices, key):
         seeds = tf.random.split(tf.stack([key[0], key[1] + config.seed % 2**31 * 2**32]), 4)
         place, first = places(indices, seeds[:2]), tf.gather(firsts, indices)[:, None]
-        order = tf.random.stateless_uniform(tf.shape(first), seeds[2], 1, max(2, len(orders)), dtype=tf.int64)
-        changed = tf.random.stateless_uniform(tf.shape(first), seeds[3]) < config.reorder
+        rows = [tf.size(indices), 1]
+        order = batching.uniform(rows, seeds[2], minval=1, maxval=max(2, len(orders)), dtype=tf.int64)
+        changed = batching.uniform(rows, seeds[3]) < config.reorder
         row = tf.where(changed, order, 0) * signal.shape[0] + first
 
         def taken(values, places):

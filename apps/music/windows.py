@@ -75,7 +75,7 @@ class _Source:
         import tensorflow as tf
 
         seed = tf.stack([tf.cast(key[0], tf.int32) + 100_003 * self.seed, tf.cast(key[1], tf.int32)])
-        return tf.unstack(tf.random.stateless_uniform([2, tf.shape(owners)[0]], seed), 2)
+        return tf.unstack(batching.uniform([2, tf.shape(owners)[0]], seed, axis=1), 2)
 
     def _examples(self, preface, begin, left, move):
         import tensorflow as tf

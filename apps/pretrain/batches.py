@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasmlsp import distribution
 from kerasmlsp.apps.pretrain.config import Config
 from kerasmlsp.data import batching, clips
 from kerasmlsp.targets import pretext
@@ -100,14 +101,16 @@ def _patches(take, shape, config, _):
 
     size, number = config.patch_size, (shape[0] // config.patch_size) * (shape[1] // config.patch_size)
 
-    def masked(pixels, key):
-        hidden = pretext.mask_patches(len(pixels), number, rate=config.mask_rate, seed=seed_of(config.seed, key))
-        return hidden, pretext.patches(pixels / np.float32(127.5) - np.float32(1), size)
+    def masked(count, key):
+        return [pretext.mask_patches(int(count), number, rate=config.mask_rate, seed=seed_of(config.seed, key))]
+
+    def cut(pixels):
+        return [pretext.patches(pixels / np.float32(127.5) - np.float32(1), size)]
 
     def load(indices, key):
         pixels = take(indices)
-        specs = [(tf.bool, (None, number)), (tf.float32, (None, number, size * size * shape[2]))]
-        hidden, wanted = _python(masked, [pixels, key], specs)
+        hidden = _masks(masked, indices, key, number)
+        (wanted,) = _python(cut, [pixels], [(tf.float32, (None, number, size * size * shape[2]))])
         return {"images": pixels, "masked": hidden}, wanted, tf.cast(hidden, tf.float32)
 
     return load
@@ -132,6 +135,14 @@ def _words(take, shape, config, vocabulary_size):
     return load
 
 
+def _masks(masked, indices, key, number):
+    """Draws which of the parts of each example are hidden, `(batch, number)`."""
+    import tensorflow as tf
+
+    specs = [(tf.bool, (None, number))]
+    return distribution.drawn(lambda shape: _python(masked, [*shape, key], specs)[0], [tf.size(indices)])
+
+
 def hidden_places(targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns where tokens are hidden, and which: to predict these alone spares most of the work of a large vocabulary.
 
@@ -148,17 +159,14 @@ def hidden_places(targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _frames(take, shape, config, _):
-    import tensorflow as tf
-
     number = pretext.num_frames(shape[0])
 
     def masked(count, key):
-        return pretext.mask_spans(int(count), number, probability=config.mask_rate, seed=seed_of(config.seed, key))
+        return [pretext.mask_spans(int(count), number, probability=config.mask_rate, seed=seed_of(config.seed, key))]
 
     def load(indices, key):
-        (hidden,) = _python(lambda *given: [masked(*given)], [tf.size(indices), key], [(tf.bool, (None, number))])
         # A tuple: Keras takes the first of it for the inputs.
-        return ({"waveform": take(indices), "masked": hidden},)
+        return ({"waveform": take(indices), "masked": _masks(masked, indices, key, number)},)
 
     return load
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasmlsp import models, optimizers, training
+from kerasmlsp import distribution, models, optimizers, training
 from kerasmlsp.apps.pretrain import batches, model
 from kerasmlsp.apps.pretrain.config import Config
 from kerasmlsp.data import batching
@@ -82,7 +82,7 @@ def _labels(settings, inputs, net, path: Path):
     whole = model.with_entrance(model.features_of(classifier), settings, shape)
     labels = pretext.cluster_labels(batches.predicted(whole, inputs), settings.clusters, seed=settings.seed)
     labels = labels.astype(np.int32)
-    write_atomically(path, lambda place: save(place, labels))
+    distribution.from_leader(lambda: write_atomically(path, lambda place: save(place, labels)))
     return labels
 
 

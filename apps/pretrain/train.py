@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp import training
+from kerasmlsp import distribution, training
 from kerasmlsp.apps.pretrain import batches, data, model, stages
 from kerasmlsp.apps.pretrain.config import LAYERWISE, Config
 from kerasmlsp.data import text
@@ -63,7 +63,8 @@ def _train(config, run, resume):
         facts["test"],
     )
     seen = parts.seen()
-    write_atomically(run / SEEN, lambda place: stages.save(place, seen))
+    if distribution.leads():
+        write_atomically(run / SEEN, lambda place: stages.save(place, seen))
     words: list[str] = []
     if config.kind == "texts":
         log.info("Counting the words, and reading the texts as words.")

@@ -189,9 +189,9 @@ def changing(examples: Examples, targets: np.ndarray, weights: np.ndarray, confi
         seeds = tf.random.split(tf.stack([key[0], key[1] + config.seed % 2**31 * 2**32]), 4)
         found = moved(clips.floats(tf.gather(samples, indices)), config, seeds[0])
         if pool is not None:
-            drawn = tf.random.stateless_uniform([tf.size(indices)], seeds[1], maxval=len(quiet), dtype=tf.int32)
+            drawn = batching.uniform([tf.size(indices)], seeds[1], maxval=len(quiet), dtype=tf.int32)
             found = mixed(found, clips.floats(tf.gather(pool, drawn)), config, seeds[2])
-        decibels = config.gain * tf.random.stateless_uniform([tf.size(indices), 1], seeds[3], -1.0, 1.0)
+        decibels = config.gain * batching.uniform([tf.size(indices), 1], seeds[3], minval=-1.0, maxval=1.0)
         return found * 10.0 ** (decibels / 20), tf.gather(given, indices), tf.gather(counts, indices)
 
     return load
@@ -202,7 +202,7 @@ def moved(waveforms: "tf.Tensor", config: Config, seed: "tf.Tensor") -> "tf.Tens
     import tensorflow as tf
 
     count, length = tf.shape(waveforms)[0], waveforms.shape[1]
-    draw = tf.random.stateless_uniform([2, count, 1], seed, -1.0, 1.0)
+    draw = batching.uniform([2, count, 1], seed, axis=1, minval=-1.0, maxval=1.0)
     speed, shift = tf.exp(draw[0] * config.stretch), draw[1] * config.shift * config.rate
     place = (tf.range(length, dtype=tf.float32) - length / 2 - shift) * speed + length / 2
     before = tf.floor(place)
@@ -219,7 +219,7 @@ def mixed(waveforms: "tf.Tensor", noise: "tf.Tensor", config: Config, seed: "tf.
     """Adds noise `(batch, length)` to some waveforms at a ratio of powers that is uniform in decibels."""
     import tensorflow as tf
 
-    draw = tf.random.stateless_uniform([2, tf.shape(waveforms)[0], 1], seed)
+    draw = batching.uniform([2, tf.shape(waveforms)[0], 1], seed, axis=1)
     power, own = (tf.reduce_mean(tf.square(each), axis=1, keepdims=True) for each in (waveforms, noise))
     ratio = config.min_snr + draw[0] * (config.max_snr - config.min_snr)
     # Noise that is nearly silent is not blown up more than a thousand times.

@@ -247,7 +247,7 @@ def loader(
         found = tf.ensure_shape(tf.numpy_function(read, [places], tf.uint8), shape)
         seeds = tf.random.split(tf.stack([key[0], key[1] + config.seed % 2**31 * 2**32]), 2)
         if training and config.flip:
-            chance = tf.random.stateless_uniform([tf.size(places), 1, 1, 1, 1], seeds[0])
+            chance = batching.uniform([tf.size(places), 1, 1, 1, 1], seeds[0])
             found = tf.where(chance < 0.5, found[:, :, :, ::-1], found)
         if config.shuffle_frames:
             found = shuffled(found, seeds[1])
@@ -263,7 +263,7 @@ def shuffled(clips: "tf.Tensor", seed: "tf.Tensor | Sequence[int]") -> "tf.Tenso
     """Returns clips `(batch, frames, ...)`, the frames of each in an order of its own."""
     import tensorflow as tf
 
-    return tf.gather(clips, tf.argsort(tf.random.stateless_uniform(tf.shape(clips)[:2], seed)), batch_dims=1)
+    return tf.gather(clips, tf.argsort(batching.uniform(tf.unstack(tf.shape(clips)[:2]), seed)), batch_dims=1)
 
 
 def dataset(

@@ -1,12 +1,14 @@
 """The order in which training sees examples: a function of seed and epoch alone, to be taken up anywhere."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
+
+from kerasmlsp import distribution
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -21,7 +23,8 @@ class Batches:
             same list in every process.
         load: Maps `(indices, key)`, int64 tensors `(batch,)` and `(2,)`, to `(inputs, targets)` inside
             `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
-            augmentation that survives a restart.
+            augmentation that survives a restart. In one of several processes `indices` are its rows alone, and
+            `uniform` draws what they get in any number of processes.
 
     Example:
         >>> import tensorflow as tf
@@ -43,19 +46,56 @@ class Batches:
         Args:
             position: Called at the start of every pass; returns the epoch and the number of batches of it
                 that are already done.
+
+        Raises:
+            ValueError: A batch cannot be shared among the processes and devices of `kerasmlsp.distribution`.
         """
         import tensorflow as tf
 
         def remaining():
             epoch, done = position()
             for step, indices in enumerate(self.order(epoch)[done:], start=done):
-                yield indices, np.array([epoch, step], np.int64)
+                yield distribution.share(indices), np.array([epoch, step], np.int64)
 
         signature = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int64))
         dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
-        dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        with distribution.own_rows():
+            dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        if distribution.place()[1] > 1:
+            _check_shapes(dataset.element_spec)
         epoch, done = position()
-        return dataset.apply(tf.data.experimental.assert_cardinality(len(self.order(epoch)) - done))
+        rest = self.order(epoch)[done:]
+        distribution.check(map(len, rest))
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(rest)))
+
+
+def _check_shapes(specs):
+    for spec in keras.tree.flatten(specs):
+        if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
+            raise ValueError(
+                "Every batch must have arrays of one shape for several processes, each of which knows its own rows "
+                f"alone, as rows that are padded to the longest have not. Received: shape {spec.shape}"
+            )
+
+
+def uniform(shape: Sequence[Any], seed: Any, *, axis: int = 0, **options: Any) -> "tf.Tensor":
+    """Draws as `tf.random.stateless_uniform` for a batch; the `load` of `Batches` draws by it.
+
+    Of several processes each gets the numbers of its rows: those that they have where one process draws for all.
+
+    Args:
+        shape: Of the numbers for the rows that are loaded; may hold scalar tensors.
+        seed: Pair of whole numbers.
+        axis: That of the rows.
+        **options: Further arguments of `tf.random.stateless_uniform`.
+
+    Example:
+        >>> uniform([3, 1], (0, 1)).shape.as_list()
+        [3, 1]
+    """
+    import tensorflow as tf
+
+    return distribution.drawn(lambda shape: tf.random.stateless_uniform(shape, seed, **options), shape, axis)
 
 
 def source(batches: Any) -> Any:
@@ -69,6 +109,11 @@ def source(batches: Any) -> Any:
         Traceback (most recent call last):
         ValueError: `batches` must be a `kerasmlsp.data.batching.Batches`, ... Received: list
     """
+    if distribution.place()[1] > 1 and not isinstance(batches, Batches):
+        raise ValueError(
+            "`batches` must be a `kerasmlsp.data.batching.Batches` for several processes, each of which loads its rows "
+            f"alone. Received: {type(batches).__name__}"
+        )
     if isinstance(batches, keras.utils.PyDataset):
         return _Counted(batches)
     if any(each.__module__.startswith("tensorflow.python.data") for each in type(batches).__mro__):

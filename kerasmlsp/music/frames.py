@@ -84,7 +84,7 @@ def training_batches(
 
         def drawn(number, low, high):
             seeds = tf.random.experimental.stateless_fold_in(tf.cast(key, tf.int32), seed * 3 + number)
-            shares = tf.random.stateless_uniform(tf.shape(indices), seeds)
+            shares = batching.uniform([tf.size(indices)], seeds)
             return low + tf.cast(shares * tf.cast(high - low + 1, tf.float32), tf.int32)
 
         chosen = tf.gather(limits, indices)

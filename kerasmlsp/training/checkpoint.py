@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasmlsp import distribution
 from kerasmlsp.files import write_atomically
 from kerasmlsp.layers.recurrent import Stateful
 from kerasmlsp.training import selection
@@ -163,7 +164,7 @@ class Keeper(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.step = self.resumed_step + batch + 1
         # After the last batch there would be nothing to go on with; the checkpoint of the whole epoch follows.
-        more = batch + 1 < self.params["steps"]
+        more = batch + 1 < self.params["steps"] and distribution.leads()
         if more and time.monotonic() - self.written >= self.seconds:
             _synchronise(self.model)
             self.save(metrics=self.model.metrics_variables)
@@ -193,10 +194,13 @@ class Keeper(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1, **logs, "learning_rate": rate})
         self._select(epoch, logs)
         # The wish of another callback to stop is kept, too: a resumed run stops where one never killed does.
-        self.stopped = self.model.stop_training = self.stopped or bool(self.model.stop_training)
+        stopped = self.stopped or bool(self.model.stop_training)
+        # Callbacks of several processes may not be of one mind.
+        self.stopped = self.model.stop_training = distribution.from_leader(lambda: stopped)
         self.epoch, self.step = epoch + 1, 0
-        write_atomically(self.run / HISTORY, self._write_rows)
-        self.save()
+        if distribution.leads():
+            write_atomically(self.run / HISTORY, self._write_rows)
+            self.save()
 
     def draw(self) -> None:
         """Draws the log."""
@@ -242,7 +246,7 @@ class Keeper(keras.callbacks.Callback):
 
     def load(self, model: keras.Model, source: Any) -> None:
         """Takes up the checkpoint in the run folder."""
-        state, arrays = read(self.run / CHECKPOINT)
+        state, arrays = distribution.from_leader(lambda: read(self.run / CHECKPOINT))
         entries = state.pop("callbacks")
         stored: dict[str, Any] = {}
         for name, value in state.items():
@@ -409,9 +413,7 @@ def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     return list(unique.values())
 
 
-def _value(variable):
-    # A copy: on JAX the array may be a view of memory that the next step writes to.
-    return np.array(keras.ops.convert_to_numpy(variable))
+_value = distribution.whole
 
 
 def _assign(variables, values, run):

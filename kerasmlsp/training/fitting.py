@@ -12,10 +12,11 @@ from typing import Any
 
 import keras
 
+from kerasmlsp import distribution
 from kerasmlsp.data import batching
 from kerasmlsp.files import locked, remove_leftovers
 from kerasmlsp.layers.recurrent import unfuse
-from kerasmlsp.training import memory, selection
+from kerasmlsp.training import memory, selection, sharing
 from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper, optimizers_of, to_numbers
 from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings
@@ -55,6 +56,10 @@ def fit(
     with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
     at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
 
+    After `kerasmlsp.distribution.start`, all processes call `fit` and share each batch; process 0 alone writes. With
+    any number of them the losses are the same but for rounding. Callbacks run in each. Every process gets a model of
+    its own in the end.
+
     `monitor` selects the best epoch. A callback may add the column to the log; an epoch without it, after the first,
     is not selected and does not count for `patience`. Without `validation` there is no column `val_...`, and the last
     epoch is the best. `mode="auto"` takes the direction that the compiled metric has in Keras; where there is none,
@@ -92,7 +97,8 @@ def fit(
     Raises:
         ValueError: A setting is not allowed, the net is too large for the machine's memory, `monitor` is no column or
             has no known direction, `class_weight` lacks a class, another process trains into the folder, the folder
-            holds a run already and `resume` is False, or its checkpoint is damaged or of another model.
+            holds a run already and `resume` is False, its checkpoint is damaged or of another model, or a batch cannot
+            be shared among the processes and devices.
 
     Example:
         >>> import tempfile
@@ -112,37 +118,51 @@ def fit(
     if settings.epochs is None:
         raise ValueError("`epochs` must be given. Received: epochs=None")
     run = run if isinstance(run, Run) else Run(run)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with locked(run / CHECKPOINT, in_use(run)):
-        remove_leftovers(*(run / name for name in (CHECKPOINT, MODEL, HISTORY, CURVES)))
-        if (run / CHECKPOINT).exists() and not resume:
-            raise ValueError(
-                f"The folder {run} holds a run already: continue it (`resume`), name another, or delete it first."
-            )
+    with contextlib.ExitStack() as held:
+        begun = distribution.from_leader(lambda: _opened(run, resume, held))
         source, callbacks = batching.source(batches), list(callbacks)
-        model = built(build, settings)
-        _check_class_weight(model, class_weight)
-        monitored = validation is not None or not settings.monitor.startswith("val_")
-        if monitored:
-            selection.check_monitor(model, source, settings, validation is not None, bool(callbacks))
-        keeper = Keeper(run, settings, monitored, checkpoint_seconds, callbacks)
-        sign = selection.direction(model, settings.monitor, settings.mode) if monitored else None
-        for watcher in watchers.get():
-            watcher.settings, watcher.sign = settings, sign  # type: ignore[attr-defined]
-        if (run / CHECKPOINT).exists():
-            keeper.load(model, source)
-        _train(model, source, keeper, validation, class_weight)
-        keeper.restore_best(model)
+        with distribution.shared() as several:
+            model = built(build, settings)
+            _check_class_weight(model, class_weight)
+            monitored = validation is not None or not settings.monitor.startswith("val_")
+            if monitored:
+                selection.check_monitor(model, source, settings, validation is not None, bool(callbacks))
+            keeper = Keeper(run, settings, monitored, checkpoint_seconds, callbacks)
+            sign = selection.direction(model, settings.monitor, settings.mode) if monitored else None
+            for watcher in watchers.get():
+                watcher.settings, watcher.sign = settings, sign  # type: ignore[attr-defined]
+            if begun:
+                keeper.load(model, source)
+            _train(model, source, keeper, validation, class_weight, several)
+            keeper.restore_best(model)
+        if several:
+            sharing.release(model, optimizers_of(model))
         run.save(model)
-        keeper.draw()
+        if distribution.leads():
+            keeper.draw()
         return model
 
 
-def _train(model, source, keeper, validation, class_weight):
-    progress, epochs = _Progress(keeper), keeper.settings.epochs
+def _opened(run, resume, held):
+    """Locks the folder of a run for as long as the stack `held`; tells whether there is a checkpoint to go on with."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(locked(run / CHECKPOINT, in_use(run)))
+    remove_leftovers(*(run / name for name in (CHECKPOINT, MODEL, HISTORY, CURVES)))
+    if (run / CHECKPOINT).exists() and not resume:
+        raise ValueError(
+            f"The folder {run} holds a run already: continue it (`resume`), name another, or delete it first."
+        )
+    return (run / CHECKPOINT).exists()
+
+
+def _train(model, source, keeper, validation, class_weight, several):
+    progress, epochs, first = _Progress(keeper), keeper.settings.epochs, []
+    if several and validation is not None:
+        first, validation = [sharing.Validation(validation, [*keeper.callbacks, _Numbers(), keeper])], None
     while not keeper.finished():
         # Keras takes the length of the first epoch for that of all, so a broken-off one gets a call of its own.
         rest_of_epoch = keeper.step > 0
+        shown = [_tensorboard(keeper.run), progress] if distribution.leads() else []
         model.fit(
             source.dataset(lambda: (keeper.epoch, keeper.step)),
             validation_data=validation,
@@ -151,7 +171,7 @@ def _train(model, source, keeper, validation, class_weight):
             class_weight=class_weight,
             shuffle=False,
             verbose=0,
-            callbacks=[*keeper.callbacks, _Numbers(), _tensorboard(keeper.run), progress, keeper, *watchers.get()],
+            callbacks=[*first, *keeper.callbacks, _Numbers(), *shown, keeper, *watchers.get()],
         )
         if rest_of_epoch:
             # fit() ends by overwriting the weights with their moving averages.

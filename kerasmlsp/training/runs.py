@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasmlsp import distribution
 from kerasmlsp.files import locked, read_json, write_atomically, write_json
 from kerasmlsp.training.settings import Settings
 
@@ -21,7 +22,7 @@ EVALUATION, METRICS = "evaluation", "metrics.json"
 
 
 class Run:
-    """The folder of a run, `runs/<app>/<name>/`.
+    """The folder of a run, `runs/<app>/<name>/`, into which process 0 of several (`kerasmlsp.distribution`) writes.
 
     Args:
         folder: The folder, which need not be there.
@@ -60,6 +61,12 @@ class Run:
             ValueError: Another process trains the run, the folder holds a run and may not, or `overwrite` is True and
                 the folder holds something else.
         """
+        with contextlib.ExitStack() as held:
+            distribution.from_leader(lambda: held.enter_context(self._claimed(resume, overwrite)))
+            yield
+
+    @contextlib.contextmanager
+    def _claimed(self, resume, overwrite):
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder: `fit` has a lock of its own inside.
         with locked(self.folder, in_use(self)):
@@ -172,6 +179,9 @@ class Run:
         Raises:
             ValueError: The folder's configuration differs; the message names the first values that do.
         """
+        distribution.from_leader(lambda: self._start(config, facts, resume))
+
+    def _start(self, config, facts, resume):
         wanted = json.loads(json.dumps({**dataclasses.asdict(config), **facts}))
         if resume and (self / CONFIG).exists():
             # A field that is younger than the run has its default, and a younger fact is not compared.
@@ -225,7 +235,7 @@ class Run:
 
     def save(self, model: "keras.Model", name: str = MODEL) -> None:
         """Writes a model as a `.keras` file of the run."""
-        write_atomically(self / name, model.save)
+        distribution.from_leader(lambda: write_atomically(self / name, model.save))
 
     def best_row(self, net: str | None = None) -> dict[str, float]:
         """Returns the row of `history.csv` of the epoch whose weights were kept.
@@ -239,7 +249,7 @@ class Run:
         """
         from kerasmlsp.training import checkpoint
 
-        return checkpoint.best_row(self.folder if net is None else self / net)
+        return distribution.from_leader(lambda: checkpoint.best_row(self.folder if net is None else self / net))
 
     def draw_curves(self, *nets: str) -> None:
         """Draws the learning curves of a run's nets into its `curves.png`, where those of a run of one net are, too.
@@ -252,6 +262,8 @@ class Run:
         """
         from kerasmlsp.training import checkpoint
 
+        if not distribution.leads():
+            return
         rows = []
         for net in nets:
             for row in checkpoint.read_state(self / net / CHECKPOINT)["rows"]:
@@ -260,8 +272,10 @@ class Run:
 
     def write(self, name: str, value: Any) -> Path:
         """Writes a JSON file of the run and returns its path."""
-        (self / name).parent.mkdir(parents=True, exist_ok=True)
-        return write_json(self / name, value)
+        if distribution.leads():
+            (self / name).parent.mkdir(parents=True, exist_ok=True)
+            write_json(self / name, value)
+        return self / name
 
     def read(self, name: str) -> Any:
         """Returns what a JSON file of the run holds.

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import forked
@@ -270,9 +271,10 @@ def test_both_backends_give_the_same_answers(of_tensorflow, name):
         np.testing.assert_allclose(value, wanted, rtol=0, atol=case.tolerance * scale, err_msg=str(key))
 
 
-def differences(folder, kind):
+def differences(folder, kind, **environment):
     """Runs `reload.py` in a fresh process; returns the largest difference or the error of each model."""
-    result = forked.run(reload.main, str(folder), kind, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment}
+    result = forked.run(reload.main, str(folder), kind, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     return {line["model"]: line for line in map(json.loads, result.stdout.splitlines())}
 
@@ -284,6 +286,13 @@ def bad(found):
 
 def test_models_come_back_from_files_in_a_fresh_process(saved):
     assert not bad(differences(saved, "keras"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (TENSORFLOW and find_spec("torch")), reason="PyTorch is not installed.")
+def test_pytorch_gives_the_same_answers(saved):
+    """What a file of TensorFlow's answers on PyTorch; nothing else of the package runs there."""
+    assert not bad(differences(saved, "keras", KERAS_BACKEND="torch"))
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def on_ray(
         if not units:
             return
         began = time.monotonic()
-        _connect(ray, address, workers)
+        connect(ray, address, workers)
         try:
             count = min(len(units), workers or int(ray.cluster_resources().get("CPU", 1)))
             start = time.monotonic() - began  # the actors load the model beside each other, in the time of the work
@@ -101,7 +101,22 @@ def on_ray(
     return work
 
 
-def _connect(ray, address, workers):
+def connect(ray: Any, address: str | None, workers: int | None, **options: Any) -> None:
+    """Connects to a Ray cluster, without usage statistics.
+
+    Args:
+        ray: The module.
+        address: Of the cluster; None for that of RAY_ADDRESS, or a new one on this machine.
+        workers: Workers that a new one has room for.
+        **options: Further arguments of `ray.init`.
+
+    Raises:
+        ValueError: There is no such cluster, or none can be started.
+
+    Example:
+        >>> # Not tested here, since it needs the extra `ray`.
+        >>> connect(ray, "auto", None)  # doctest: +SKIP
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what fails is raised here
     own: dict[str, Any] = {} if address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
@@ -109,7 +124,7 @@ def _connect(ray, address, workers):
         own["num_cpus"] = max(workers, os.cpu_count() or 1)
     try:
         _check_reachable(address or os.environ.get("RAY_ADDRESS", ""))
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own, **options)
     except Exception as error:  # Ray has no common one
         told = " ".join(str(error).split())[:200]
         if own:

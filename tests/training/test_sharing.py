@@ -1,0 +1,182 @@
+"""Training in several processes and on several devices: as in one, however they end."""
+
+import contextlib
+import csv
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import forked
+import numpy as np
+import pytest
+
+from kerasmlsp import distribution
+from kerasmlsp.data.batching import Batches, shuffled
+from kerasmlsp.training import checkpoint
+
+pytest.importorskip("jax")
+
+SCRIPT = Path(__file__).with_name("sharing_script.py").read_text(encoding="utf-8")
+ALONE = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_backend_optimization_level=1 --xla_cpu_multi_thread_eigen=false",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def environments(count, devices=1, mesh=None):
+    """The environment of each of several processes."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = {**os.environ, **ALONE, "JAX_NUM_CPU_DEVICES": str(devices)}
+    if (count, devices) != (1, 1):
+        environment |= {
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
+        }
+    if mesh:
+        environment["MESH"] = mesh
+    return [environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)} for number in range(count)]
+
+
+def trained(count, folder, epochs, *names, **places):
+    """Trains nets in several processes; what each printed."""
+    arguments = [str(each) for each in (folder, epochs, 1000, *names)]
+    begun = [forked.start(forked.execute, SCRIPT, *arguments, env=each) for each in environments(count, **places)]
+    ended = [finished(300) for finished in begun]
+    assert not [each.stderr[-3000:] for each in ended if each.returncode]
+    return [each.stdout for each in ended]
+
+
+def rows(run):
+    with open(run / "history.csv", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def assert_alike(first, second, tolerance=1e-6):
+    for one, other in zip(rows(first), rows(second), strict=True):
+        assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+    trained(1, tmp_path / "one", 1, "dense")
+    trained(2, tmp_path / "two", 1, "dense")
+    one, two = (tmp_path / count / "dense" for count in ("one", "two"))
+    assert_alike(one, two)
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "devices"), [(2, 1), (1, 2), (4, 1), (2, 2)])
+def test_any_number_of_processes_and_devices_trains_alike(count, devices, tmp_path):
+    trained(1, tmp_path / "one", 2, "gpt", "cnn")
+    trained(count, tmp_path / "more", 2, "gpt", "cnn", devices=devices)
+    for name in ("gpt", "cnn"):
+        assert_alike(tmp_path / "one" / name, tmp_path / "more" / name)
+
+
+def assert_equal(first, second):
+    """Two runs are the same bit for bit."""
+    (one, ours), (other, theirs) = (checkpoint.read(run / "checkpoint.npz") for run in (first, second))
+    assert one["rows"] == other["rows"]
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, tmp_path):
+    epochs = 30
+    trained(2, tmp_path / "whole", epochs, "cnn")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed"), str(epochs), "0", "cnn"]
+    killed = [subprocess.Popen(command, env=each) for each in environments(2)]
+    place = tmp_path / "killed" / "cnn" / "checkpoint.npz"
+    until = time.monotonic() + 120
+    # Before the first checkpoint: as soon as the folder is there.
+    while not (place if late else place.parent).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    killed[victim].kill()
+    begun = time.monotonic()
+    codes = [each.wait(60) for each in killed]
+    assert 0 not in codes
+    assert time.monotonic() - begun < 30
+    trained(2, tmp_path / "killed", epochs, "cnn")
+    assert_equal(tmp_path / "whole" / "cnn", tmp_path / "killed" / "cnn")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "devices", "mesh"), [(1, 2, "1x2"), (1, 4, "2x2"), (1, 4, "1x4"), (2, 2, "2x2")])
+def test_a_net_is_parted_among_devices(count, devices, mesh, tmp_path):
+    trained(1, tmp_path / "whole", 2, "gpt")
+    shares = trained(count, tmp_path / "parted", 2, "gpt", devices=devices, mesh=mesh)
+    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
+    parts = int(mesh[-1])
+    assert 1 / parts <= float(shares[0].split()[0]) <= 1 / parts + 0.01
+    # What a mesh has trained goes on without one.
+    trained(1, tmp_path / "parted", 3, "gpt")
+    trained(1, tmp_path / "whole", 3, "gpt")
+    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
+
+
+def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
+    job = distribution._Job(0, 2, 2, None)
+    monkeypatch.setattr(distribution, "_job", job)
+    batches = Batches(shuffled(9, 4), lambda indices, key: indices)
+    with pytest.raises(ValueError, match=r"must have a multiple of 2 rows.*Received: a batch of 1$"):
+        batches.dataset(lambda: (0, 0))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_processes_draw_the_rows_of_one_batch(axis, monkeypatch):
+    import tensorflow as tf
+
+    def draw(shape):
+        return tf.random.stateless_uniform(shape, [1, 2])
+
+    shape = [4, 3] if axis == 0 else [3, 4]
+    expected = draw(shape)
+    parts = []
+    for number in range(2):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        with distribution.own_rows():
+            parts.append(distribution.drawn(draw, [2, 3] if axis == 0 else [3, 2], axis))
+        # What is not shared is whole.
+        np.testing.assert_array_equal(distribution.drawn(draw, shape), expected)
+    np.testing.assert_array_equal(np.concatenate(parts, axis), expected)
+
+
+def test_each_process_loads_its_rows_alone(monkeypatch):
+    found = []
+    for number in range(2):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        batches = Batches(shuffled(8, 4), lambda indices, key: indices)
+        found.append([rows.tolist() for rows in batches.dataset(lambda: (0, 0)).as_numpy_iterator()])
+    assert [one + other for one, other in zip(*found, strict=True)] == [each.tolist() for each in shuffled(8, 4)(0)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, False),
+        ({"KERAS_DISTRIBUTION_NUM_PROCESSES": "1"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, False),
+        ({"SLURM_STEP_NUM_TASKS": "4", "KERAS_BACKEND": "jax"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "1", "KERAS_BACKEND": "jax"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "a,b", "KERAS_BACKEND": "jax"}, True),
+    ],
+)
+def test_the_environment_announces_other_processes(environment, said, monkeypatch):
+    for name in ("KERAS_DISTRIBUTION_NUM_PROCESSES", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "KERAS_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    with contextlib.suppress(KeyError):
+        monkeypatch.delenv("TPU_WORKER_HOSTNAMES")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert distribution.announced() is said
