@@ -285,7 +285,7 @@ class Settings:
     jit: str = option("auto", "Whether XLA compiles the training step.", choices=JIT)
     steps_per_execution: int = option(1, "Batches worked off by one call of the compiled step.", least=1)
     deterministic: bool = option(
-        False, "Repeat bit for bit; slower. On GPUs with JAX it wants XLA_FLAGS=--xla_gpu_deterministic_ops=true."
+        False, "Repeat bit for bit; slower, and on GPUs with JAX only where XLA_FLAGS asks for it."
     )
 
     def __post_init__(self) -> None:
