@@ -282,7 +282,9 @@ def measure_learning(plan, text, ceiling, options):
         if done // count % 5 == 0 or done == total:
             loss = sum(float(nats(state, x[i : i + batch], y[i : i + batch])) for i in range(0, rows, batch)) / x.size
             best = min([loss, *(row["best"] for row in found)])
-            found.append({"steps": done, "seconds": spent, "training": float(losses[-1]), "held_out": loss, "best": best})
+            found.append(
+                {"steps": done, "seconds": spent, "training": float(losses[-1]), "held_out": loss, "best": best}
+            )
         if spent > 60 * options.minutes:
             break
     return found
@@ -322,7 +324,9 @@ def read(path, size=1_000_000):
 
     if not path:
         return np.random.default_rng(0).integers(0, VOCABULARY, size).astype("int32")
-    values, places, counts = np.unique(list(Path(path).read_text(encoding="utf-8")), return_inverse=True, return_counts=True)
+    values, places, counts = np.unique(
+        list(Path(path).read_text(encoding="utf-8")), return_inverse=True, return_counts=True
+    )
     ranks = np.empty(len(values), "int32")
     ranks[np.argsort(-counts, kind="stable")] = np.arange(len(values))
     return np.minimum(ranks, VOCABULARY - 1)[places]
@@ -330,7 +334,9 @@ def read(path, size=1_000_000):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, help="UTF-8 text to learn; Shakespeare's 1.1 million characters have goals")
+    parser.add_argument(
+        "--text", type=Path, help="UTF-8 text to learn; Shakespeare's 1.1 million characters have goals"
+    )
     parser.add_argument("--parts", default=",".join(PARTS), help="with commas between (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=10.0, help="most training of the part learning")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
