@@ -319,7 +319,7 @@ def measure_generation(plan, text, ceiling, options):
 
 
 def read(path, size=1_000_000):
-    """Token ids of a text by its characters, the 64 most frequent and one for all others; random ones without a text."""
+    """Token ids of a text, of its 64 most frequent characters and one for all others; random ones without a text."""
     import numpy as np
 
     if not path:
@@ -335,7 +335,7 @@ def read(path, size=1_000_000):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--text", type=Path, help="UTF-8 text to learn; Shakespeare's 1.1 million characters have goals"
+        "--text", type=Path, help="text to learn; the goals are for Shakespeare's 1.1 million characters"
     )
     parser.add_argument("--parts", default=",".join(PARTS), help="with commas between (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=10.0, help="most training of the part learning")

@@ -73,7 +73,8 @@ def measure_gpt(options):
 
 def measure_first(options):
     script = (
-        "import json, sys; from benchmarks import generation_speed as g; from benchmarks.ratios import seconds; kept = []; "
+        "import json, sys; from benchmarks import generation_speed as g; from benchmarks.ratios import seconds; "
+        "kept = []; "
         "took = seconds(lambda: kept.append(g.restored(sys.argv[1]))); "
         "print(json.dumps([took, kept[0](1, 64), kept[0](1, 64)]))"
     )

@@ -54,8 +54,9 @@ def fit(
     (`kerasmlsp.layers.Stateful`) start every epoch from zeros.
 
     The folder gets `checkpoint.npz`, `history.csv`, `curves.png`, `tensorboard/` (with TensorFlow) and, at the end,
-    `model.keras` with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
-    at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
+    `model.keras` with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch.
+    One process at a time trains into a folder. A metric with several values, one for each class, is logged as their
+    mean.
 
     `monitor` selects the best epoch. A callback may add the column to the log; an epoch without it, after the first,
     is not selected and does not count for `patience`. Without `validation` there is no column `val_...`, and the last

@@ -29,9 +29,9 @@ def precision_for(precision: str, *, products: bool) -> str:
 def has_fast_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones.
 
-    So do TPUs, Nvidia's GPUs of compute capability 8.0 and more (Ampere and later), and CPUs with AMX, where products of
-    the sizes of small Transformers took between a half and a sixth of the time here. Of several GPUs the weakest counts,
-    and one that does not tell its capability counts as one that does not.
+    So do TPUs, Nvidia's GPUs of compute capability 8.0 and more (Ampere and later), and CPUs with AMX, where products
+    of the sizes of small Transformers took between a half and a sixth of the time here. Of several GPUs the weakest
+    counts, and one that does not tell its capability counts as one that does not.
 
     Example:
         >>> precision_for("auto", products=True) == ("mixed_bfloat16" if has_fast_bfloat16() else "auto")
