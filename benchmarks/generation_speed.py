@@ -47,14 +47,9 @@ TARGETS = {
 }
 
 
-def exported(model, folder):
-    """Exports a language model as chargen does and loads it with nothing but TensorFlow.
-
-    Returns:
-        Function from batch and length to the seconds of a call.
-    """
+def export(model, folder):
+    """Exports a language model as chargen does."""
     import keras
-    import tensorflow as tf
 
     from kerasmlsp.apps.chargen import model as chargen
 
@@ -66,6 +61,22 @@ def exported(model, folder):
     function, signature = functions["generate"]
     archive.add_endpoint("generate", function, [signature[name] for name in signature])
     archive.write_out(folder, verbose=False)
+
+
+def exported(model, folder):
+    """Exports a language model and loads it, see `restored`."""
+    export(model, folder)
+    return restored(folder)
+
+
+def restored(folder):
+    """Loads an exported model with nothing but TensorFlow.
+
+    Returns:
+        Function from batch and length to the seconds of a call.
+    """
+    import tensorflow as tf
+
     loaded = tf.saved_model.load(folder)
     call = loaded.signatures["generate"]
 

@@ -255,7 +255,8 @@ def fill(
         stop_from: Scalar or `(batch,)`; before this place `stop` is not drawn.
         start: Token id that stands before the first place.
         carry: Third value of the call that filled the places before; None at the start of the texts.
-        count: Scalar, places that are worked off from the front, the others get token 0; None for all.
+        count: Scalar, places that are worked off from the front, the others get token 0; None for all, which spares
+            GPUs a wait for the host at each place. So does `top_k=0` with `top_p=1` as Python's numbers.
 
     Returns:
         Tokens `(batch, length)`, int32; the log-probability of each under the net itself, float32, 0 behind the end;
@@ -273,10 +274,13 @@ def fill(
     """
     batch, length = ops.shape(template)[0], template.shape[1]
     carry = begin(decoder, batch, start) if carry is None else carry
-    temperature, top_k, top_p, stop_from = (
-        ops.zeros_like(seeds[:, None], dtype=dtype) + ops.reshape(ops.cast(value, dtype), (-1, 1))
-        for value, dtype in ((temperature, "float32"), (top_k, "int32"), (top_p, "float32"), (stop_from, "int32"))
-    )
+
+    def by_row(value, dtype):
+        return ops.zeros_like(seeds[:, None], dtype=dtype) + ops.reshape(ops.cast(value, dtype), (-1, 1))
+
+    temperature, stop_from = by_row(temperature, "float32"), by_row(stop_from, "int32")
+    if not isinstance(_cut(top_k, top_p), bool):
+        top_k, top_p = by_row(top_k, "int32"), by_row(top_p, "float32")
 
     def body(place, position, ended, logits, state, tokens, scores):
         given = ops.take(template, place, axis=1)
@@ -298,9 +302,12 @@ def fill(
         return place + 1, position + 1, ended, logits, state, tokens, scores
 
     empty = ops.zeros_like(template)
-    loop = (ops.convert_to_tensor(0, "int32"), *carry, empty, ops.cast(empty, "float32"))
-    count = length if count is None else count
-    _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < count, body, loop)
+    loop = (*carry, empty, ops.cast(empty, "float32"))
+    if count is None:
+        *carry, tokens, scores = ops.fori_loop(0, length, lambda place, values: body(place, *values)[1:], loop)
+    else:
+        begun = (ops.convert_to_tensor(0, "int32"), *loop)
+        _, *carry, tokens, scores = ops.while_loop(lambda place, *rest: place < count, body, begun)
     return tokens, scores, tuple(carry)
 
 
@@ -313,7 +320,8 @@ def draw(logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any) ->
         temperature: `(batch, 1)`; 0 or less, or below 1e-30, takes the likeliest token.
         top_k: Int `(batch, 1)`: draws among exactly so many likeliest tokens; 0 or less for all.
         top_p: `(batch, 1)`: draws among the fewest likeliest tokens whose shares, after the temperature and before
-            `top_k`, sum to it (within 1e-6), at least one; 1 for all. With both, the smaller set holds.
+            `top_k`, sum to it (within 1e-6), at least one; 1 for all. With both, the smaller set holds. Where both are
+            Python's numbers, whether anything is cut is settled before the graph runs.
 
     Returns:
         Int32 `(batch,)`. Of equally likely tokens the one with the lower id counts as likelier.
@@ -328,12 +336,22 @@ def draw(logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any) ->
     scaled = (logits - ops.max(logits, axis=1, keepdims=True)) / ops.where(warm, temperature, 1.0)
     shares = ops.softmax(scaled)
     # Sorting would cost as much as a small net's whole step.
-    cut = ops.any(ops.logical_or(top_k > 0, top_p < 1))
-    shares = ops.cond(cut, lambda: _likeliest(shares, top_k, top_p), lambda: shares)
+    cut = _cut(top_k, top_p)
+    if not isinstance(cut, bool):
+        shares = ops.cond(cut, lambda: _likeliest(shares, top_k, top_p), lambda: shares)
+    elif cut:
+        shares = _likeliest(shares, top_k, top_p)
     cumulative = ops.cumsum(shares, axis=1)
     drawn = ops.argmax(ops.cast(cumulative > uniform * cumulative[:, -1:], "float32"), axis=1)
     drawn = ops.where(warm[:, 0], drawn, ops.argmax(logits, axis=1))
     return ops.cast(drawn, "int32")
+
+
+def _cut(top_k, top_p):
+    """Whether `top_k` or `top_p` leaves tokens out: True or False where both are numbers, else a tensor."""
+    if isinstance(top_k, int) and isinstance(top_p, int | float):
+        return top_k > 0 or top_p < 1
+    return ops.any(ops.logical_or(top_k > 0, top_p < 1))
 
 
 def _likeliest(shares, top_k, top_p):

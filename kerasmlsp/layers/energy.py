@@ -246,12 +246,27 @@ class RBM(keras.layers.Layer):
             self.chains = self.add_weight(name="chains", shape=shape, initializer="zeros", trainable=False)
 
     def call(self, inputs, training=False):
+        if training and self.num_chains:
+            return self._persistent(inputs)
         fields = self._fields(inputs)
         shares = ops.sigmoid(fields)
         if training:
-            visible, fields_after = self._negative(shares)
-            self.add_loss(ops.mean(self._free(inputs, fields)) - ops.mean(self._free(visible, fields_after)))
+            visible = self._visible_after(self._drawn(shares))
+            self.add_loss(ops.mean(self._free(inputs, fields)) - ops.mean(self.free_energy(visible)))
         return ops.cast(shares, self.compute_dtype)
+
+    def _persistent(self, inputs):
+        """The call in training with chains.
+
+        They do not ask for the inputs: what drives the hidden units of both is one product, and so is the gradient.
+        """
+        batch, visible = ops.shape(inputs)[0], self._visible_after(ops.cast(self.chains, "float32"))
+        both = ops.concatenate([inputs, ops.cast(visible, inputs.dtype)])
+        fields = self._fields(both)
+        shares, free = ops.sigmoid(fields), self._free(both, fields)
+        self.chains.assign(self._drawn(shares[batch:]))
+        self.add_loss(ops.mean(free[:batch]) - ops.mean(free[batch:]))
+        return ops.cast(shares[:batch], self.compute_dtype)
 
     def free_energy(self, visible: ArrayLike) -> keras.KerasTensor:
         """Free energy of visible units `(batch, visible)`, `(batch,)`."""
@@ -274,20 +289,10 @@ class RBM(keras.layers.Layer):
             visible = self._drawn(self.visible_probabilities(hidden))
         return visible
 
-    def _negative(self, shares):
-        """The visible units where the sampling ends, and what they drive the hidden ones with.
-
-        Drawing has no gradient, so that both count as data.
-        """
-        hidden = ops.cast(self.chains, "float32") if self.num_chains else self._drawn(shares)
-        for step in range(self.gibbs_steps):
-            visible = self._drawn(self.visible_probabilities(hidden))
-            fields = self._fields(visible)
-            if self.num_chains or step + 1 < self.gibbs_steps:
-                hidden = self._drawn(ops.sigmoid(fields))
-        if self.num_chains:
-            self.chains.assign(hidden)
-        return visible, fields
+    def _visible_after(self, hidden):
+        """The visible units where the sampling ends. Drawing has no gradient, so that they count as data."""
+        visible = self._drawn(self.visible_probabilities(hidden))
+        return self.gibbs(visible, self.gibbs_steps - 1)
 
     def _fields(self, visible):
         """What drives the hidden units: `c + v W`."""

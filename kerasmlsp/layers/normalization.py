@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasmlsp.layers.devices import on_cpu
+
 
 @keras.saving.register_keras_serializable("kerasmlsp")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -33,8 +35,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         import tensorflow as tf
 
         channels = inputs.shape[-1]
-        # On CPUs, in bfloat16, the operation is slow unless channels fill whole vectors.
-        narrow = channels % 16 == 0 and inputs.dtype in (tf.bfloat16, tf.float16)
+        # On CPUs, in lower precision, the operation is slow unless channels fill whole vectors.
+        narrow = inputs.dtype in (tf.bfloat16, tf.float16) and not (on_cpu() and channels % 16)
         found = tf.raw_ops.FusedBatchNormV3(
             x=inputs if narrow else ops.cast(inputs, "float32"),
             scale=ops.cast(self.gamma, "float32") if self.scale else ops.ones((channels,), "float32"),

@@ -7,6 +7,7 @@ from keras import ops
 
 from kerasmlsp.layers.attention import MultiHeadAttention
 from kerasmlsp.layers.composite import Composite
+from kerasmlsp.layers.devices import on_cpu
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -85,16 +86,24 @@ class DecoderBlock(Composite):
 
     def call(self, inputs, training=False):
         places = ops.arange(ops.shape(inputs)[1])
-        distance = places[:, None] - places[None, :]
-        seen = ops.logical_and(distance >= 0, distance < self.window)
         query, key, value = self._heads(self.attention_norm(inputs))
         angles = self._angles(places)[:, None]
         found = ops.dot_product_attention(
-            _rotated(query, angles), _rotated(key, angles), value, mask=seen[None, None], flash_attention=False
+            _rotated(query, angles), _rotated(key, angles), value, **self._mask(inputs.shape[1], places)
         )
         attended = self.output_projection(ops.reshape(found, ops.shape(inputs)))
         states = inputs + self.drop(attended, training=training)
         return states + self.drop(self._feed_forward(states), training=training)
+
+    def _mask(self, length, places):
+        """Who sees whom, in the words of `keras.ops.dot_product_attention`."""
+        if keras.backend.backend() != "tensorflow" and isinstance(length, int) and length <= self.window:
+            # Said without a mask, so that Keras takes a fused kernel where the device has one. TensorFlow has none.
+            return {"is_causal": True, "flash_attention": keras.config.is_flash_attention_enabled()}
+        distance = places[:, None] - places[None, :]
+        seen = ops.logical_and(distance >= 0, distance < self.window)
+        # A fused kernel would add the mask to the scores as a bias with a gradient.
+        return {"mask": seen[None, None], "flash_attention": False}
 
     def initial_state(self, batch_size: int) -> list:
         """Empty keys and values, `(batch * heads, window, features of a head)` each."""
@@ -173,8 +182,9 @@ def _product(dense, vectors):
     """A bias-free `Dense`; one vector, `(1, features)` with an even number of them, is worked off on two cores.
 
     XLA multiplies one vector and a matrix on one core of a CPU, but two vectors, or each half of one, on two.
+    Elsewhere the product is plain.
     """
-    if len(vectors.shape) > 2:
+    if len(vectors.shape) > 2 or not on_cpu():
         return dense(vectors)
     batch = ops.shape(vectors)[0]
 

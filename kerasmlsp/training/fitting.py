@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import dataclasses
+import importlib
 import logging
 import sys
 import time
@@ -15,8 +16,10 @@ import keras
 from kerasmlsp import distribution
 from kerasmlsp.data import batching
 from kerasmlsp.files import locked, remove_leftovers
+from kerasmlsp.layers.devices import on_cpu
 from kerasmlsp.layers.recurrent import unfuse
-from kerasmlsp.training import memory, selection, sharing
+from kerasmlsp.training import memory, precision, selection, sharing
+from kerasmlsp.training.callback_list import Callbacks
 from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper, optimizers_of, to_numbers
 from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings
@@ -52,9 +55,10 @@ def fit(
     stopping epoch as one that was not; with `deterministic`, bit for bit. States that layers carry from batch to batch
     (`kerasmlsp.layers.Stateful`) start every epoch from zeros.
 
-    The folder gets `checkpoint.npz`, `history.csv`, `curves.png`, `tensorboard/` and, at the end, `model.keras`
-    with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch. One process
-    at a time trains into a folder. A metric with several values, one for each class, is logged as their mean.
+    The folder gets `checkpoint.npz`, `history.csv`, `curves.png`, `tensorboard/` (with TensorFlow) and, at the end,
+    `model.keras` with the weights of the best epoch. On a terminal there is a progress bar, in a log one line an epoch.
+    One process at a time trains into a folder. A metric with several values, one for each class, is logged as their
+    mean.
 
     After `kerasmlsp.distribution.start`, all processes call `fit` and share each batch; process 0 alone writes. With
     any number of them the losses are the same but for rounding. Callbacks run in each. Every process gets a model of
@@ -65,7 +69,8 @@ def fit(
     epoch is the best. `mode="auto"` takes the direction that the compiled metric has in Keras; where there is none,
     that of the measure in the column's name (as error and distance, or accuracy, bleu and reward).
 
-    `precision="auto"` means `mixed_bfloat16` on GPUs and TPUs and float32 on CPUs. On CPUs with bfloat16
+    `precision="auto"` means `mixed_bfloat16` on TPUs and on GPUs that have it (`has_fast_bfloat16`), unless the net has
+    recurrent layers, for which it is built a second time; and float32 elsewhere. On CPUs with bfloat16
     instructions a Transformer trains faster in `mixed_bfloat16`, embeddings and recurrent nets do not.
     `jit="auto"` leaves GPUs, TPUs and the JAX backend to Keras and uses no XLA on CPUs, where it makes convolutions
     and the gradients of gathers slower by whole factors; `python -m benchmarks.sentiment_speed --part policy`
@@ -162,16 +167,20 @@ def _train(model, source, keeper, validation, class_weight, several):
     while not keeper.finished():
         # Keras takes the length of the first epoch for that of all, so a broken-off one gets a call of its own.
         rest_of_epoch = keeper.step > 0
-        shown = [_tensorboard(keeper.run), progress] if distribution.leads() else []
+        dataset = source.dataset(lambda: (keeper.epoch, keeper.step))
+        steps = dataset.num_batches if isinstance(dataset, keras.utils.PyDataset) else len(dataset)
+        shown = [*_tensorboard(keeper.run), progress] if distribution.leads() else []
+        given = [*keeper.callbacks, *watchers.get()]
+        callbacks = [*first, *keeper.callbacks, _Numbers(), *shown, keeper, *watchers.get()]
         model.fit(
-            source.dataset(lambda: (keeper.epoch, keeper.step)),
+            dataset,
             validation_data=validation,
             initial_epoch=keeper.epoch,
             epochs=keeper.epoch + 1 if rest_of_epoch else epochs,
             class_weight=class_weight,
             shuffle=False,
             verbose=0,
-            callbacks=[*first, *keeper.callbacks, _Numbers(), *shown, keeper, *watchers.get()],
+            callbacks=Callbacks(callbacks, reading=given, model=model, epochs=epochs, steps=steps),
         )
         if rest_of_epoch:
             # fit() ends by overwriting the weights with their moving averages.
@@ -194,28 +203,21 @@ def built(build: Callable[[], keras.Model], settings: Settings) -> keras.Model:
         >>> first == second, first == third
         (True, False)
     """
-    accelerated = _accelerated()
-    keras.utils.set_random_seed(settings.seed)
-    if settings.deterministic and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    if settings.deterministic:
+        precision.check_deterministic()
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
 
-        tf.config.experimental.enable_op_determinism()
-    precision = settings.precision
-    if precision == "auto":
-        precision = "mixed_bfloat16" if accelerated else "float32"
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        # A net on a GPU or TPU takes their memory, and they refuse at once what they cannot hold.
-        with contextlib.nullcontext() if accelerated else memory.checked(settings):
-            model = build()
-    finally:
-        keras.config.set_dtype_policy(policy)
+            tf.config.experimental.enable_op_determinism()
+    for policy in precision.policies(settings.precision):
+        model = _build_in(policy, build, settings)
+        if not any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers()):
+            break
     if settings.jit != "auto":
         if settings.jit == "on":
             unfuse(model)
         model.jit_compile = settings.jit == "on"
-    elif not accelerated and keras.backend.backend() == "tensorflow":
+    elif on_cpu() and keras.backend.backend() == "tensorflow":
         # Without XLA, TensorFlow still has its graphs, while JAX would work off one operation after the other.
         model.jit_compile = False
     model.steps_per_execution = settings.steps_per_execution
@@ -223,6 +225,18 @@ def built(build: Callable[[], keras.Model], settings: Settings) -> keras.Model:
         if not each.built:
             each.build(model.trainable_variables)
     return model
+
+
+def _build_in(policy, build, settings):
+    keras.utils.set_random_seed(settings.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        # A net on a GPU or TPU takes their memory, and they refuse at once what they cannot hold.
+        with memory.checked(settings) if on_cpu() else contextlib.nullcontext():
+            return build()
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _check_class_weight(model, class_weight):
@@ -238,44 +252,12 @@ def _check_class_weight(model, class_weight):
         )
 
 
-def precision_for(precision: str, *, products: bool) -> str:
-    """Returns what `fit` takes as `precision`: for "auto", bfloat16 where that is known to be faster.
-
-    Args:
-        precision: "auto", "float32" or "mixed_bfloat16".
-        products: Whether most of the net's work is products of matrices or convolutions, as in Transformers and
-            residual nets. Recurrent nets gain nothing, since their sequence is one operation in float32 only, and
-            depthwise convolutions lose.
-
-    Example:
-        >>> precision_for("float32", products=True), precision_for("auto", products=False)
-        ('float32', 'auto')
-    """
-    return "mixed_bfloat16" if precision == "auto" and products and has_fast_bfloat16() else precision
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 matrices faster than float32 ones: a GPU, a TPU, or a CPU with AMX.
-
-    With AMX, products of the sizes of small Transformers took between a half and a sixth of the time here.
-
-    Example:
-        >>> precision_for("auto", products=True) == ("mixed_bfloat16" if has_fast_bfloat16() else "auto")
-        True
-    """
-    flags = Path("/proc/cpuinfo")
-    return _accelerated() or (flags.exists() and "amx_bf16" in flags.read_text().split())
-
-
-def _accelerated():
-    try:
-        return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
-    except RuntimeError:
-        return False
-
-
 def _tensorboard(run):
-    return keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)
+    # It writes by TensorFlow, which Keras does without on JAX.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("tensorflow")
+        return [keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)]
+    return []
 
 
 class _Numbers(keras.callbacks.Callback):
@@ -311,6 +293,7 @@ class _Progress(keras.callbacks.Callback):
         if self.bar is not None:
             self.bar.update(self.keeper.resumed_step + batch + 1 - self.bar.n)
             if logs:
+                # A loss of one of the last batches: see `Callbacks`.
                 self.bar.set_postfix({"loss": f"{float(logs['loss']):.4f}"} if "loss" in logs else {}, refresh=False)
 
     def on_epoch_end(self, epoch, logs=None):

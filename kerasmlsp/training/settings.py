@@ -284,7 +284,9 @@ class Settings:
     precision: str = option("auto", "Precision of the computation.", choices=PRECISIONS)
     jit: str = option("auto", "Whether XLA compiles the training step.", choices=JIT)
     steps_per_execution: int = option(1, "Batches worked off by one call of the compiled step.", least=1)
-    deterministic: bool = option(False, "Repeat bit for bit; slower.")
+    deterministic: bool = option(
+        False, "Repeat bit for bit; slower, and on GPUs with JAX only where XLA_FLAGS asks for it."
+    )
 
     def __post_init__(self) -> None:
         for field, kind, optional, known in fields(type(self)):

@@ -378,3 +378,16 @@ def test_layers_in_between_are_part_of_the_chain():
     _, scores = fill(generation.stepwise(model), ids[:, 1:], start=ids[:, 0])
     expected = numpy(generation.log_probabilities(model(ids[:, :-1]), ids[:, 1:]))
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+# ---- numbers in place of tensors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (2, 1.0), (0, 0.6), (3, 0.8)])
+def test_settings_that_are_numbers_give_what_tensors_give(decoder, top_k, top_p):
+    template = [[FREE] * 6, [2, FREE, FREE, 1, FREE, FREE]]
+    plain = fill(decoder, template, top_k=top_k, top_p=top_p)
+    options = {"top_k": ops.convert_to_tensor(top_k), "top_p": ops.convert_to_tensor(top_p)}
+    general = fill(decoder, template, **options, count=ops.convert_to_tensor(6))
+    np.testing.assert_array_equal(plain[0], general[0])
+    np.testing.assert_allclose(plain[1], general[1], atol=1e-5)

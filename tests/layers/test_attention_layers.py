@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kerasmlsp import layers
+from kerasmlsp.layers import transformer
 
 RANDOM = np.random.default_rng(0)
 STATES = RANDOM.normal(size=(2, 5, 8)).astype("float32")
@@ -270,6 +271,18 @@ def test_a_causal_block_is_its_formula_at_once_and_step_by_step(window):
     expected = states + np.maximum(normed @ weights["widen/kernel"], 0) ** 2 @ weights["narrow/kernel"]
     np.testing.assert_allclose(numpy(layer(STATES)), expected, atol=1e-4)
     np.testing.assert_allclose(stepped(layer, [], None), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_product_of_two_cores_is_that_of_other_devices(batch, monkeypatch):
+    layer = layers.DecoderBlock(2, 5)
+    layer(STATES[:batch])
+    shaken(layer)
+    found = []
+    for cpu in (True, False):
+        monkeypatch.setattr(transformer, "on_cpu", lambda cpu=cpu: cpu)
+        found.append(numpy(layer.step(STATES[:batch, 0], layer.initial_state(batch), 0)[0]))
+    np.testing.assert_allclose(*found, atol=1e-5)
 
 
 # ---- positions -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from kerasmlsp import layers
+from kerasmlsp.layers import normalization
 from kerasmlsp.layers.recurrent import unfuse
 
 CASES = {
@@ -655,8 +656,10 @@ def test_batch_normalization_has_the_gradients_of_that_of_keras():
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("cpu", [True, False])
 @pytest.mark.parametrize("channels", [3, 16])
-def test_batch_normalization_in_lower_precision_keeps_statistics_in_full(channels):
+def test_batch_normalization_in_lower_precision_keeps_statistics_in_full(channels, cpu, monkeypatch):
+    monkeypatch.setattr(normalization, "on_cpu", lambda: cpu)
     maps = np.random.default_rng(0).normal(2, 3, (6, 4, 5, channels)).astype("float32")
     layer = layers.BatchNormalization(momentum=0.0, dtype="mixed_bfloat16")
     answer = layer(maps, training=True)
