@@ -93,7 +93,7 @@ def test_the_curves_of_several_nets_are_drawn_together(tmp_path, monkeypatch):
     from kerasmlsp.training import Run, checkpoint
 
     rows = [{"epoch": 1, "loss": 0.5, "val_loss": 0.6}]
-    monkeypatch.setattr(checkpoint, "read", lambda path: ({"rows": rows}, {}))
+    monkeypatch.setattr(checkpoint, "read_state", lambda path: {"rows": rows})
     drawn = []
     monkeypatch.setattr(plotting, "curves", lambda rows, path: drawn.append(rows) or path.write_text("drawn"))
     Run(tmp_path).draw_curves("net")
