@@ -273,7 +273,6 @@ def measure_generation(plan, text, ceiling, options):
     """Tokens per second, beside the reading of weights, keys and values once a token."""
     import jax
     import jax.numpy as jnp
-
     import keras
 
     from kerasmlsp import generation, models
