@@ -49,7 +49,7 @@ class Plan:
     learning: tuple = (5000, 100)
 
 
-QUICK = Plan({"features": 32, "num_layers": 1, "num_heads": 2, "window": 16}, (4,), 3, 2, 128, 2**14, (1, 2), 8, (4, 2))
+QUICK = Plan({"features": 32, "num_layers": 1, "num_heads": 2, "window": 16}, (4,), 3, 2, 128, 2**14, (2,), 8, (4, 2))
 
 
 def seconds(call, *, rounds, target=0.2):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
 import runpy, sys
@@ -14,6 +16,7 @@ runpy.run_module("benchmarks.gpu", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_generation_is_measured_beside_its_floor(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "gpu.json")], cwd=ROOT, capture_output=True, text=True
@@ -21,7 +24,6 @@ def test_generation_is_measured_beside_its_floor(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert all(value > 0 for value in found["ceilings"][0].values())
-    assert [(row["precision"], row["batch"]) for row in found["generation"]] == [
-        (precision, batch) for precision in ("float32", "bfloat16") for batch in (1, 2)
-    ]
+    rows = [(row["precision"], row["batch"]) for row in found["generation"]]
+    assert rows == [("float32", 2), ("bfloat16", 2)]
     assert all(row["tokens_per_s"] > 0 and row["floor_us"] > 0 for row in found["generation"])

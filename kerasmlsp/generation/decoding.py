@@ -279,7 +279,7 @@ def fill(
         return ops.zeros_like(seeds[:, None], dtype=dtype) + ops.reshape(ops.cast(value, dtype), (-1, 1))
 
     temperature, stop_from = by_row(temperature, "float32"), by_row(stop_from, "int32")
-    if not isinstance(_cut(top_k, top_p), bool):
+    if not _are_numbers(top_k, top_p):
         top_k, top_p = by_row(top_k, "int32"), by_row(top_p, "float32")
 
     def body(place, position, ended, logits, state, tokens, scores):
@@ -336,10 +336,10 @@ def draw(logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any) ->
     scaled = (logits - ops.max(logits, axis=1, keepdims=True)) / ops.where(warm, temperature, 1.0)
     shares = ops.softmax(scaled)
     # Sorting would cost as much as a small net's whole step.
-    cut = _cut(top_k, top_p)
-    if not isinstance(cut, bool):
+    if not _are_numbers(top_k, top_p):
+        cut = ops.any(ops.logical_or(top_k > 0, top_p < 1))
         shares = ops.cond(cut, lambda: _likeliest(shares, top_k, top_p), lambda: shares)
-    elif cut:
+    elif top_k > 0 or top_p < 1:
         shares = _likeliest(shares, top_k, top_p)
     cumulative = ops.cumsum(shares, axis=1)
     drawn = ops.argmax(ops.cast(cumulative > uniform * cumulative[:, -1:], "float32"), axis=1)
@@ -347,11 +347,9 @@ def draw(logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any) ->
     return ops.cast(drawn, "int32")
 
 
-def _cut(top_k, top_p):
-    """Whether `top_k` or `top_p` leaves tokens out: True or False where both are numbers, else a tensor."""
-    if isinstance(top_k, int) and isinstance(top_p, int | float):
-        return top_k > 0 or top_p < 1
-    return ops.any(ops.logical_or(top_k > 0, top_p < 1))
+def _are_numbers(top_k, top_p):
+    """Whether it is known before the graph runs if any token is left out."""
+    return isinstance(top_k, int) and isinstance(top_p, int | float)
 
 
 def _likeliest(shares, top_k, top_p):
