@@ -107,11 +107,11 @@ def positions(
             len(pairs),
             ", ".join(unknown[:10]),
         )
-    # A word that is given again lies on itself, and spans no plane.
-    if (count := len({pairs[place][1] for place in kept})) < FEWEST:
-        raise ValueError(f"`group` must hold {FEWEST} words at least that the model knows. Received: {count}")
     vectors = found["vector"][kept]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    # Of words that all lie on each other, as good and Good, t-SNE ends the process.
+    if (count := len(np.unique(vectors.round(5), axis=0))) < FEWEST:
+        raise ValueError(f"`group` must hold {FEWEST} words at least that the model knows. Received: {count}")
     placed = {}
     for method in methods:
         if method == "pca":
