@@ -77,7 +77,7 @@ def positions(
     """Places the words of groups in a plane.
 
     Vectors are scaled to length 1 first, so that the angles between them count. Words that the model does not know are
-    left out, and logged.
+    left out, and logged; one that is given again in its group is drawn once.
 
     Reference: Ganapathy, MLSP 2025, "word2vec visualization"; Hotelling 1933, "Analysis of a Complex of Statistical
     Variables into Principal Components"; van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
@@ -96,7 +96,7 @@ def positions(
         ValueError: Fewer than `FEWEST` words are known.
     """
     decomposition, manifold = required("sklearn.decomposition"), required("sklearn.manifold")
-    pairs = [(group, word) for group, words in groups.items() for word in words]
+    pairs = list(dict.fromkeys((group, word) for group, words in groups.items() for word in words))
     found = model(text=[word for _, word in pairs])
     kept = np.flatnonzero(found["known"] > 0)
     if len(kept) < len(pairs):
@@ -107,10 +107,11 @@ def positions(
             len(pairs),
             ", ".join(unknown[:10]),
         )
-    if len(kept) < FEWEST:
-        raise ValueError(f"`group` must hold {FEWEST} words at least that the model knows. Received: {len(kept)}")
     vectors = found["vector"][kept]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    # Of words that all lie on each other, as good and Good, t-SNE ends the process.
+    if (count := len(np.unique(vectors.round(5), axis=0))) < FEWEST:
+        raise ValueError(f"`group` must hold {FEWEST} words at least that the model knows. Received: {count}")
     placed = {}
     for method in methods:
         if method == "pca":

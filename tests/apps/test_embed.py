@@ -279,6 +279,7 @@ def test_a_changed_table_is_not_gone_on_with(workshop):
         (("analogy", "cat", "unicorn", "dog"), 1, "Received: 'unicorn'"),
         (("map", "--group", "animals", "--figure", "m.png"), 2, "must be a name, = and words"),
         (("map", "--group", "a=cat,dog", "--figure", "m.png"), 1, "`--group` must hold 4 words"),
+        (("map", "--group", "a=cat,Cat", "--group", "b=cat,dog,CAT", "--figure", "m.png"), 1, "must hold 4 words"),
         (("map", "--group", "a=cat,dog", "--figure", "m.jpg"), 2, "must end in .png"),
     ],
 )
