@@ -63,6 +63,7 @@ def assert_alike(first, second, tolerance=1e-6):
         assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
     trained(1, tmp_path / "one", 1, "dense")
     trained(2, tmp_path / "two", 1, "dense")
