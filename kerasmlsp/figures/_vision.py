@@ -22,7 +22,8 @@ class Digits(NamedTuple):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channel."""
-        return tuple(self.images.shape[1:])
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
 
     @property
     def classes(self) -> int:

@@ -201,10 +201,9 @@ def _draw_time_frequency(axes, power, seconds, frequencies, tone):
 def log_histogram(*, data: str | Path | None = None, epsilon: float = 1e-6, seed: int = 0) -> Drawing:
     """Values of a spectrogram before and after the logarithm: nearly all near 0, and spread out.
 
-    The offset keeps silence, whose logarithm is minus infinity, near the rest.
+    A small offset keeps silence, whose logarithm is minus infinity, near the rest.
 
-    Reference: Pilanci, EE269 lecture 16 (2020), "Spectrograms": "take the logarithm of the spectrograms using a small
-    offset".
+    Reference: Pilanci, EE269 lecture 16 (2020), "Spectrograms" (data with a smoother distribution).
 
     Args:
         data: A recording of one's own, of which the first second is taken; by default a synthetic "stop".

@@ -103,20 +103,17 @@ def feature_maps(
     numbers: dict = {"shapes": {}, "stay": {}, "moved": {}}
     names = ("conv_1", "pool_1", "conv_2", "pool_2")
     figure, grid = panels(len(names), 9, width=0.95, height=1.05)
+    pixels(grid[0, 0], image[..., 0])
+    for axes in grid[1:, 0]:
+        axes.set_axis_off()
     for row, name in zip(grid, names, strict=True):
         still, moved = interpret.feature_maps(net, pair, name)
         places = 4 // interpret.receptive_field(net, name)[1].stride
         numbers["shapes"][name] = still.shape
         numbers["stay"][name] = float(np.abs(moved - still).mean() / still.std())
         numbers["moved"][name] = float(np.abs(moved[:, places:] - still[:, :-places]).mean() / still.std())
-        pixels(row[0], image[..., 0] if name == names[0] else np.zeros((1, 1)))
-        row[0].set_axis_on() if name == names[0] else row[0].set_axis_off()
-        for axes in row[1:]:
-            axes.set_axis_off()
-        shown = [still[..., number] for number in range(min(4, still.shape[-1]))]
-        shown += [moved[..., number] for number in range(len(shown))]
-        for axes, each in zip(row[1:], shown, strict=False):
-            axes.set_axis_on()
+        shown = np.concatenate([still[..., :4], moved[..., :4]], axis=-1)
+        for axes, each in zip(row[1:], np.moveaxis(shown, -1, 0), strict=True):
             pixels(axes, each, cmap="viridis", vmin=-1, vmax=1)
         row[1].set_title(f"{name}: {still.shape[0]} x {still.shape[1]} x {still.shape[2]}", fontsize=8, loc="left")
         row[5].set_title(f"picture moved by 4: maps by {places}", fontsize=8, loc="left")
@@ -146,7 +143,7 @@ def layer_hierarchy(
 
     Beside each patch of a held-out picture is what a deconvolutional net projects back to it from the unit.
 
-    Reference: Ganapathy, MLSP 2025, "Understanding CNNs using CNNs" (model learns a hierarchy); Zeiler and Fergus 2014,
+    Reference: Ganapathy, MLSP 2025, "Model learns a hierarchy"; Zeiler and Fergus 2014,
     "Visualizing and Understanding Convolutional Networks".
 
     Args:
@@ -165,7 +162,7 @@ def layer_hierarchy(
     Example:
         >>> figure, numbers = layer_hierarchy(units=1, count=20, steps=1, tested=20)
         >>> list(numbers["sizes"].values())
-        [5, 15, 23, 39]
+        [5, 15, 27, 43]
     """
     keras.utils.set_random_seed(seed)
     digits = _vision.digits(data, count, tested, seed)
@@ -185,11 +182,11 @@ def layer_hierarchy(
             seen = tuple(_window(field, at) for field, at in zip(fields, spot, strict=True))
             projected = interpret.project(net, image[None], name, unit=int(unit))[0, ..., 0]
             inside, patch = projected[_within(seen, image.shape)], _cut(image[..., 0], seen)
-            outside.append(np.abs(projected).sum() - np.abs(inside).sum())
-            most = np.abs(projected).max() + 1e-9
+            most, total = np.abs(projected).max() + 1e-9, np.abs(projected).sum() + 1e-9
+            outside.append(float(1 - (np.abs(inside).sum() + 1e-9) / total))
             pixels(row[2 * place], patch, vmin=0, vmax=1)
             pixels(row[2 * place + 1], _cut(projected, seen), cmap="RdBu_r", vmin=-most, vmax=most)
-        numbers["outside"][name] = float(max(outside) / max(1e-9, np.abs(projected).sum()))
+        numbers["outside"][name] = max(outside)
         title = f"{name}: fields of {fields[0].size} pixels; nearest class mean right {numbers['nearest'][name]:.0%}"
         row[0].set_title(title, fontsize=8, loc="left")
     return Drawing(figure, numbers)
