@@ -10,7 +10,7 @@ from keras import layers
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
 from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, pixels
-from kerasmlsp.figures._fitting import numpy
+from kerasmlsp.figures._fitting import numpy, without_graphs
 from kerasmlsp.models.images import FILTERS
 
 
@@ -160,7 +160,8 @@ def receptive_field(
     figure, (axes,) = panels(1, 1 + len(drawn), width=2.5, height=2.9)
     pixels(axes[0], shown, f"fields in {side} x {side} pixels")
     for panel, name, colour in zip(axes[1:], drawn, COLOURS, strict=False):
-        effective = interpret.effective_field(net, noise, name)
+        with without_graphs(0):
+            effective = interpret.effective_field(net, noise, name)
         unit = interpret.layers(net)[name][1] // 2
         first, last = (each + unit * fields[name].stride for each in (fields[name].first, fields[name].last))
         inside = np.zeros((side, side), bool)

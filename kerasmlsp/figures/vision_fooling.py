@@ -8,7 +8,7 @@ import numpy as np
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
 from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, pixels, sheet
-from kerasmlsp.figures._fitting import learn
+from kerasmlsp.figures._fitting import learn, without_graphs
 
 _BOX = (0.0, 1.0)
 
@@ -54,8 +54,9 @@ def feature_pruning(
         ((28, 28), ['least sensitive', 'random', 'most sensitive'])
     """
     net, digits = _lenet(data, count, steps, tested, seed)
-    sensitivity = interpret.error_sensitivity(net, digits.images, digits.labels)
-    curves = interpret.pruning_curves(net, digits.others, digits.answers, sensitivity, shares=shares, seed=seed)
+    with without_graphs(steps):
+        sensitivity = interpret.error_sensitivity(net, digits.images, digits.labels)
+        curves = interpret.pruning_curves(net, digits.others, digits.answers, sensitivity, shares=shares, seed=seed)
     figure = sheet(9.5, 3.6)
     left, right = figure.subfigures(1, 2, width_ratios=(1.2, 1))
     axes = left.subplots(2, 3)
@@ -118,14 +119,15 @@ def fgsm(
     }
     fooled: dict = {name: [] for name in ways}
     first, rows = None, []
-    for size in epsilons:
-        for name, change in ways.items():
-            changed = change(size)
-            found = interpret.outcome(net, images, changed, labels)
-            fooled[name].append(found.success_rate)
-            if name == "FGSM":
-                first = int(found.attacked.argmax()) if first is None else first
-                rows.append((changed[first, ..., 0], int(found.after[first]), float(found.confidence_after[first])))
+    with without_graphs(steps):
+        for size in epsilons:
+            for name, change in ways.items():
+                changed = change(size)
+                found = interpret.outcome(net, images, changed, labels)
+                fooled[name].append(found.success_rate)
+                if name == "FGSM":
+                    first = int(found.attacked.argmax()) if first is None else first
+                    rows.append((changed[first, ..., 0], int(found.after[first]), float(found.confidence_after[first])))
     numbers = {"fooled": fooled, "answers": [row[1] for row in rows], "confidence": [row[2] for row in rows]}
     return Drawing(_draw_fgsm(epsilons, fooled, rows), numbers)
 

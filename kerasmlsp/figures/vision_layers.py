@@ -8,7 +8,7 @@ import numpy as np
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
 from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, pixels, sheet
-from kerasmlsp.figures._fitting import learn
+from kerasmlsp.figures._fitting import learn, without_graphs
 
 
 def _alexnet(digits, filters=(16, 24, 32, 32, 24), units=64):
@@ -107,7 +107,8 @@ def feature_maps(
     for axes in grid[1:, 0]:
         axes.set_axis_off()
     for row, name in zip(grid, names, strict=True):
-        still, moved = interpret.feature_maps(net, pair, name)
+        with without_graphs(0):
+            still, moved = interpret.feature_maps(net, pair, name)
         places = 4 // interpret.receptive_field(net, name)[1].stride
         numbers["shapes"][name] = still.shape
         numbers["stay"][name] = float(np.abs(moved - still).mean() / still.std())
@@ -173,14 +174,16 @@ def layer_hierarchy(
     for row, name in zip(grid, _LEVELS, strict=True):
         fields = interpret.receptive_field(net, name)
         numbers["sizes"][name], outside = fields[0].size, []
-        maps = interpret.feature_maps(net, digits.others, name)
-        numbers["nearest"][name] = _nearest(digits, lambda x, name=name: interpret.feature_maps(net, x, name))
+        with without_graphs(steps):
+            maps = interpret.feature_maps(net, digits.others, name)
+            numbers["nearest"][name] = _nearest(digits, lambda x, name=name: interpret.feature_maps(net, x, name))
         strongest = np.argsort(maps.max((0, 1, 2)))[::-1][:units]
         for place, unit in enumerate(strongest):
             picture, *spot = np.unravel_index(maps[..., unit].argmax(), maps.shape[:3])
             image = digits.others[picture]
             seen = tuple(_window(field, at) for field, at in zip(fields, spot, strict=True))
-            projected = interpret.project(net, image[None], name, unit=int(unit))[0, ..., 0]
+            with without_graphs(0):
+                projected = interpret.project(net, image[None], name, unit=int(unit))[0, ..., 0]
             inside, patch = projected[_within(seen, image.shape)], _cut(image[..., 0], seen)
             most, total = np.abs(projected).max() + 1e-9, np.abs(projected).sum() + 1e-9
             outside.append(float(1 - (np.abs(inside).sum() + 1e-9) / total))
@@ -267,7 +270,8 @@ def maximisation(
     numbers: dict = {"images": {}, "probability": {}, "correlation": {}}
     figure, grid = panels(len(ways), len(classes), width=0.95, height=1.2)
     for row, (name, given) in zip(grid, ways.items(), strict=True):
-        found = interpret.maximise(net, classes, **{**options, **given})
+        with without_graphs(ascent):
+            found = interpret.maximise(net, classes, **{**options, **given})
         numbers["images"][name] = found[..., 0]
         numbers["probability"][name] = np.diag(net.predict(found, verbose=0)).tolist()
         numbers["correlation"][name] = _vision.correlation(found)
