@@ -9,8 +9,8 @@ from kerasmlsp.data import audio
 RATE = 16_000
 # Seconds of the sounds in `word`.
 SOUNDS = {"s": (0.14, 0.32), "t": (0.37, 0.39), "o": (0.40, 0.64), "p": (0.72, 0.75)}
-# Resonances of the throat and mouth in an open "o", hertz, and how wide they are.
-_FORMANTS = ((620, 90), (1000, 110), (2500, 200))
+# Resonances of the throat and mouth in an open "o": hertz, how wide they are, and how strong.
+_FORMANTS = ((620, 90, 1.0), (1000, 110, 0.6), (2500, 200, 0.1))
 
 # Activities by gravity along the axes, steps a second, and swing in m/s^2.
 ACTIVITIES = {
@@ -32,7 +32,9 @@ def word(seed: int) -> np.ndarray:
     pitch = 130 - 40 * time
     phase, voice = 2 * np.pi * np.cumsum(pitch) / RATE, np.zeros(RATE)
     for harmonic in range(1, 50):
-        gain = sum(1 / (1 + ((harmonic * pitch - middle) / width) ** 2) for middle, width in _FORMANTS)
+        gain = sum(
+            height / (1 + ((harmonic * pitch - middle) / width) ** 2) for middle, width, height in _FORMANTS
+        )
         voice += gain * np.sin(harmonic * phase)
     loudness = {"s": 0.06 * hiss, "t": 0.12 * breath, "o": 0.25 * voice, "p": 0.05 * breath}
     samples = sum(sound * _faded(time, *SOUNDS[name]) for name, sound in loudness.items())

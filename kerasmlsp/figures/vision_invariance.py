@@ -20,7 +20,7 @@ def _dense(digits, units=128):
 
 
 def _accuracy(net, images, labels):
-    return float(np.mean(net.predict(images, verbose=0).argmax(1) == labels))
+    return float(np.mean(numpy(net(images)).argmax(1) == labels))
 
 
 def shuffled_pixels(
@@ -63,7 +63,7 @@ def shuffled_pixels(
     shares = []
     for (kind, (images, others)), net in zip(kinds.items(), (first, second), strict=True):
         learn(net, images, digits.labels, steps=steps, seed=seed)
-        shares.append(net.predict(others, verbose=0))
+        shares.append(numpy(net(others)))
         accuracy["dense"][kind] = float(np.mean(shares[-1].argmax(1) == digits.answers))
         keras.utils.set_random_seed(seed)
         lenet = models.lenet5(digits.classes, input_shape=digits.shape)

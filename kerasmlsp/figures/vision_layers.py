@@ -8,7 +8,7 @@ import numpy as np
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
 from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, pixels, sheet
-from kerasmlsp.figures._fitting import learn, without_graphs
+from kerasmlsp.figures._fitting import learn, numpy, without_graphs
 
 
 def _alexnet(digits, filters=(16, 24, 32, 32, 24), units=64):
@@ -273,7 +273,7 @@ def maximisation(
         with without_graphs(ascent):
             found = interpret.maximise(net, classes, **{**options, **given})
         numbers["images"][name] = found[..., 0]
-        numbers["probability"][name] = np.diag(net.predict(found, verbose=0)).tolist()
+        numbers["probability"][name] = np.diag(numpy(net(found))).tolist()
         numbers["correlation"][name] = _vision.correlation(found)
         for axes, image, share in zip(row, found, numbers["probability"][name], strict=True):
             pixels(axes, image[..., 0], vmin=0, vmax=1)

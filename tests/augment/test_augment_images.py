@@ -337,7 +337,9 @@ def test_wrong_arguments_are_refused(name, options, told):
         getattr(augment, name)(**options)
 
 
-@pytest.mark.parametrize("name", ["ImageAugmentation", "RandAugment", "RandomAffine", "RandomElasticDeformation", "MixUp", "CutMix"])
+@pytest.mark.parametrize(
+    "name", ["ImageAugmentation", "RandAugment", "RandomAffine", "RandomElasticDeformation", "MixUp", "CutMix"]
+)
 @pytest.mark.parametrize("wrong", [lambda each: (each, np.eye(BATCH)), lambda each: {"pixels": each}])
 def test_pairs_and_other_dicts_end_in_a_sentence(name, wrong):
     inputs = wrong(np.zeros((BATCH, 8, 8, 3), "float32"))

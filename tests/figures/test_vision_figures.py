@@ -69,7 +69,9 @@ def test_changes_of_digits_are_what_they_are_called():
     images = np.zeros((2, 9, 9, 1), "float32")
     images[:, 4, 4:7] = 1
     moved = vision_invariance._changed(images, "moved by pixels", 2, 0)
-    for image, after, (right, down) in zip(images, moved, np.random.default_rng(0).choice([-2, 2], (2, 2)), strict=True):
+    for image, after, (right, down) in zip(
+        images, moved, np.random.default_rng(0).choice([-2, 2], (2, 2)), strict=True
+    ):
         np.testing.assert_allclose(after, np.roll(image, (down, right), (0, 1)), atol=1e-5)
     turned = vision_invariance._changed(images, "turned by degrees", 90, 0)
     np.testing.assert_allclose(np.abs(turned[..., 4, 0].sum(1)), 3, atol=1e-4)
