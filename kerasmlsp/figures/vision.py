@@ -57,8 +57,8 @@ def filters(*, picture: str | Path | None = None, size: int = 240) -> Drawing:
 def pooling(*, size: int = 192, factor: int = 4, deviation: float = 2.0) -> Drawing:
     """Rings that become finer outwards, made smaller in four ways: what is too fine turns up as false rings.
 
-    A map may be subsampled where it is band-limited. To take every fourth pixel, or the largest of sixteen, is not
-    enough for that; the mean helps, a wider blur before helps more.
+    A map may be subsampled where it is band-limited. To take every fourth pixel shows rings that are not there, the
+    largest of sixteen makes white of grey; the mean of sixteen helps, a wider blur before helps more.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Why Pooling?"; Zhang 2019, "Making Convolutional Networks
     Shift-Invariant Again".
@@ -70,8 +70,8 @@ def pooling(*, size: int = 192, factor: int = 4, deviation: float = 2.0) -> Draw
 
     Returns:
         The figure; by the name of the way the `aliasing`, the deviation of the outer pixels, which should be an even
-        grey, as a share of that of the inner ones; and the `moved`: how much of the inner pixels changes when the
-        picture moves by one pixel.
+        grey, as a share of that of the inner ones; their mean `level`, which should be 0; and the mean change of the
+        inner pixels when the picture is `moved` by one pixel.
 
     Example:
         >>> figure, numbers = pooling(size=96)
@@ -87,14 +87,16 @@ def pooling(*, size: int = 192, factor: int = 4, deviation: float = 2.0) -> Draw
     }
     count = size // factor
     outer, inner = _radii(count) > 0.72, _radii(count) < 0.3
-    numbers: dict = {"aliasing": {}, "moved": {}}
+    numbers: dict = {"aliasing": {}, "level": {}, "moved": {}}
     figure, (axes,) = panels(1, 5, width=2.5, height=3)
     pixels(axes[0], rings, f"{size} x {size} pixels", cmap="gray", vmin=-1, vmax=1)
     for panel, (name, layer) in zip(axes[1:], ways.items(), strict=True):
         small, other = (numpy(layer(each[None, ..., None]))[0, ..., 0] for each in (rings, moved))
         numbers["aliasing"][name] = float(small[outer].std() / small[inner].std())
+        numbers["level"][name] = float(small[outer].mean())
         numbers["moved"][name] = float(np.abs(small - other)[inner].mean())
-        pixels(panel, small, f"{name}\nfalse rings {numbers['aliasing'][name]:.0%}", cmap="gray", vmin=-1, vmax=1)
+        title = f"{name}: level {numbers['level'][name]:.2f}\nfalse rings {numbers['aliasing'][name]:.0%}"
+        pixels(panel, small, title, cmap="gray", vmin=-1, vmax=1)
     return Drawing(figure, numbers)
 
 

@@ -78,11 +78,10 @@ def shuffled_pixels(
 def _draw_shuffled(kinds, numbers):
     figure = sheet(8, 3)
     left, right = figure.subfigures(1, 2)
-    grid = left.subplots(2, 4)
-    for row, (kind, (_, others)) in zip(grid, kinds.items(), strict=True):
-        for axes, image in zip(row, others, strict=False):
+    for part, (kind, (_, others)) in zip(left.subfigures(2, 1), kinds.items(), strict=True):
+        part.suptitle(f"{kind}: neighbours correlate by {numbers['correlation'][kind]:.2f}", fontsize=9)
+        for axes, image in zip(part.subplots(1, 4), others, strict=False):
             pixels(axes, image[..., 0])
-        row[0].set_title(f"{kind}: neighbours correlate by {numbers['correlation'][kind]:.2f}", fontsize=9, loc="left")
     axes = right.subplots()
     for place, (name, values) in enumerate(numbers["accuracy"].items()):
         bars = axes.bar(
@@ -91,7 +90,8 @@ def _draw_shuffled(kinds, numbers):
         axes.bar_label(bars, fmt="{:.1%}".format, fontsize=8)
     axes.set_xticks(np.arange(2) + 0.2, list(kinds))
     axes.set(ylabel="error on held-out digits", xlabel="pixels")
-    axes.legend(fontsize=8)
+    axes.margins(y=0.3)
+    axes.legend(fontsize=8, loc="upper center", ncols=2)
     return figure
 
 

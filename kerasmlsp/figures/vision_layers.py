@@ -102,22 +102,21 @@ def feature_maps(
     pair = np.stack([_framed(image, 0), _framed(image, 4)])
     numbers: dict = {"shapes": {}, "stay": {}, "moved": {}}
     names = ("conv_1", "pool_1", "conv_2", "pool_2")
-    figure, grid = panels(len(names), 9, width=0.95, height=1.05)
-    pixels(grid[0, 0], image[..., 0])
-    for axes in grid[1:, 0]:
-        axes.set_axis_off()
-    for row, name in zip(grid, names, strict=True):
+    figure = sheet(8.5, 1.35 * len(names))
+    for part, name in zip(figure.subfigures(len(names), 1), names, strict=True):
         with without_graphs(0):
             still, moved = interpret.feature_maps(net, pair, name)
         places = 4 // interpret.receptive_field(net, name)[1].stride
         numbers["shapes"][name] = still.shape
         numbers["stay"][name] = float(np.abs(moved - still).mean() / still.std())
         numbers["moved"][name] = float(np.abs(moved[:, places:] - still[:, :-places]).mean() / still.std())
-        shown = np.concatenate([still[..., :4], moved[..., :4]], axis=-1)
-        for axes, each in zip(row[1:], np.moveaxis(shown, -1, 0), strict=True):
-            pixels(axes, each, cmap="viridis", vmin=-1, vmax=1)
-        row[1].set_title(f"{name}: {still.shape[0]} x {still.shape[1]} x {still.shape[2]}", fontsize=8, loc="left")
-        row[5].set_title(f"picture moved by 4: maps by {places}", fontsize=8, loc="left")
+        size = " x ".join(map(str, still.shape))
+        part.suptitle(f"{name}, {size}: as the picture moves by 4 pixels, the maps move by {places}", fontsize=9)
+        axes = part.subplots(1, 10)
+        for half, picture, maps in ((axes[:5], pair[0], still), (axes[5:], pair[1], moved)):
+            pixels(half[0], picture[..., 0])
+            for panel, each in zip(half[1:], np.moveaxis(maps, -1, 0), strict=False):
+                pixels(panel, each, cmap="viridis", vmin=-1, vmax=1)
     return Drawing(figure, numbers)
 
 
@@ -170,13 +169,14 @@ def layer_hierarchy(
     net = _alexnet(digits)
     learn(net, digits.images, digits.labels, steps=steps, seed=seed)
     numbers: dict = {"sizes": {}, "outside": {}, "nearest": {"pixels": _nearest(digits, lambda x: x)}}
-    figure, grid = panels(len(_LEVELS), 2 * units, width=0.95, height=1.15)
-    for row, name in zip(grid, _LEVELS, strict=True):
+    figure = sheet(1.8 * units, 1.25 * len(_LEVELS))
+    for part, name in zip(figure.subfigures(len(_LEVELS), 1), _LEVELS, strict=True):
         fields = interpret.receptive_field(net, name)
         numbers["sizes"][name], outside = fields[0].size, []
         with without_graphs(steps):
             maps = interpret.feature_maps(net, digits.others, name)
             numbers["nearest"][name] = _nearest(digits, lambda x, name=name: interpret.feature_maps(net, x, name))
+        row = part.subplots(1, 2 * units)
         strongest = np.argsort(maps.max((0, 1, 2)))[::-1][:units]
         for place, unit in enumerate(strongest):
             picture, *spot = np.unravel_index(maps[..., unit].argmax(), maps.shape[:3])
@@ -191,7 +191,7 @@ def layer_hierarchy(
             pixels(row[2 * place + 1], _cut(projected, seen), cmap="RdBu_r", vmin=-most, vmax=most)
         numbers["outside"][name] = max(outside)
         title = f"{name}: fields of {fields[0].size} pixels; nearest class mean right {numbers['nearest'][name]:.0%}"
-        row[0].set_title(title, fontsize=8, loc="left")
+        part.suptitle(title, fontsize=9)
     return Drawing(figure, numbers)
 
 

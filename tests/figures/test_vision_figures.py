@@ -92,7 +92,10 @@ def test_a_convolutional_net_stands_more_than_a_dense_one():
 def test_pooling():
     _, numbers = quick("pooling")
     single, largest, mean, blurred = numbers["aliasing"].values()
-    assert single > 0.9 and single > largest > mean > blurred and blurred < 0.1
+    assert single > 0.9 and mean < 0.2 and blurred < 0.05
+    # The largest is no mean: of grey it makes white.
+    level = list(numbers["level"].values())
+    assert level[1] > 0.9 and max(abs(level[2]), abs(level[3])) < 0.05
     every, *_, after = numbers["moved"].values()
     assert every > after
 
