@@ -16,8 +16,8 @@ def resnet_vs_plain(
     data: str | Path | None = None,
     depths: tuple[int, int] = (20, 56),
     seeds: int = 3,
-    steps: int = 120,
-    looks: int = 12,
+    steps: int = 90,
+    looks: int = 9,
     width: int = 4,
     rate: float = 0.05,
 ) -> Drawing:

@@ -20,8 +20,8 @@ def first_filters(
     *,
     data: str | Path | None = None,
     filters: int = 24,
-    count: int = 2000,
-    steps: int = 400,
+    count: int = 1500,
+    steps: int = 250,
     decay: float = 0.6,
     seed: int = 0,
 ) -> Drawing:
@@ -134,8 +134,8 @@ def layer_hierarchy(
     *,
     data: str | Path | None = None,
     units: int = 5,
-    count: int = 2000,
-    steps: int = 300,
+    count: int = 1500,
+    steps: int = 200,
     tested: int = 400,
     seed: int = 0,
 ) -> Drawing:
@@ -227,8 +227,8 @@ def _nearest(digits, features):
 def maximisation(
     *,
     data: str | Path | None = None,
-    count: int = 2000,
-    steps: int = 300,
+    count: int = 1500,
+    steps: int = 200,
     ascent: int = 150,
     smoothness: float = 0.5,
     seed: int = 0,
