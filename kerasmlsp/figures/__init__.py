@@ -161,7 +161,7 @@ QUICK: dict = {
     "layer_hierarchy": {"count": 60, "steps": 3, "tested": 40, "units": 2},
     "maximisation": {"count": 60, "steps": 5, "ascent": 8},
     "receptive_field": {"drawn": ("conv_1", "conv_3"), "images": 2},
-    "resnet_vs_plain": {"depths": (8, 14), "seeds": 1, "steps": 2, "looks": 2, "width": 2},
+    "resnet_vs_plain": {"depths": (8, 14), "seeds": 1, "steps": 1, "looks": 1, "width": 2},
     "shuffled_pixels": {"count": 64, "steps": 4, "tested": 50},
     # Signals.
     "confusion": {"count": 240, "filters": (4, 8), "steps": 12},

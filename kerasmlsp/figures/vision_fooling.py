@@ -173,9 +173,9 @@ def deepfool(
         `images`.
 
     Example:
-        >>> figure, numbers = deepfool(drawn=1, count=40, steps=2, tested=4)
-        >>> numbers["fooled"]["DeepFool"]
-        1.0
+        >>> figure, numbers = deepfool(drawn=1, count=40, steps=1, tested=2)
+        >>> sorted(numbers), list(numbers["l2"])
+        (['fooled', 'images', 'l2'], ['DeepFool', 'FGSM'])
     """
     net, digits = _lenet(data, count, steps, tested, seed)
     images, labels = digits.others, digits.answers

@@ -143,7 +143,7 @@ def test_maximisation():
 
 def test_resnet_vs_plain():
     figure, numbers = quick("resnet_vs_plain")
-    assert [each.shape for losses in numbers["loss"].values() for each in losses.values()] == [(1, 2)] * 4
+    assert [each.shape for losses in numbers["loss"].values() for each in losses.values()] == [(1, 1)] * 4
     shown = figure.axes[0].get_lines()[1].get_ydata()
     np.testing.assert_allclose(shown, numbers["loss"]["plain"][8][0])
     with pytest.raises(ValueError, match=r"`depths` must be numbers 6 n \+ 2.*Received: depths=\(8, 10\)"):
@@ -179,14 +179,21 @@ def test_fgsm():
     _, numbers = quick("fgsm")
     fooled = numbers["fooled"]
     assert fooled["FGSM"][0] == 0 and fooled["FGSM"] == sorted(fooled["FGSM"])
-    assert fooled["FGSM"][1] > 2 * fooled["random signs"][1] and fooled["FGSM"][-1] > 0.9
+    assert fooled["FGSM"][1] > 2 * fooled["random signs"][1] and fooled["FGSM"][-1] > 0.8
     assert fooled["minus, as on the slide"] == [0, 0, 0]
 
 
 def test_deepfool():
     _, numbers = quick("deepfool")
-    assert numbers["fooled"]["DeepFool"] == 1
-    assert numbers["l2"]["DeepFool"] < 0.7 * numbers["l2"]["FGSM"] < numbers["images"]
+    # A net that has hardly learnt has boundaries that are hard to find.
+    assert numbers["fooled"]["DeepFool"] > 0.7
+    assert numbers["l2"]["DeepFool"] < 0.8 * numbers["l2"]["FGSM"] < numbers["images"]
+
+
+@pytest.mark.slow
+def test_deepfool_alters_every_answer_by_less_than_half_of_what_fgsm_takes():
+    _, numbers = figures.deepfool()
+    assert numbers["fooled"]["DeepFool"] == 1 and numbers["l2"]["DeepFool"] < 0.5 * numbers["l2"]["FGSM"]
 
 
 def test_small_batches_take_all_examples_before_one_comes_again():
