@@ -230,7 +230,7 @@ def maximisation(
     count: int = 1500,
     steps: int = 200,
     ascent: int = 150,
-    smoothness: float = 0.5,
+    smoothness: float = 20.0,
     seed: int = 0,
 ) -> Drawing:
     """Images that excite the output of each class most, found by gradient ascent from noise, without and with a prior.
