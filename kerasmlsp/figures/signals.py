@@ -186,7 +186,7 @@ def scalogram(*, bands: int = 48, frame: int = 256, cycles: float = 6.0, rate: i
     for axes, name in zip((left, right), lasts, strict=True):
         low, high = (1000 * each for each in lasts[name].values())
         axes.set_title(f"{name}: a click lasts {low:.0f} ms\nat 100 Hz, {high:.0f} ms at 800 Hz", fontsize=10)
-        axes.set(ylim=(50, highest))
+        axes.set(xlim=(0, 1), ylim=(50, highest))
     return Drawing(figure, {"lasts": lasts, "ridge": float(error)})
 
 

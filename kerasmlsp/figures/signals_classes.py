@@ -39,7 +39,8 @@ def har_signals(*, data: str | Path | None = None, seed: int = 0) -> Drawing:
 
     Returns:
         The figure; by the name of the activity the standard `deviation` of the size of the acceleration, in m/s^2 where
-        the data are, and the `frequency` in hertz in which it swings most, both as medians over the windows.
+        the data are, and the `frequency` in hertz in which it swings most, at rest that of the noise; both as medians
+        over the windows.
 
     Example:
         >>> figure, numbers = har_signals()
