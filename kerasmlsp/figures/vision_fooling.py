@@ -86,7 +86,7 @@ def fgsm(
 ) -> Drawing:
     """Every pixel moved by epsilon along the sign of the gradient fools a net that random signs hardly trouble.
 
-    With the minus of the slide the error falls, and no answer alters.
+    With the minus of the slide the error falls: small steps alter no answer, large ones fewer than half as many.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Feature Selection / Adversarial Examples" (fast gradient
     sign method); Pilanci, EE269 lecture 16 (2020), "Adversarial Examples"; Goodfellow, Shlens and Szegedy 2015,
