@@ -154,7 +154,9 @@ def deepfool(
     tested: int = 60,
     seed: int = 0,
 ) -> Drawing:
-    """The smallest change that alters the answer, found by DeepFool: several times smaller than that of FGSM.
+    """The smallest change that alters the answer, found by DeepFool: about half as large as that of FGSM.
+
+    On digits whose pixels are nearly all at an end of their range DeepFool does not reach every boundary.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Deep Fool"; Moosavi-Dezfooli, Fawzi and Frossard 2016,
     "DeepFool: a simple and accurate method to fool deep neural networks".
