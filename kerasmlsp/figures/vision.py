@@ -43,12 +43,12 @@ def filters(*, picture: str | Path | None = None, size: int = 240) -> Drawing:
     roughness = [float(np.abs(np.diff(each, axis=1)).mean()) for each in responses]
     numbers = {
         "sum": {name: float(kernel.sum()) for name, kernel in FILTERS.items()},
-        "difference": {name: each / roughness[0] for name, each in zip(FILTERS, roughness, strict=True)},
+        "difference": {name: each / max(roughness[0], 1e-9) for name, each in zip(FILTERS, roughness, strict=True)},
     }
     figure, grid = panels(3, 3, width=2.5, height=0.45 + 2.4 * grey.shape[0] / grey.shape[1])
     for axes, (name, kernel), response in zip(grid.ravel(), FILTERS.items(), responses, strict=True):
         edges = not kernel.sum()
-        most = np.percentile(np.abs(response), 99.5)
+        most = np.percentile(np.abs(response), 99.5) + 1e-6
         options = {"cmap": "gray", "vmin": -most if edges else 0, "vmax": most if edges else 255}
         pixels(axes, response, f"{name.replace('_', ' ')}, weights sum to {kernel.sum():g}", **options)
     return Drawing(figure, numbers)
