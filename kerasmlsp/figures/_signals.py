@@ -32,9 +32,7 @@ def word(seed: int) -> np.ndarray:
     pitch = 130 - 40 * time
     phase, voice = 2 * np.pi * np.cumsum(pitch) / RATE, np.zeros(RATE)
     for harmonic in range(1, 50):
-        gain = sum(
-            height / (1 + ((harmonic * pitch - middle) / width) ** 2) for middle, width, height in _FORMANTS
-        )
+        gain = sum(height / (1 + ((harmonic * pitch - middle) / width) ** 2) for middle, width, height in _FORMANTS)
         voice += gain * np.sin(harmonic * phase)
     loudness = {"s": 0.06 * hiss, "t": 0.12 * breath, "o": 0.25 * voice, "p": 0.05 * breath}
     samples = sum(sound * _faded(time, *SOUNDS[name]) for name, sound in loudness.items())

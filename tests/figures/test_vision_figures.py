@@ -208,6 +208,6 @@ def test_deepfool_alters_answers_by_less_than_fgsm():
 def test_small_batches_take_all_examples_before_one_comes_again():
     net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, "softmax", kernel_initializer="zeros")])
     x = np.arange(6, dtype="float32")[:, None]
-    losses = _fitting.learn(net, x, (x[:, 0] > 2).astype(int), steps=40, rate=0.1, batch=3, looks=4)
+    losses = _fitting.learn(net, x, (x[:, 0] > 2).astype(int), steps=20, rate=0.3, batch=3, looks=4)
     assert len(losses) == 4 and losses[0] > losses[-1]
     np.testing.assert_array_equal(net.predict(x, verbose=0).argmax(1), [0, 0, 0, 1, 1, 1])
