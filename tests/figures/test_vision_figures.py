@@ -91,7 +91,7 @@ def test_a_convolutional_net_stands_more_than_a_dense_one():
 
 def test_pooling():
     _, numbers = quick("pooling")
-    single, largest, mean, blurred = numbers["aliasing"].values()
+    single, _, mean, blurred = numbers["aliasing"].values()
     assert single > 0.9 and mean < 0.2 and blurred < 0.05
     # The largest is no mean: of grey it makes white.
     level = list(numbers["level"].values())
