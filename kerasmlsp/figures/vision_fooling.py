@@ -191,9 +191,10 @@ def deepfool(
     ])  # fmt: skip
     norms = {"DeepFool": small.l2, "FGSM": np.sqrt(((signed - images) ** 2).sum((1, 2, 3)))}
     both = small.fooled & np.isfinite(least)
+    reached = float(np.isfinite(least[small.attacked]).mean()) if small.attacked.any() else float("nan")
     numbers = {
         "l2": {name: float(each[both].mean()) if both.any() else float("nan") for name, each in norms.items()},
-        "fooled": {"DeepFool": small.success_rate, "FGSM": float(np.isfinite(least[small.attacked]).mean())},
+        "fooled": {"DeepFool": small.success_rate, "FGSM": reached},
         "images": float(np.sqrt((images**2).sum((1, 2, 3))).mean()),
     }
     chosen = np.flatnonzero(both)[:drawn]
