@@ -174,3 +174,78 @@ def test_scaled_weights_are_the_geometric_mean_of_dropout():
         logs.append(np.log(numpy(model(x))))
     mean = np.exp(np.mean(logs, axis=0))
     np.testing.assert_allclose(mean / mean.sum(), whole, rtol=1e-4)
+
+
+# Two bright pixels in a column, and a filter that is not its own mirror image.
+SPOT = np.pad(np.array([[1.0], [2.0]], "float32"), ((2, 1), (2, 2)))
+SKEWED = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], "float32")
+
+
+def filtered(image, kernel):
+    """What a convolution layer of Keras makes of an image, without padding."""
+    layer = layers.Conv2D(1, 3, use_bias=False)
+    layer.build((None, *image.shape, 1))
+    layer.set_weights([kernel[..., None, None]])
+    return numpy(layer(image[None, ..., None]))[0, ..., 0]
+
+
+def test_convolution_against_correlation():
+    """Hota, BITS F464 (2024), "CNN: Convolution Layer", and Ganapathy, MLSP 2025, "Convolutional neural networks".
+
+    Hota's `sum X[m, n] W[i - m, j - n]` turns the filter round; Ganapathy's `sum W(m, n) X(i + m, j + n)`, which is
+    what layers compute, does not.
+    """
+    correlated = [
+        [np.sum(SKEWED * SPOT[i : i + 3, j : j + 3]) for j in range(3)] for i in range(SPOT.shape[0] - 2)
+    ]  # fmt: skip
+    np.testing.assert_allclose(filtered(SPOT, SKEWED), correlated)
+    convolved = np.zeros((3, 3))
+    for i, j in np.ndindex(3, 3):
+        # Of the whole convolution, which begins where one corner meets, the part where the filter lies on the image.
+        convolved[i, j] = sum(
+            SPOT[m, n] * SKEWED[i + 2 - m, j + 2 - n]
+            for m, n in np.ndindex(*SPOT.shape)
+            if 0 <= i + 2 - m < 3 and 0 <= j + 2 - n < 3
+        )
+    np.testing.assert_allclose(filtered(SPOT, SKEWED[::-1, ::-1]), convolved)
+    assert np.abs(convolved - correlated).max() > 1
+
+
+def test_sobel_filters_on_a_corner():
+    """Hota, BITS F464 (2024), "CNN: Convolution Layer": 3 x 3 Sobel filters on a picture of 6 x 6 with a corner."""
+    corner = np.zeros((6, 6), "float32")
+    corner[3:, 3:] = 1
+    responses = numpy(models.filter_bank(input_shape=(6, 6, 1))(corner[None, ..., None]))[0, 1:-1, 1:-1]
+    right, down = responses[..., -2], responses[..., -1]
+    # By hand: the weights over the bright pixels, which lie below and to the right.
+    np.testing.assert_array_equal(right, [[0, 0, 0, 0], [0, 1, 1, 0], [0, 3, 3, 0], [0, 4, 4, 0]])
+    np.testing.assert_array_equal(down, right.T)
+    # Edges answer to one filter, the corner to both.
+    assert (np.minimum(right, down) > 0).sum() == 4
+
+
+def test_gradients_of_the_homework_on_convolution():
+    """Sri Rama Murty, (Deep) Neural Networks (2021), "Homework": `z[n] = phi(sum_k w_c[k] x[n - k])`.
+
+    With `delta[n] = dJ/dz[n] phi'(a[n])`, `dJ/dw_c[k] = sum_n delta[n] x[n - k]` and `dJ/dx[n] = sum_k delta[n + k]
+    w_c[k]`: the first a correlation with the input, the second with the filter.
+    """
+    random = np.random.default_rng(0)
+    x, w, sent = (random.normal(size=count).astype("float32") for count in (9, 3, 9))
+    layer = layers.Conv1D(1, 3, padding="causal", activation="tanh", use_bias=False)
+    layer.build((None, 9, 1))
+
+    def error(x, w):
+        # A layer correlates: what it holds is the filter turned round.
+        padded = ops.pad(ops.reshape(x, (1, 9, 1)), ((0, 0), (2, 0), (0, 0)))
+        z = ops.tanh(ops.conv(padded, ops.reshape(ops.flip(w), (3, 1, 1)), padding="valid"))
+        return ops.sum(z[0, :, 0] * sent)
+
+    layer.set_weights([w[::-1, None, None]])
+    a = np.convolve(x, w)[:9]
+    np.testing.assert_allclose(numpy(layer(x[None, :, None]))[0, :, 0], np.tanh(a), rtol=1e-5)
+    delta = sent * (1 - np.tanh(a) ** 2)
+    by_weights = [sum(delta[n] * x[n - k] for n in range(k, 9)) for k in range(3)]
+    by_input = [sum(delta[n + k] * w[k] for k in range(3) if n + k < 9) for n in range(9)]
+    np.testing.assert_allclose(derivative(lambda value: error(x, value), w), by_weights, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(derivative(lambda value: error(value, w), x), by_input, rtol=1e-4, atol=1e-5)

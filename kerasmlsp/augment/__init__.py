@@ -1,6 +1,7 @@
 """The catalogue of data-augmentation layers; all are off at inference, seeded and serialisable."""
 
 from kerasmlsp.augment.audio import AdditiveNoise, RandomGain, RandomTimeShift, SpecAugment
+from kerasmlsp.augment.elastic import RandomElasticDeformation
 from kerasmlsp.augment.image import CutMix, ImageAugmentation, MixUp, RandAugment, RandomAffine
 from kerasmlsp.augment.motion import RandomAxisRotation, RandomHalfTurn, RandomScaling, TimeWarp
 from kerasmlsp.augment.text import TokenDropout
@@ -13,6 +14,7 @@ __all__ = [
     "RandAugment",
     "RandomAffine",
     "RandomAxisRotation",
+    "RandomElasticDeformation",
     "RandomGain",
     "RandomHalfTurn",
     "RandomScaling",

@@ -27,6 +27,13 @@ from kerasmlsp.figures.foundations_depth import (
 from kerasmlsp.figures.foundations_learning import backprop_cost, batch_size, losses, saddle
 from kerasmlsp.figures.regularisation import early_stopping, l1_l2, overfitting
 from kerasmlsp.figures.regularisation_nets import augmentation, dropout, regularisers
+from kerasmlsp.figures.signals import log_histogram, scalogram, spectrogram, stft
+from kerasmlsp.figures.signals_classes import class_counts, confusion, har_signals
+from kerasmlsp.figures.vision import filters, pooling, receptive_field
+from kerasmlsp.figures.vision_depth import resnet_vs_plain
+from kerasmlsp.figures.vision_fooling import deepfool, feature_pruning, fgsm
+from kerasmlsp.figures.vision_invariance import invariance, shuffled_pixels
+from kerasmlsp.figures.vision_layers import feature_maps, first_filters, layer_hierarchy, maximisation
 
 __all__ = [
     "activations",
@@ -34,23 +41,43 @@ __all__ = [
     "backprop_cost",
     "batch_size",
     "capacity",
+    "class_counts",
+    "confusion",
     "cover",
+    "deepfool",
     "depth",
     "dropout",
     "early_stopping",
     "energy_landscape",
+    "feature_maps",
+    "feature_pruning",
+    "fgsm",
+    "filters",
+    "first_filters",
+    "har_signals",
     "hopfield_recall",
     "initialisation",
+    "invariance",
     "kernels",
     "l1_l2",
+    "layer_hierarchy",
     "linear_boundaries",
+    "log_histogram",
     "losses",
+    "maximisation",
     "overfitting",
     "overparametrisation",
+    "pooling",
     "pretraining",
     "rbm",
+    "receptive_field",
     "regularisers",
+    "resnet_vs_plain",
     "saddle",
+    "scalogram",
+    "shuffled_pixels",
+    "spectrogram",
+    "stft",
     "training_speed",
     "universal_approximator",
     "weight_symmetry",
@@ -76,6 +103,30 @@ GROUPS = {
     ],
     "Regularisation": ["overfitting", "early_stopping", "l1_l2", "dropout", "regularisers", "augmentation"],
     "Energy": ["hopfield_recall", "energy_landscape", "capacity", "rbm", "pretraining"],
+    "Vision": [
+        "filters",
+        "first_filters",
+        "shuffled_pixels",
+        "invariance",
+        "pooling",
+        "receptive_field",
+        "feature_maps",
+        "layer_hierarchy",
+        "maximisation",
+        "resnet_vs_plain",
+        "feature_pruning",
+        "fgsm",
+        "deepfool",
+    ],
+    "Signals": [
+        "har_signals",
+        "stft",
+        "spectrogram",
+        "scalogram",
+        "log_histogram",
+        "class_counts",
+        "confusion",
+    ],
 }
 
 # Arguments of a small version that takes about a second, of those whose defaults take longer: `--quick`.
@@ -99,4 +150,20 @@ QUICK: dict = {
     "regularisers": {"units": 10, "steps": 3},
     "training_speed": {"depth": 4, "units": 10, "steps": 3},
     "universal_approximator": {"count": 20, "steps": 10},
+    # Vision.
+    "deepfool": {"count": 60, "steps": 12, "tested": 12, "drawn": 2},
+    "feature_maps": {"count": 60, "steps": 3},
+    "feature_pruning": {"count": 200, "steps": 15, "tested": 100, "shares": (0.0, 0.4, 0.8)},
+    "fgsm": {"count": 60, "steps": 12, "tested": 40, "epsilons": (0.0, 0.05, 0.2)},
+    "filters": {"size": 80},
+    "first_filters": {"count": 60, "steps": 4, "filters": 6},
+    "invariance": {"count": 64, "steps": 5, "tested": 30},
+    "layer_hierarchy": {"count": 60, "steps": 3, "tested": 40, "units": 2},
+    "maximisation": {"count": 60, "steps": 5, "ascent": 8},
+    "receptive_field": {"drawn": ("conv_1", "conv_3"), "images": 2},
+    "resnet_vs_plain": {"depths": (8, 14), "seeds": 1, "steps": 1, "looks": 1, "width": 2},
+    "shuffled_pixels": {"count": 64, "steps": 4, "tested": 50},
+    # Signals.
+    "confusion": {"count": 240, "filters": (4, 8), "steps": 12},
+    "scalogram": {"bands": 24},
 }

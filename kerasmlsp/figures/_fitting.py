@@ -70,6 +70,51 @@ def descend(
     joint.fit(rows, wanted, batch_size=len(inputs), epochs=looks, shuffle=False, callbacks=[watcher], verbose=0)
 
 
+def learn(
+    net: keras.Model,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    *,
+    steps: int,
+    rate: float = 1e-3,
+    decay: float = 0.0,
+    batch: int = 64,
+    looks: int = 1,
+    seed: int = 0,
+) -> list[float]:
+    """Trains a classifier with AdamW on small batches, in which all examples come before one comes again.
+
+    Args:
+        net: The classifier, from inputs to probabilities.
+        inputs: `(examples, ...)`.
+        labels: Class numbers `(examples,)`.
+        steps: Steps.
+        rate: Learning rate.
+        decay: Share of the rate by which weights decay.
+        batch: Examples of a step.
+        looks: Parts of even length into which the steps are divided.
+        seed: Seed of the order.
+
+    Returns:
+        Mean loss of each part.
+    """
+    random, each, eager = np.random.default_rng(seed), max(1, steps // looks), steps <= _EAGER
+    size = min(batch, len(inputs))
+    order = np.concatenate([random.permutation(len(inputs)) for _ in range(-(-looks * each * size // len(inputs)))])
+    net.compile(
+        keras.optimizers.AdamW(rate, weight_decay=decay),
+        "sparse_categorical_crossentropy",
+        run_eagerly=eager,
+        jit_compile=False,
+        steps_per_execution=1 if eager else min(each, 10),
+    )
+    losses = []
+    for part in order[: looks * each * size].reshape(looks, -1):
+        found = net.fit(inputs[part], labels[part], batch_size=size, shuffle=False, verbose=0)
+        losses.extend(found.history["loss"])
+    return losses
+
+
 def slopes(function: Callable, x: np.ndarray) -> np.ndarray:
     """Derivative of each output of an elementwise function by its own input."""
     import tensorflow as tf

@@ -330,10 +330,15 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path
         >>> imread(path).shape
         (384, 456, 4)
     """
-    matrix = np.asarray(matrix)
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     size = max(3.2, 0.55 * len(labels) + 2)
     figure = _figure(size + 0.6, size)
+    _confusion(figure, np.asarray(matrix), labels, summaries)
+    _save(figure, path)
+
+
+def _confusion(figure, matrix, labels, summaries):
+    """Draws a confusion matrix into a figure."""
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class")
@@ -346,7 +351,6 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], path: str | Path
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink)
     if summaries:
         _summarize(axes, matrix)
-    _save(figure, path)
 
 
 def _summarize(axes, matrix):

@@ -9,6 +9,7 @@ from kerasmlsp import augment
 HEIGHT, WIDTH, BATCH = 40, 60, 6
 CASES = {
     "RandomAffine": {"rotation": 20.0, "zoom": 0.2, "crop": 0.2, "shift": 0.1, "shear": 0.1, "flip": "both", "seed": 4},
+    "RandomElasticDeformation": {"alpha": 30.0, "sigma": 3.0, "seed": 4},
     "RandAugment": {"num_ops": 2, "magnitude": 0.7, "seed": 4},
     "MixUp": {"alpha": 1.0, "seed": 4},
     "CutMix": {"alpha": 1.0, "seed": 4},
@@ -266,6 +267,48 @@ def test_colours_change_no_place():
     assert np.array_equal(found["bounding_boxes"]["boxes"], inputs["bounding_boxes"]["boxes"])
 
 
+def test_elastic_fields_are_those_of_the_formula():
+    """Bilinear resampling at `p + alpha (G * u)(p)`, in NumPy, with the layer's own random numbers."""
+    images = scene(batch=2)["images"].astype("float32")
+    layer, again = (augment.RandomElasticDeformation(20.0, 2.0, seed=3) for _ in range(2))
+    drawn = keras.random.uniform((4, HEIGHT, WIDTH, 1), -1, 1, dtype="float32", seed=again.seed_generator)
+    weights = np.exp(-0.5 * (np.arange(-8, 9) / 2.0) ** 2)
+    weights /= weights.sum()
+    moves = numpy(drawn)[..., 0]
+    for axis in (1, 2):
+        moves = np.apply_along_axis(np.convolve, axis, moves, weights, mode="same")
+    found = numpy(layer(images, training=True))
+    random = np.random.default_rng(0)
+    for row, y, x in zip(*(random.integers(0, limit, 40) for limit in (2, HEIGHT, WIDTH)), strict=True):
+        down, right = (np.clip(p + 20 * moves[axis * 2 + row, y, x], 0, limit - 1)
+                       for axis, p, limit in ((0, y, HEIGHT), (1, x, WIDTH)))  # fmt: skip
+        corners = [(j, i) for j in (int(down), int(down) + 1) for i in (int(right), int(right) + 1)]
+        wanted = sum(
+            max(0, 1 - abs(down - j)) * max(0, 1 - abs(right - i)) * images[row, min(j, HEIGHT - 1), min(i, WIDTH - 1)]
+            for j, i in corners
+        )
+        np.testing.assert_allclose(found[row, y, x], wanted, atol=0.02)
+
+
+def test_elastic_deformation_takes_masks_along_and_refuses_boxes():
+    whole = scene()
+    layer, without = augment.RandomElasticDeformation(60.0, 4.0, seed=1), {**whole}
+    del without["bounding_boxes"]
+    found = numpy(layer(without, training=True))
+    masks, bright = found["segmentation_masks"][..., 0] > 0, found["images"][..., 0] > 135
+    assert found["segmentation_masks"].dtype == np.int32 and np.mean(masks == bright) > 0.995
+    assert 0.005 < np.mean(masks != (whole["segmentation_masks"][..., 0] > 0)) < 0.2
+    with pytest.raises(ValueError, match="without `bounding_boxes`"):
+        layer(whole, training=True)
+
+
+def test_elastic_fields_move_pixels_by_about_what_the_docstring_says():
+    # Away from the border, where the field fades.
+    ramp = np.tile(np.arange(200, dtype="float32")[None, None, :, None], (1, 200, 1, 1))
+    moved = numpy(augment.RandomElasticDeformation(40.0, 4.0, seed=0)(ramp, training=True)) - ramp
+    assert moved[:, 20:-20, 20:-20].std() == pytest.approx(0.16 * 40 / 4, rel=0.1)
+
+
 def test_grey_images_have_no_saturation_to_change():
     images = scene(grey=True)["images"]
     assert numpy(augment.ImageAugmentation(saturation=0.5, brightness=0.2)(images, training=True)).shape == images.shape
@@ -278,6 +321,8 @@ def test_grey_images_have_no_saturation_to_change():
         ("RandomAffine", {"zoom": 1.0}, r"`zoom` must be in \[0, 1\)"),
         ("RandomAffine", {"flip": "left"}, "`flip` must be"),
         ("RandomAffine", {"fill_mode": "mirror"}, "`fill_mode` must be"),
+        ("RandomElasticDeformation", {"alpha": -1.0}, "`alpha` must be at least 0"),
+        ("RandomElasticDeformation", {"sigma": 0.0}, "`sigma` must be above 0"),
         ("RandAugment", {"num_ops": 0}, "`num_ops` must be at least 1"),
         ("RandAugment", {"magnitude": 2.0}, r"`magnitude` must be in \[0, 1\]"),
         ("MixUp", {"alpha": 0.0}, "`alpha` must be above 0"),
@@ -292,7 +337,9 @@ def test_wrong_arguments_are_refused(name, options, told):
         getattr(augment, name)(**options)
 
 
-@pytest.mark.parametrize("name", ["ImageAugmentation", "RandAugment", "RandomAffine", "MixUp", "CutMix"])
+@pytest.mark.parametrize(
+    "name", ["ImageAugmentation", "RandAugment", "RandomAffine", "RandomElasticDeformation", "MixUp", "CutMix"]
+)
 @pytest.mark.parametrize("wrong", [lambda each: (each, np.eye(BATCH)), lambda each: {"pixels": each}])
 def test_pairs_and_other_dicts_end_in_a_sentence(name, wrong):
     inputs = wrong(np.zeros((BATCH, 8, 8, 3), "float32"))

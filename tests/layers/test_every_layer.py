@@ -322,6 +322,7 @@ LAYERS = {
     "MixUp": Case(A.MixUp, {}, IMAGES, IMAGES, seeds=1, trains=False),
     "RandAugment": Case(A.RandAugment, {}, IMAGES, IMAGES, seeds=5),
     "RandomAffine": Case(A.RandomAffine, {"shift": 0.2, "zoom": 0.1}, IMAGES, IMAGES, seeds=1),
+    "RandomElasticDeformation": Case(A.RandomElasticDeformation, {"sigma": 1.0}, IMAGES, IMAGES, seeds=1),
     "RandomAxisRotation": Case(A.RandomAxisRotation, {}, SEQUENCE, SEQUENCE, seeds=1),
     "RandomHalfTurn": Case(A.RandomHalfTurn, {}, SEQUENCE, SEQUENCE, seeds=1),
     "RandomGain": Case(A.RandomGain, {}, WAVES, WAVES, seeds=1),
