@@ -27,6 +27,12 @@ from kerasmlsp.figures.foundations_depth import (
 from kerasmlsp.figures.foundations_learning import backprop_cost, batch_size, losses, saddle
 from kerasmlsp.figures.regularisation import early_stopping, l1_l2, overfitting
 from kerasmlsp.figures.regularisation_nets import augmentation, dropout, regularisers
+from kerasmlsp.figures.sequences_attention import alignment, attention_heads, self_attention, translation_quality
+from kerasmlsp.figures.sequences_generation import ar_speed, lstm_variants, wavenet_dilations, word_map
+from kerasmlsp.figures.sequences_gradients import adding_problem, bptt, clipping
+from kerasmlsp.figures.sequences_memory import gates_over_time, truncation
+from kerasmlsp.figures.unsupervised import clusters, density, fill_in
+from kerasmlsp.figures.unsupervised_pretext import codebook, label_fraction, mae
 
 __all__ = [
     "activations",
@@ -54,6 +60,26 @@ __all__ = [
     "training_speed",
     "universal_approximator",
     "weight_symmetry",
+    # Sequences and Unsupervised
+    "adding_problem",
+    "alignment",
+    "ar_speed",
+    "attention_heads",
+    "bptt",
+    "clipping",
+    "clusters",
+    "codebook",
+    "density",
+    "fill_in",
+    "gates_over_time",
+    "label_fraction",
+    "lstm_variants",
+    "mae",
+    "self_attention",
+    "translation_quality",
+    "truncation",
+    "wavenet_dilations",
+    "word_map",
 ]
 
 # In the order of the lectures; the command line reads the names from here.
@@ -76,6 +102,22 @@ GROUPS = {
     ],
     "Regularisation": ["overfitting", "early_stopping", "l1_l2", "dropout", "regularisers", "augmentation"],
     "Energy": ["hopfield_recall", "energy_landscape", "capacity", "rbm", "pretraining"],
+    "Sequences": [
+        "bptt",
+        "adding_problem",
+        "clipping",
+        "truncation",
+        "gates_over_time",
+        "alignment",
+        "self_attention",
+        "attention_heads",
+        "word_map",
+        "translation_quality",
+        "lstm_variants",
+        "wavenet_dilations",
+        "ar_speed",
+    ],
+    "Unsupervised": ["density", "clusters", "label_fraction", "mae", "codebook", "fill_in"],
 }
 
 # Arguments of a small version that takes about a second, of those whose defaults take longer: `--quick`.
@@ -99,4 +141,28 @@ QUICK: dict = {
     "regularisers": {"units": 10, "steps": 3},
     "training_speed": {"depth": 4, "units": 10, "steps": 3},
     "universal_approximator": {"count": 20, "steps": 10},
+    # Sequences and Unsupervised
+    "adding_problem": {"length": 6, "units": 4, "steps": 4, "batch": 16, "looks": 2},
+    "alignment": {"steps": 2, "units": 8, "batch": 8},
+    "ar_speed": {"lengths": (8, 16), "features": 4, "blocks": 2, "levels": 8},
+    "attention_heads": {"letters": 3, "length": 5, "features": 8, "steps": 10, "batch": 16},
+    "bptt": {"lags": 20, "units": 16, "count": 4},
+    "clusters": {"count": 150, "numbers_of": (2, 10)},
+    "codebook": {"waves": 8, "entries": 4, "filters": 8, "features": 8, "steps": 3, "batch": 2},
+    "density": {"levels": 8, "features": 8, "steps": 20},
+    "fill_in": {"features": 16, "steps": 20},
+    "gates_over_time": {"length": 8, "units": 2, "steps": 5, "batch": 16},
+    "label_fraction": {
+        "labelled": (20, 40),
+        "images": 40,
+        "filters": (4,),
+        "epochs": 1,
+        "updates": 3,
+        "tested": 50,
+    },
+    "lstm_variants": {"pieces": 4, "length": 3, "units": 4, "epochs": 1, "seeds": 1},
+    "mae": {"images": 50, "features": 8, "layers": 1, "steps": 5, "batch": 16},
+    "self_attention": {"features": 8, "steps": 5, "batch": 16},
+    "translation_quality": {"steps": 1, "units": 4, "batch": 4, "phrases": (1, 2), "learnt": (1,), "tested": 4},
+    "truncation": {"lag": 1, "chunks": (1, 2), "units": 4, "steps": 5, "batch": 8},
 }
