@@ -176,7 +176,7 @@ def _seen(layer, length, features):
     inputs = np.repeat(random.normal(size=(1, length, features)), length + 1, axis=0).astype("float32")
     inputs[np.arange(length), np.arange(length)] += 1.0
     outputs = numpy(layer(inputs))
-    return (np.abs(outputs[:-1] - outputs[-1]) > 0).any(-1).T
+    return (np.abs(outputs[:-1] - outputs[-1]) > 1e-6).any(-1).T
 
 
 def _draw_links(axes, links, title):

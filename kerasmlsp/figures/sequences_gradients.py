@@ -1,6 +1,7 @@
 """Sequences: how far gradients reach back in recurrent networks, and what they do at a cliff."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,15 +65,16 @@ def _slope_by_lag(kind, units, signal, name="", value=0.0):
     import tensorflow as tf
 
     options = {} if kind is ResidualRecurrence else {"return_sequences": True}
-    layer = kind(units, **options)
+    layer: Any = kind(units, **options)
     layer.build(signal.shape)
+    weights = layer.get_weights()
     if name == "RNN":
-        layer.cell.recurrent_kernel.assign(layer.cell.recurrent_kernel * value)
-    elif name:
-        bias = numpy(layer.cell.bias)
-        gate = slice(units, 2 * units) if name == "LSTM" else slice(0, units)
-        bias[..., gate] = value if name == "LSTM" else [[value], [0.0]]
-        layer.cell.bias.assign(bias)
+        weights[1] *= value
+    elif name == "LSTM":
+        weights[2][units : 2 * units] = value
+    elif name == "GRU":
+        weights[2][0, :units] = value
+    layer.set_weights(weights)
     with tf.GradientTape() as tape:
         inputs = tf.constant(signal)
         tape.watch(inputs)
@@ -222,5 +224,5 @@ def _descended(options, steps, updates, rate, start):
     for _ in range(updates):
         slopes = _cliff(path[-1], steps)[1]
         optimizer.apply([keras.ops.convert_to_tensor(slopes, where.dtype)], [where])
-        path.append(numpy(where).astype(float))
+        path.append(where.numpy().astype(float))
     return np.array(path)

@@ -246,7 +246,7 @@ def _use(net, waves, heard, entries):
     """How often each vowel uses each pair of entries, a row for each vowel, which adds up to 1."""
     quantizer = net.get_layer("quantizer")
     frames = numpy(net.get_layer("frames")(waves))
-    logits = (frames @ numpy(quantizer.kernel) + numpy(quantizer.bias)).reshape(*frames.shape[:2], 2, entries)
+    logits = (frames @ quantizer.kernel.numpy() + quantizer.bias.numpy()).reshape(*frames.shape[:2], 2, entries)
     first, second = np.moveaxis(logits.argmax(-1), -1, 0)
     counts = np.zeros((len(_made.VOWELS), entries**2))
     np.add.at(counts, (heard.ravel(), (first * entries + second).ravel()), 1)
