@@ -206,23 +206,30 @@ def self_attention(
     outputs, weights = (numpy(each)[0] for each in ScaledDotProductAttention()(queries, keys, values))
     without = numpy(keras.ops.softmax(keras.ops.convert_to_tensor(scores)))
     entropy = {name: _entropy(each) for name, each in (("weights", weights), ("without", without))}
-    figure, grid = panels(2, 4, width=2.9, height=2.5)
     vectors = {"X": found["inputs"][0], "Q": queries[0], "K": keys[0], "V": values[0]}
+    figure = _draw_steps(words, vectors, scores, (weights, without), outputs)
+    return Drawing(
+        figure, {"scores": scores, "weights": weights, "without": without, "outputs": outputs, "entropy": entropy}
+    )
+
+
+def _draw_steps(words, vectors, scores, shares, outputs):
+    figure, grid = panels(2, 4, width=2.9, height=2.5)
     for axes, (name, each) in zip(grid[0], vectors.items(), strict=True):
         pixels(axes, each, name, cmap="PuOr", vmin=-np.abs(each).max(), vmax=np.abs(each).max(), aspect="auto")
         axes.set_yticks(range(len(words)), words, fontsize=8)
     shown = pixels(grid[1, 0], scores, "scores Q Kᵀ", cmap="PuOr", vmin=-np.abs(scores).max(), vmax=np.abs(scores).max())
     for row, column in np.ndindex(scores.shape):
-        grid[1, 0].text(column, row, f"{scores[row, column]:.1f}", ha="center", va="center", fontsize=7)
+        dark = abs(scores[row, column]) > 0.6 * np.abs(scores).max()
+        ink = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else "black"}
+        grid[1, 0].text(column, row, f"{scores[row, column]:.1f}", **ink)
     grid[1, 0].set_yticks(range(len(words)), words, fontsize=8)
     figure.colorbar(shown, ax=grid[1, 0], fraction=0.05)
-    share(grid[1, 1], weights, words, words, f"softmax of scores / √{features}")
-    share(grid[1, 2], without, words, words, "softmax of scores alone")
+    for axes, each, title in zip(grid[1, 1:3], shares, ("scores / √d", "scores alone"), strict=True):
+        share(axes, each, words, words, f"softmax of {title}")
     pixels(grid[1, 3], outputs, "outputs: shares times V", cmap="PuOr", aspect="auto")
     grid[1, 3].set_yticks(range(len(words)), words, fontsize=8)
-    return Drawing(
-        figure, {"scores": scores, "weights": weights, "without": without, "outputs": outputs, "entropy": entropy}
-    )
+    return figure
 
 
 def _entropy(shares):

@@ -89,7 +89,7 @@ def lstm_variants(
     axes.set_yticks(range(len(nats)), [f"{name} ({parameters[name]:,})" for name in nats], fontsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="nats of a frame of new pieces (less is better)")
-    axes.set(title=f"{seeds} starts each (dots) and their mean; keys that stay as they are: {before:.2f}")
+    axes.set(title=f"starts of each (dots) and their mean; if keys stay as they are {before:.2f}")
     axes.title.set_fontsize(9)
     return Drawing(figure, {"nats": nats, "parameters": parameters, "before": before})
 
@@ -193,7 +193,7 @@ def _draw_links(axes, links, title):
         axes.scatter(np.arange(length), [level] * length, s=14, zorder=3, c=np.where(wanted, COLOURS[0], "lightgrey"))
         wanted = below
     axes.scatter(np.arange(length), [0] * length, s=14, zorder=3, c=np.where(wanted, COLOURS[1], "lightgrey"))
-    axes.set(title=title, xlabel="sample", yticks=range(len(links) + 1))
+    axes.set(title=title, xlabel="sample", xticks=range(0, length, -(-length // 8)), yticks=range(len(links) + 1))
     axes.set_yticklabels(["samples", *[f"block {place + 1}" for place in range(len(links))]], fontsize=8)
 
 
