@@ -156,7 +156,7 @@ def _reader(kind: Callable, name: str, length: int, units: int) -> keras.Model:
 
 
 def clipping(
-    *, steps: int = 50, updates: int = 120, rate: float = 0.05, norm: float = 0.5, start: tuple[float, float] = (5.4, -2.9)
+    *, steps: int = 50, updates: int = 150, rate: float = 0.3, norm: float = 0.5, start: tuple[float, float] = (5.0, -1.8)
 ) -> Drawing:
     """Descent on the error of one recurrent unit, which has a cliff: without clipping, one step throws it far away.
 
@@ -185,7 +185,7 @@ def clipping(
     paths = {name: _descended(options, steps, updates, rate, start) for name, options in optimizers.items()}
     found = {name: _cliff(path, steps) for name, path in paths.items()}
     errors, norms = ({name: each[place] for name, each in found.items()} for place in (0, 1))
-    weight, bias = np.meshgrid(np.linspace(3.5, 7, 141), np.linspace(-4.5, -1.5, 121))
+    weight, bias = np.meshgrid(np.linspace(3.5, 6, 126), np.linspace(-3.2, -0.6, 131))
     heights, lengths = _cliff(np.stack([weight, bias], axis=-1), steps)
     norms = {name: np.linalg.norm(each, axis=-1) for name, each in norms.items()}
     figure, ((left, middle, right),) = panels(1, 3, width=4, height=3.7)
@@ -197,7 +197,7 @@ def clipping(
         right.plot(norms[name], color=colour, label=name)
     right.axhline(norm, color="grey", linestyle="--", label="longest that clipping leaves")
     logarithmic(right, "y")
-    left.set(xlabel="weight w", ylabel="bias b", title="paths", xlim=(3.5, 7), ylim=(-4.5, -1.5))
+    left.set(xlabel="weight w", ylabel="bias b", title="paths", xlim=(3.5, 6), ylim=(-3.2, -0.6))
     middle.set(xlabel="update", ylabel="error", title="error along the path")
     right.set(xlabel="update", ylabel="norm of the gradient", title="gradient along the path")
     for axes in (left, middle, right):

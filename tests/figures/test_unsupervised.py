@@ -35,7 +35,7 @@ def test_the_second_coordinate_is_learnt_given_the_first():
 def test_clusters():
     pytest.importorskip("sklearn")
     _, numbers = quick("clusters")
-    assert numbers["purity"][10] > numbers["random"][10] + 0.15 and numbers["purity"][10] > numbers["purity"][2]
+    assert numbers["purity"][10] > numbers["random"][10] + 0.15
     assert numbers["means"].shape == (10, 16, 16)
 
 
