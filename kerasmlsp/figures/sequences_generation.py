@@ -256,7 +256,9 @@ def _ways(net, length):
     decoder = generation.stepwise(net)
     free = np.full((1, length), generation.FREE, "int32")
     judge = tf.function(lambda levels: net(levels))
-    keep = tf.function(lambda: generation.fill(decoder, tf.constant(free), seeds=tf.zeros(1, tf.int32), temperature=0.0)[0])
+    keep = tf.function(
+        lambda: generation.fill(decoder, tf.constant(free), seeds=tf.zeros(1, tf.int32), temperature=0.0)[0]
+    )
     return judge, keep
 
 

@@ -156,7 +156,12 @@ def _reader(kind: Callable, name: str, length: int, units: int) -> keras.Model:
 
 
 def clipping(
-    *, steps: int = 50, updates: int = 150, rate: float = 0.3, norm: float = 0.5, start: tuple[float, float] = (5.0, -1.8)
+    *,
+    steps: int = 50,
+    updates: int = 150,
+    rate: float = 0.3,
+    norm: float = 0.5,
+    start: tuple[float, float] = (5.0, -1.8),
 ) -> Drawing:
     """Descent on the error of one recurrent unit, which has a cliff: without clipping, one step throws it far away.
 

@@ -85,7 +85,12 @@ def _nats(shares, cells):
 
 
 def clusters(
-    *, count: int = 600, numbers_of: tuple[int, ...] = (5, 10, 20, 40), components: int = 20, shown: int = 10, seed: int = 0
+    *,
+    count: int = 600,
+    numbers_of: tuple[int, ...] = (5, 10, 20, 40),
+    components: int = 20,
+    shown: int = 10,
+    seed: int = 0,
 ) -> Drawing:
     """Groups that k-means finds in images of digits without labels, and how well they go with what the digits are.
 
@@ -110,9 +115,7 @@ def clusters(
     """
     images, digits = _data.printed_digits(count, seed)
     flat = images.reshape(count, -1)
-    labels = {
-        number: pretext.cluster_labels(flat, number, components=components, seed=seed) for number in numbers_of
-    }
+    labels = {number: pretext.cluster_labels(flat, number, components=components, seed=seed) for number in numbers_of}
     mixed = np.random.default_rng(seed).permutation(digits)
     purity = {number: _purity(each, digits) for number, each in labels.items()}
     random = {number: _purity(each, mixed) for number, each in labels.items()}

@@ -138,18 +138,20 @@ def mae(
     hides = pretext.mask_patches(200, number, rate=hidden, seed=seed + 1)
     pixels_of, told = pretext.patches(test, patch), numpy(net({"images": test, "masked": hides}))
     mean = np.broadcast_to(pretext.patches(train, patch).mean(0), told.shape)
-    error = {
-        name: float(np.mean((each - pixels_of)[hides] ** 2)) for name, each in (("net", told), ("mean", mean))
-    }
+    error = {name: float(np.mean((each - pixels_of)[hides] ** 2)) for name, each in (("net", told), ("mean", mean))}
     filled = _images(np.where(hides[..., None], told, pixels_of)[:6], patch)
     left = _images(np.where(hides[..., None], np.nan, pixels_of)[:6], patch)
     figure, grid = panels(3, 6, width=1.3, height=1.35)
-    for row, (name, each) in zip(grid, {"left": left, "filled in": filled, "image": test[:6, ..., 0]}.items(), strict=True):
+    for row, (name, each) in zip(
+        grid, {"left": left, "filled in": filled, "image": test[:6, ..., 0]}.items(), strict=True
+    ):
         for axes, image in zip(row, each, strict=True):
             axes.set_facecolor("#d9c9a3")
             pixels(axes, np.clip(image, 0, 1), vmin=0, vmax=1)
         row[0].set_ylabel(name)
-    figure.suptitle(f"squared error of hidden pixels: {error['net']:.3f}, by the mean image {error['mean']:.3f}", fontsize=9)
+    figure.suptitle(
+        f"squared error of hidden pixels: {error['net']:.3f}, by the mean image {error['mean']:.3f}", fontsize=9
+    )
     return Drawing(figure, {"error": error, "filled": filled})
 
 
@@ -233,7 +235,9 @@ def codebook(
         order = np.lexsort([-each.max(0), each.argmax(0), each.max(0) == 0])[: used[name]]
         shown = pixels(axes, each[:, order], cmap="viridis", vmin=0, aspect="auto")
         axes.set_yticks(range(len(_made.VOWELS)), list(_made.VOWELS))
-        axes.set_title(f"{name} training: {used[name]} pairs used, which tell {bits[name]:.2f} bits of the vowel", fontsize=9)
+        axes.set_title(
+            f"{name} training: {used[name]} pairs used, which tell {bits[name]:.2f} bits of the vowel", fontsize=9
+        )
         figure.colorbar(shown, ax=axes, label="share")
     grid[1, 0].set_xlabel("pairs of entries")
     return Drawing(figure, {"shares": shares, "bits": bits, "used": used})

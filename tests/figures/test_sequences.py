@@ -175,7 +175,11 @@ def test_translation_quality():
 def test_attention_helps_with_long_sentences():
     _, numbers = figures.translation_quality()
     plain, additive = numbers["chrF"]["without attention"], numbers["chrF"]["additive attention"]
-    assert plain[-1] < additive[-1] - 10 and plain[-1] < max(plain) - 20 and numbers["right"]["additive attention"][2] > 0.9
+    assert (
+        plain[-1] < additive[-1] - 10
+        and plain[-1] < max(plain) - 20
+        and numbers["right"]["additive attention"][2] > 0.9
+    )
 
 
 def test_lstm_variants():
