@@ -23,8 +23,8 @@ _PRINTED = 12
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Data of your own: a folder of IDX files, such as MNIST (rbm, pretraining), a picture (augmentation), or music "
-    "(lstm-variants).",
+    help="Data of your own: a folder of IDX files, such as MNIST (rbm, pretraining), a picture (augmentation), or "
+    "music (lstm-variants).",
 )
 @click.option("--quick", is_flag=True, help="A small version in about a second, which shows less.")
 @options.json_option

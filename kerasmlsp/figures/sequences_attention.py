@@ -218,11 +218,10 @@ def _draw_steps(words, vectors, scores, shares, outputs):
     for axes, (name, each) in zip(grid[0], vectors.items(), strict=True):
         pixels(axes, each, name, cmap="PuOr", vmin=-np.abs(each).max(), vmax=np.abs(each).max(), aspect="auto")
         axes.set_yticks(range(len(words)), words, fontsize=8)
-    shown = pixels(
-        grid[1, 0], scores, "scores Q Kᵀ", cmap="PuOr", vmin=-np.abs(scores).max(), vmax=np.abs(scores).max()
-    )
+    most = np.abs(scores).max()
+    shown = pixels(grid[1, 0], scores, "scores Q Kᵀ", cmap="PuOr", vmin=-most, vmax=most)
     for row, column in np.ndindex(scores.shape):
-        dark = abs(scores[row, column]) > 0.6 * np.abs(scores).max()
+        dark = abs(scores[row, column]) > 0.6 * most
         ink = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if dark else "black"}
         grid[1, 0].text(column, row, f"{scores[row, column]:.1f}", **ink)
     grid[1, 0].set_yticks(range(len(words)), words, fontsize=8)

@@ -1,4 +1,4 @@
-"""Sequences: variants of the LSTM on music, the reach of dilated convolutions, the cost of sample after sample, words."""
+"""Sequences: variants of the LSTM on music, reach and speed of WaveNet, and words in a plane."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +82,7 @@ def lstm_variants(
         parameters[name] = nets[0].count_params()
     before = _staying(train, test)
     figure, ((axes,),) = panels(1, 1, width=7, height=4)
-    for place, (name, values) in enumerate(nats.items()):
+    for place, values in enumerate(nats.values()):
         axes.plot(values, [place] * len(values), "o", color=COLOURS[0], alpha=0.7, markersize=6)
         axes.plot(np.mean(values), place, "|", color=COLOURS[1], markersize=16, markeredgewidth=2)
     axes.axvline(np.mean(nats["vanilla"]), color="grey", linestyle=":")

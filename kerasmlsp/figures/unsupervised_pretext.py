@@ -22,7 +22,7 @@ def label_fraction(
     noise: float = 0.2,
     seed: int = 0,
 ) -> Drawing:
-    """Accuracy on digits with few and many labels: from random weights, and from a net that told how images were turned.
+    """Accuracy on digits with few and many labels: from random weights, and from a net that told how images are turned.
 
     Reference: Ganapathy, MLSP 2025, "Self supervision - principle" and "Self supervision - pre-text task"; Gidaris et
     al. 2018, "Unsupervised Representation Learning by Predicting Image Rotations".

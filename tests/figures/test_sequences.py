@@ -113,7 +113,7 @@ def test_alignment():
 @pytest.mark.slow
 def test_the_translator_looks_at_the_noun_first_and_then_at_its_colour():
     _, numbers = figures.alignment()
-    assert numbers["target"] == "le chien noir suit un chat blanc end".split()
+    assert numbers["target"] == ["le", "chien", "noir", "suit", "un", "chat", "blanc", "end"]
     looks = numbers["attention"].argmax(1).tolist()
     assert looks[1:3] == [2, 1] and looks[5:7] == [6, 5]
 
