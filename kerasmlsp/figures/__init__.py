@@ -146,7 +146,7 @@ QUICK: dict = {
     "ar_speed": {"lengths": (8, 16), "features": 4, "blocks": 2, "levels": 8},
     "attention_heads": {"letters": 3, "length": 5, "features": 8, "steps": 2, "batch": 16},
     "bptt": {"lags": 20, "units": 16, "count": 4},
-    "clusters": {"count": 150, "numbers_of": (2, 10)},
+    "clusters": {"count": 300, "numbers_of": (10,)},
     "codebook": {"waves": 8, "entries": 4, "filters": 8, "features": 8, "steps": 3, "batch": 2},
     "density": {"levels": 8, "features": 8, "steps": 5},
     "fill_in": {"features": 8, "steps": 3, "batch": 16},

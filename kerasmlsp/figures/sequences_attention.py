@@ -100,12 +100,12 @@ def _written(net, ids, length):
 
 def translation_quality(
     *,
-    steps: int = 500,
+    steps: int = 300,
     units: int = 32,
     batch: int = 64,
     phrases: tuple[int, ...] = (1, 2, 3, 4, 5, 6),
     learnt: tuple[int, ...] = (2, 3, 4),
-    tested: int = 60,
+    tested: int = 30,
     rate: float = 0.01,
     seed: int = 0,
 ) -> Drawing:

@@ -33,10 +33,10 @@ _VARIANTS: dict[str, dict] = {
 def lstm_variants(
     *,
     data: str | Path | None = None,
-    pieces: int = 60,
-    length: int = 24,
+    pieces: int = 40,
+    length: int = 16,
     units: int = 24,
-    epochs: int = 25,
+    epochs: int = 20,
     seeds: int = 3,
     rate: float = 0.01,
 ) -> Drawing:
@@ -322,7 +322,7 @@ def word_map(*, groups: Mapping[str, Sequence[str]] = _GROUPS) -> Drawing:
     for group, colour, mark in zip(groups, COLOURS, MARKS, strict=False):
         axes[0].scatter(*places[names == group].T, color=colour, marker=mark, s=18, label=group)
     for place, (x, y) in zip(kept, places, strict=True):
-        axes[0].annotate(pairs[place][1], (x, y), xytext=(3, 3), textcoords="offset points", fontsize=8)
+        axes[0].annotate(pairs[place][1], (x, y), xytext=(3, 2), textcoords="offset points", fontsize=6)
     axes[0].set(xticks=[], yticks=[], title="first two principal components")
     axes[0].margins(0.15)
     axes[0].legend(fontsize=8)

@@ -87,7 +87,7 @@ def adding_problem(
     *,
     length: int = 20,
     units: int = 24,
-    steps: int = 900,
+    steps: int = 600,
     batch: int = 64,
     looks: int = 15,
     rate: float = 0.01,

@@ -25,7 +25,7 @@ def test_density():
 def test_the_second_coordinate_is_learnt_given_the_first():
     _, numbers = figures.density()
     nats = numbers["nats"]
-    assert nats["net"] < nats["independent"] - 0.3 < nats["even"]
+    assert nats["net"] < nats["independent"] - 0.15 < nats["even"]
     # Between disc and ring there is hardly anything.
     middles = (np.stack(np.meshgrid(*[np.arange(24)] * 2, indexing="ij"), -1) + 0.5) / 24 * 4.4 - 2.2
     radii = np.linalg.norm(middles, axis=-1)
@@ -35,7 +35,7 @@ def test_the_second_coordinate_is_learnt_given_the_first():
 def test_clusters():
     pytest.importorskip("sklearn")
     _, numbers = quick("clusters")
-    assert numbers["purity"][10] > numbers["random"][10] + 0.15
+    assert numbers["purity"][10] > numbers["random"][10] + 0.1
     assert numbers["means"].shape == (10, 16, 16)
 
 
