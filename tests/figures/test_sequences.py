@@ -132,6 +132,12 @@ def test_self_attention():
     assert numbers["entropy"]["without"] < numbers["entropy"]["weights"] <= np.log(4)
 
 
+@pytest.mark.slow
+def test_the_verb_looks_at_who_it_is():
+    _, numbers = figures.self_attention()
+    assert numbers["weights"].argmax(1).tolist() == [1, 0, 3, 2]
+
+
 def test_the_attention_of_a_block_is_that_of_its_layer():
     net = _sequences.filler(features=8, heads=2, steps=1, seed=0, batch=2)
     ids = np.array([[2, 8, 11, 0]])
