@@ -46,13 +46,6 @@ def test_label_fraction():
     assert 0.1 < numbers["turns"] < 0.6
 
 
-@pytest.mark.slow
-def test_telling_turns_helps_where_labels_are_few():
-    _, numbers = figures.label_fraction()
-    scratch, trained = numbers["accuracy"].values()
-    assert numbers["turns"] > 0.7 and trained[0] > scratch[0] + 0.05 and trained[1] > scratch[1] + 0.05
-
-
 def test_mae():
     _, numbers = quick("mae")
     assert numbers["filled"].shape == (6, 16, 16) and 0 < numbers["error"]["mean"] < 0.2
@@ -89,7 +82,7 @@ def test_made_vowels_have_the_resonances_of_their_name():
 @pytest.mark.slow
 def test_codes_tell_of_vowels():
     _, numbers = figures.codebook()
-    assert numbers["bits"]["after"] > 1
+    assert numbers["bits"]["after"] > 1.3 * numbers["bits"]["before"]
 
 
 def test_fill_in():
