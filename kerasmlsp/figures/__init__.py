@@ -143,7 +143,7 @@ QUICK: dict = {
     # Sequences and Unsupervised
     "adding_problem": {"length": 6, "units": 4, "steps": 4, "batch": 16, "looks": 2},
     "alignment": {"steps": 2, "units": 8, "batch": 8},
-    "ar_speed": {"lengths": (8, 16), "features": 4, "blocks": 2, "levels": 8},
+    "ar_speed": {"lengths": (16,), "features": 4, "blocks": 2, "levels": 8},
     "attention_heads": {"letters": 3, "length": 5, "features": 8, "steps": 2, "batch": 16},
     "bptt": {"lags": 20, "units": 16, "count": 4},
     "clusters": {"count": 300, "numbers_of": (10,)},

@@ -85,8 +85,8 @@ def gates_over_time(
 ) -> Drawing:
     """The gates of an LSTM that learnt to hold the latest value that was marked, while it reads a sequence.
 
-    Where a mark stands the forget gate closes, and between marks it lets the cell keep what it has. The input gate tells
-    less: what it lets in may be small.
+    Where a mark stands the forget gate closes, and between marks it lets the cell keep what it has. The input gate
+    tells less: what it lets in may be small.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "LSTM Cell"; Ganapathy, MLSP 2025, "Long Short Term Memory
     (LSTM) Idea".

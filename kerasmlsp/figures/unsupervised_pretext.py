@@ -206,19 +206,8 @@ def codebook(
     """
     keras.utils.set_random_seed(seed)
     (train, _), (test, sounds) = _made.vowels(waves, seed), _made.vowels(40, seed + 1)
-    net = models.wav2vec(
-        **_CONVOLUTIONS,
-        filters=filters,
-        features=features,
-        num_layers=1,
-        num_heads=2,
-        feed_forward_dim=2 * features,
-        position_kernel=15,
-        num_entries=entries,
-        code_dim=16,
-        num_distractors=20,
-        dropout=0.0,
-    )
+    sizes = {"filters": filters, "features": features, "feed_forward_dim": 2 * features, "num_entries": entries}
+    net = models.wav2vec(**_CONVOLUTIONS, **_FIXED, **sizes)
     length = pretext.num_frames(train.shape[1], **_CONVOLUTIONS)
     # The vowel in the middle of the 85 samples that a frame sees, one every 80.
     heard = sounds[:, 80 * np.arange(length) + 42]
@@ -244,6 +233,8 @@ def codebook(
 
 
 _CONVOLUTIONS: dict = {"kernel_sizes": (10, 4, 4), "strides": (5, 4, 4)}
+_FIXED: dict = {"num_layers": 1, "num_heads": 2, "position_kernel": 15, "code_dim": 16, "num_distractors": 20}
+_FIXED |= {"dropout": 0.0}
 
 
 def _use(net, waves, heard, entries):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasmlsp import figures
-from kerasmlsp.figures import _made, _sequences, sequences_gradients, sequences_memory
+from kerasmlsp.figures import _made, _sequences, sequences_generation, sequences_gradients, sequences_memory
 from kerasmlsp.layers import LSTM, GatedConvolutions
 
 
@@ -174,8 +174,9 @@ def test_lstm_variants():
 def test_variants_learn_music_of_a_file(tmp_path):
     chords = [[48, 64, 67, 72], [50, 65, 69, 74], [48, 64, 67, 72], [43, 62, 67, 71]]
     (tmp_path / "tiny.json").write_text(json.dumps({"train": [chords] * 3, "test": [chords[::-1]]}))
-    _, numbers = quick("lstm_variants", data=tmp_path / "tiny.json")
-    assert len(numbers["nats"]) == 9
+    train, test = sequences_generation._music(tmp_path / "tiny.json", 9, 4)
+    assert train.shape == (3, 4, 88) and test.shape == (1, 4, 88)
+    assert np.flatnonzero(train[0, 0]).tolist() == np.flatnonzero(test[0, 1]).tolist() == [27, 43, 46, 51]
     with pytest.raises(ValueError, match="`data` must hold pieces of 13 frames"):
         quick("lstm_variants", data=tmp_path / "tiny.json", length=12)
 
@@ -190,6 +191,6 @@ def test_wavenet_dilations():
 
 def test_ar_speed():
     _, numbers = quick("ar_speed")
-    assert numbers["share"] == 1 and [len(each) for each in numbers["seconds"].values()] == [2, 2, 2]
+    assert numbers["share"] == 1 and [len(each) for each in numbers["seconds"].values()] == [1, 1, 1]
     judged, anew, kept = (each[-1] for each in numbers["seconds"].values())
     assert judged < anew and kept > 0
