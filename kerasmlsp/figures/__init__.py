@@ -27,8 +27,14 @@ from kerasmlsp.figures.foundations_depth import (
 from kerasmlsp.figures.foundations_learning import backprop_cost, batch_size, losses, saddle
 from kerasmlsp.figures.regularisation import early_stopping, l1_l2, overfitting
 from kerasmlsp.figures.regularisation_nets import augmentation, dropout, regularisers
+from kerasmlsp.figures.sequences_attention import alignment, attention_heads, self_attention, translation_quality
+from kerasmlsp.figures.sequences_generation import ar_speed, lstm_variants, wavenet_dilations, word_map
+from kerasmlsp.figures.sequences_gradients import adding_problem, bptt, clipping
+from kerasmlsp.figures.sequences_memory import gates_over_time, truncation
 from kerasmlsp.figures.signals import log_histogram, scalogram, spectrogram, stft
 from kerasmlsp.figures.signals_classes import class_counts, confusion, har_signals
+from kerasmlsp.figures.unsupervised import clusters, density, fill_in
+from kerasmlsp.figures.unsupervised_pretext import codebook, label_fraction, mae
 from kerasmlsp.figures.vision import filters, pooling, receptive_field
 from kerasmlsp.figures.vision_depth import resnet_vs_plain
 from kerasmlsp.figures.vision_fooling import deepfool, feature_pruning, fgsm
@@ -37,14 +43,23 @@ from kerasmlsp.figures.vision_layers import feature_maps, first_filters, layer_h
 
 __all__ = [
     "activations",
+    "adding_problem",
+    "alignment",
+    "ar_speed",
+    "attention_heads",
     "augmentation",
     "backprop_cost",
     "batch_size",
+    "bptt",
     "capacity",
     "class_counts",
+    "clipping",
+    "clusters",
+    "codebook",
     "confusion",
     "cover",
     "deepfool",
+    "density",
     "depth",
     "dropout",
     "early_stopping",
@@ -52,18 +67,23 @@ __all__ = [
     "feature_maps",
     "feature_pruning",
     "fgsm",
+    "fill_in",
     "filters",
     "first_filters",
+    "gates_over_time",
     "har_signals",
     "hopfield_recall",
     "initialisation",
     "invariance",
     "kernels",
     "l1_l2",
+    "label_fraction",
     "layer_hierarchy",
     "linear_boundaries",
     "log_histogram",
     "losses",
+    "lstm_variants",
+    "mae",
     "maximisation",
     "overfitting",
     "overparametrisation",
@@ -75,12 +95,17 @@ __all__ = [
     "resnet_vs_plain",
     "saddle",
     "scalogram",
+    "self_attention",
     "shuffled_pixels",
     "spectrogram",
     "stft",
     "training_speed",
+    "translation_quality",
+    "truncation",
     "universal_approximator",
+    "wavenet_dilations",
     "weight_symmetry",
+    "word_map",
 ]
 
 # In the order of the lectures; the command line reads the names from here.
@@ -127,6 +152,22 @@ GROUPS = {
         "class_counts",
         "confusion",
     ],
+    "Sequences": [
+        "bptt",
+        "adding_problem",
+        "clipping",
+        "truncation",
+        "gates_over_time",
+        "alignment",
+        "self_attention",
+        "attention_heads",
+        "word_map",
+        "translation_quality",
+        "lstm_variants",
+        "wavenet_dilations",
+        "ar_speed",
+    ],
+    "Unsupervised": ["density", "clusters", "label_fraction", "mae", "codebook", "fill_in"],
 }
 
 # Arguments of a small version that takes about a second, of those whose defaults take longer: `--quick`.
@@ -166,4 +207,28 @@ QUICK: dict = {
     # Signals.
     "confusion": {"count": 240, "filters": (4, 8), "steps": 12},
     "scalogram": {"bands": 24},
+    # Sequences and unsupervised.
+    "adding_problem": {"length": 6, "units": 4, "steps": 4, "batch": 16, "looks": 2},
+    "alignment": {"steps": 2, "units": 8, "batch": 8},
+    "ar_speed": {"lengths": (16,), "features": 4, "blocks": 2, "levels": 8},
+    "attention_heads": {"letters": 3, "length": 5, "features": 8, "steps": 2, "batch": 16},
+    "bptt": {"lags": 20, "units": 16, "count": 4},
+    "clusters": {"count": 300, "numbers_of": (10,)},
+    "codebook": {"waves": 8, "entries": 4, "filters": 8, "features": 8, "steps": 3, "batch": 2},
+    "density": {"levels": 8, "features": 8, "steps": 5},
+    "fill_in": {"features": 8, "steps": 3, "batch": 16},
+    "gates_over_time": {"length": 8, "units": 2, "steps": 5, "batch": 16},
+    "label_fraction": {
+        "labelled": (20, 40),
+        "images": 40,
+        "filters": (4,),
+        "epochs": 1,
+        "updates": 3,
+        "tested": 50,
+    },
+    "lstm_variants": {"pieces": 4, "length": 3, "units": 4, "epochs": 1, "seeds": 1},
+    "mae": {"images": 50, "features": 8, "layers": 1, "steps": 5, "batch": 16},
+    "self_attention": {"features": 8, "steps": 3, "batch": 16},
+    "translation_quality": {"steps": 1, "units": 4, "batch": 4, "phrases": (1, 2), "learnt": (1,), "tested": 2},
+    "truncation": {"lag": 1, "chunks": (1, 2), "units": 4, "steps": 5, "batch": 8},
 }
