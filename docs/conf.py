@@ -1,0 +1,89 @@
+"""Configuration of the site, which `make docs` builds into build/docs/html."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import gallery_scripts  # noqa: E402
+
+# Not in the folder of the sources: GitHub and the tests would take what is generated for pages.
+_SCRIPTS = HERE.parent / "build/docs/scripts"
+gallery_scripts.write(_SCRIPTS)
+
+project = "kerasmlsp"
+release = version = importlib.metadata.version("kerasmlsp")
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["gallery/**/*.ipynb", "gallery/*.ipynb"]
+# Docstrings mark code by single backticks.
+default_role = "code"
+suppress_warnings = ["config.cache"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+# Cells run again only when their code has changed.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE.parent / "build/docs/cells")
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 240
+nb_output_stderr = "remove"
+
+autodoc_inherit_docstrings = False
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 88
+napoleon_numpy_docstring = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(_SCRIPTS),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/\w+\.py$",
+    "image_scrapers": ("gallery_scripts.scrape",),
+    "reset_modules": (),
+    "subsection_order": [str(_SCRIPTS / folder) for folder in gallery_scripts.folders()],
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "show_signature": False,
+    "show_memory": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "kerasmlsp"
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+html_theme_options = {"logo": {"text": "kerasmlsp"}, "show_toc_level": 2, "navigation_with_keys": False}
+
+
+def _visit_math(translator, node):
+    """Writes a formula as MathML, which browsers show by themselves."""
+    from docutils import nodes
+    from docutils.utils.math import latex2mathml
+
+    translator.body.append(latex2mathml.tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
+def _tell_parameters(app, what, name, value, options, lines):
+    """Adds to a builder how many parameters its example has, and how to see its layers."""
+    from kerasmlsp.apps.parameters import PARAMETERS
+
+    builder = name.removeprefix("kerasmlsp.models.")
+    if what == "function" and builder in PARAMETERS:
+        lines += ["", f"``kerasmlsp models show {builder}`` draws an example of {PARAMETERS[builder]:,} parameters."]
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
+    app.connect("autodoc-process-docstring", _tell_parameters)
