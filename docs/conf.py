@@ -10,8 +10,8 @@ sys.path.insert(0, str(HERE))
 import gallery_scripts  # noqa: E402
 
 # Not in the folder of the sources: GitHub and the tests would take what is generated for pages.
-_SCRIPTS = HERE.parent / "build/docs/scripts"
-gallery_scripts.write(_SCRIPTS)
+_SCRIPTS = "../build/docs/scripts"
+gallery_scripts.write(HERE / _SCRIPTS)
 
 project = "kerasmlsp"
 release = version = importlib.metadata.version("kerasmlsp")
@@ -45,12 +45,12 @@ python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 
 sphinx_gallery_conf = {
-    "examples_dirs": str(_SCRIPTS),
+    "examples_dirs": _SCRIPTS,
     "gallery_dirs": "gallery",
     "filename_pattern": r"/\w+\.py$",
     "image_scrapers": ("gallery_scripts.scrape",),
     "reset_modules": (),
-    "subsection_order": [str(_SCRIPTS / folder) for folder in gallery_scripts.folders()],
+    "subsection_order": [f"{_SCRIPTS}/{folder}" for folder in gallery_scripts.folders()],
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
