@@ -1,6 +1,7 @@
 """Configuration of the site, which `make docs` builds into build/docs/html."""
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -66,6 +67,25 @@ html_math_renderer = "mathml"
 html_theme_options = {"logo": {"text": "kerasmlsp"}, "show_toc_level": 2, "navigation_with_keys": False}
 
 
+# Files beside the folder of the pages, and the pages that hold them here.
+_BESIDE = {"README": "index", "CHANGELOG": "changes", "CONTRIBUTING": "contributing", "SECURITY": "security"}
+
+
+def _link_beside(app, docname, source):
+    """Points links to files beside the folder, which GitHub follows, to the pages of the site."""
+
+    def page(link):
+        # README's sections are not on the front page.
+        return f"](/{_BESIDE[link[1]]}.md{'' if link[1] == 'README' else link[2] or ''})"
+
+    source[0] = re.sub(rf"\]\((?:\.\./)+({'|'.join(_BESIDE)})\.md(#[\w-]+)?\)", page, source[0])
+
+
+def _quote_commands(app, ctx, lines):
+    """Sets the commands that a help text shows as code, since they may hold what is markup elsewhere."""
+    lines[:] = [f"| ``{line[2:].strip()}``" if line.startswith("| ") else line for line in lines]
+
+
 def _visit_math(translator, node):
     """Writes a formula as MathML, which browsers show by themselves."""
     from docutils import nodes
@@ -86,4 +106,6 @@ def _tell_parameters(app, what, name, value, options, lines):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
+    app.connect("source-read", _link_beside)
     app.connect("autodoc-process-docstring", _tell_parameters)
+    app.connect("sphinx-click-process-description", _quote_commands)
