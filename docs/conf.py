@@ -43,6 +43,7 @@ autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
+napoleon_custom_sections = [("Call arguments", "params_style")]
 napoleon_numpy_docstring = False
 
 sphinx_gallery_conf = {
@@ -82,8 +83,16 @@ def _link_beside(app, docname, source):
 
 
 def _quote_commands(app, ctx, lines):
-    """Sets the commands that a help text shows as code, since they may hold what is markup elsewhere."""
-    lines[:] = [f"| ``{line[2:].strip()}``" if line.startswith("| ") else line for line in lines]
+    """Sets the commands that a help text shows as code, and takes stars elsewhere for what they are."""
+
+    def quoted(line):
+        if line.startswith("| "):
+            return f"| ``{line[2:].strip()}``"
+        parts = line.split("`")
+        parts[::2] = [part.replace("*", r"\*") for part in parts[::2]]
+        return "`".join(parts)
+
+    lines[:] = map(quoted, lines)
 
 
 def _visit_math(translator, node):
@@ -95,10 +104,11 @@ def _visit_math(translator, node):
     raise nodes.SkipNode
 
 
-def _tell_parameters(app, what, name, value, options, lines):
-    """Adds to a builder how many parameters its example has, and how to see its layers."""
+def _finish_docstring(app, what, name, value, options, lines):
+    """Parts code from a plural's s, and adds to a builder how many parameters its example has."""
     from kerasmlsp.apps.parameters import PARAMETERS
 
+    lines[:] = [re.sub(r"(?<=\w)`(?=s\b)", r"`\\ ", line) for line in lines]
     builder = name.removeprefix("kerasmlsp.models.")
     if what == "function" and builder in PARAMETERS:
         lines += ["", f"``kerasmlsp models show {builder}`` draws an example of {PARAMETERS[builder]:,} parameters."]
@@ -107,5 +117,6 @@ def _tell_parameters(app, what, name, value, options, lines):
 def setup(app):
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.connect("source-read", _link_beside)
-    app.connect("autodoc-process-docstring", _tell_parameters)
+    app.connect("autodoc-process-docstring", _finish_docstring)
     app.connect("sphinx-click-process-description", _quote_commands)
+    app.connect("sphinx-click-process-options", _quote_commands)
