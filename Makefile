@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST_FLAGS ?= -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 JAX_PYTEST_FLAGS ?= tests/catalogue tests/layers/test_layers.py tests/layers/test_every_layer.py -m "not slow" -n 2 --max-worker-restart 0 --dist loadgroup
 
-.PHONY: run test test-slow test-jax test-jax-slow lint format clean
+.PHONY: run test test-slow test-jax test-jax-slow lint format docs clean
 
 run: $(VENV)/.installed
 	mkdir -p results
@@ -47,8 +47,12 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The site, in build/docs/html. It needs no network; cells and figures are computed again only when their code has changed.
+docs: $(VENV)/.documented
+	$(BIN)/python -m sphinx -W --keep-going -d build/docs/doctrees docs build/docs/html
+
 clean:
-	rm -rf $(VENV) build dist results *.egg-info
+	rm -rf $(VENV) build dist results docs/gallery *.egg-info
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -62,4 +66,8 @@ $(VENV)/.installed: $(VENV)/.created setup.cfg pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.created setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $(VENV)/.installed $@
+
+$(VENV)/.documented: $(VENV)/.created setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $(VENV)/.installed $@

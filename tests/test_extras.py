@@ -8,8 +8,8 @@ import pytest
 
 from kerasmlsp import extras
 
-# For tests, for benchmarks, and JAX, which is a backend and no package that is imported here.
-OTHERS = ("test", "benchmark")
+# For tests, benchmarks and the site, and JAX, which is a backend and no package that is imported here.
+OTHERS = ("test", "benchmark", "docs")
 
 
 def test_extras_are_those_of_the_installation():

@@ -1,5 +1,6 @@
 """What the figures of the lectures are drawn with."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,12 @@ class Drawing(NamedTuple):
     def save(self, path: str | Path, kind: str = "png") -> None:
         """Writes the figure into a file: "png", "pdf" or "svg"."""
         _save(self.figure, path, kind=kind)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        content = io.BytesIO()
+        _save(self.figure, content, dpi=100)
+        return content.getvalue()
 
 
 def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.2) -> tuple[Figure, np.ndarray]:
