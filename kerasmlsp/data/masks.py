@@ -94,7 +94,7 @@ def read_mask(source: bytes | str | Path, *, colours: bool = False) -> np.ndarra
             )
     if numbers is not None and numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= MOST_CLASSES + 1:
         return numbers.astype(np.uint8)
-    if colours:
+    if colours or numbers is None:
         return images.read_image(source)
     wrong = numbers.min() if numbers.min() < 0 else numbers.max()
     raise ValueError(f"`path` must be a mask of numbers from 0 to 255. Received: {name}, with {wrong}")
@@ -184,7 +184,7 @@ def read_masked_images(
         ((1, 8, 8, 3), (1, 8, 8))
     """
     pairs = list_pairs(folder, masks, suffix, colours=colours)
-    found = list(files.side_by_side(pairs, lambda pair: _read_pair(*pair, size, colours, numbers)))
+    found = list(files.side_by_side(pairs, lambda pair: _read_pair(pair[0], pair[1], size, colours, numbers)))
     problems = [str(each) for each in found if isinstance(each, Exception)]
     left_out = images.reasons(problems)
     if len(problems) == len(found):

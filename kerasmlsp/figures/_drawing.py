@@ -39,8 +39,8 @@ def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.2) -> 
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def sheet(width: float, height: float) -> Figure:
-    """An empty figure, so many inches wide and high."""
+def sheet(width: float, height: float) -> Any:
+    """An empty Matplotlib figure, so many inches wide and high; its `subfigures` are arrays or not, by their number."""
     return _figure(width, height)
 
 

@@ -1,6 +1,7 @@
 """Signals of the figures, made from a seed: a spoken word, and what a phone in a pocket measures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,9 @@ def motion(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         down = np.array(gravity) + random.normal(0, 0.12, 3)
         turns = 2 * np.pi * (steps * random.normal(1, 0.08) * time + random.random())
         # A step is a short push: twice and three times its frequency are in it.
-        push = sum(np.cos(k * turns + random.normal(0, 0.4)) / k for k in (1, 2, 3)) * swing * random.normal(1, 0.2)
+        push: Any = (
+            sum(np.cos(k * turns + random.normal(0, 0.4)) / k for k in (1, 2, 3)) * swing * random.normal(1, 0.2)
+        )
         window += 9.81 * down / np.linalg.norm(down) + push[:, None] * np.array([0.35, 1.0, 0.5])
     windows += random.normal(0, 0.3, windows.shape)
     return windows.astype("float32"), labels

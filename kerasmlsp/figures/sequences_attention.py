@@ -1,5 +1,8 @@
 """Sequences: where attention looks, in translations and in a sentence itself."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -63,7 +66,7 @@ def alignment(
     return Drawing(figure, {"source": source, "target": target, "attention": weights})
 
 
-_TRANSLATORS = {
+_TRANSLATORS: dict[str, Callable[..., Any]] = {
     "without attention": models.text_encoder_decoder,
     "additive attention": models.additive_attention_encoder_decoder,
     "multiplicative attention": models.multiplicative_attention_encoder_decoder,

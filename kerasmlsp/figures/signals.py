@@ -113,7 +113,8 @@ def spectrogram(*, data: str | Path | None = None, bands: int = 40, seed: int = 
     waveform, rate = _signals.recording(data, seed), _signals.RATE
     layer = layers.LogMelSpectrogram(num_bands=bands)
     log_mel, power = numpy(layer(waveform[None]))[0], _power(waveform, 400)
-    edges = np.linspace(*(1127 * np.log(1 + np.array([20, rate / 2]) / 700)), bands + 2)
+    low, high = 1127 * np.log(1 + np.array([20, rate / 2]) / 700)
+    edges = np.linspace(low, high, bands + 2)
     frequencies = 700 * (np.exp(edges[1:-1] / 1127) - 1)
     seconds = 0.0125 + 0.01 * np.arange(len(log_mel))
     figure = sheet(7.5, 7)

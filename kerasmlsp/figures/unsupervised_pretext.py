@@ -1,5 +1,7 @@
 """Unsupervised: what pretext tasks learn from data without labels, and what few labels then give."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -126,7 +128,12 @@ def mae(
     keras.utils.set_random_seed(seed)
     (train, _), (test, _) = _data.printed_digits(images, seed), _data.printed_digits(200, seed + 1000)
     train, test = train[..., None], test[..., None]
-    sizes = {"features": features, "num_layers": layers, "num_heads": 4, "feed_forward_dim": 2 * features}
+    sizes: dict[str, Any] = {
+        "features": features,
+        "num_layers": layers,
+        "num_heads": 4,
+        "feed_forward_dim": 2 * features,
+    }
     net = models.masked_patch_predictor((16, 16, 1), patch_size=patch, **sizes)
     number = (16 // patch) ** 2
     rows = np.random.default_rng(seed).integers(images, size=steps * batch)
@@ -206,7 +213,12 @@ def codebook(
     """
     keras.utils.set_random_seed(seed)
     (train, _), (test, sounds) = _made.vowels(waves, seed), _made.vowels(40, seed + 1)
-    sizes = {"filters": filters, "features": features, "feed_forward_dim": 2 * features, "num_entries": entries}
+    sizes: dict[str, Any] = {
+        "filters": filters,
+        "features": features,
+        "feed_forward_dim": 2 * features,
+        "num_entries": entries,
+    }
     net = models.wav2vec(**_CONVOLUTIONS, **_FIXED, **sizes)
     length = pretext.num_frames(train.shape[1], **_CONVOLUTIONS)
     # The vowel in the middle of the 85 samples that a frame sees, one every 80.

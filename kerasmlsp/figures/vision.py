@@ -164,7 +164,7 @@ def receptive_field(
     for panel, name, colour in zip(axes[1:], drawn, COLOURS, strict=False):
         with without_graphs(0):
             effective = interpret.effective_field(net, noise, name)
-        unit = interpret.layers(net)[name][1] // 2
+        unit = (interpret.layers(net)[name][1] or 0) // 2
         first, last = (each + unit * fields[name].stride for each in (fields[name].first, fields[name].last))
         inside = np.zeros((side, side), bool)
         inside[max(0, first) : last + 1, max(0, first) : last + 1] = True

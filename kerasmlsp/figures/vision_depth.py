@@ -1,6 +1,7 @@
 """Vision: deeper nets that learn worse, and the skips that turn this round."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ def resnet_vs_plain(
     loss: dict = {kind: {} for kind in builders}
     for kind, build in builders.items():
         for depth in depths:
-            sizes = {"width": width, "repeats": ((depth - 2) // 6,) * 3, "name": f"{kind}_{depth}"}
+            sizes: dict[str, Any] = {"width": width, "repeats": ((depth - 2) // 6,) * 3, "name": f"{kind}_{depth}"}
             net = build(digits.classes, input_shape=digits.shape, **sizes)
             loss[kind][depth] = _losses(net, digits, seeds, steps, looks, rate)
     last = {

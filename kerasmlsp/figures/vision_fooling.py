@@ -184,7 +184,7 @@ def deepfool(
     changed = interpret.deepfool(net, images, labels, box=_BOX)
     small = interpret.outcome(net, images, changed, labels)
     epsilons = np.geomspace(0.005, 0.6, 16)
-    _, least = interpret.success_rates(interpret.fgsm, net, images, labels, epsilons=epsilons, box=_BOX)
+    _, least = interpret.success_rates(interpret.fgsm, net, images, labels, epsilons=list(epsilons), box=_BOX)
     signed = np.array([
         interpret.fgsm(net, image[None], label[None], epsilon=size, box=_BOX)[0] if np.isfinite(size) else image
         for image, label, size in zip(images, labels, least, strict=True)

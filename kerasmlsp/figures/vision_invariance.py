@@ -1,6 +1,7 @@
 """Vision: what a convolutional net knows of pictures beforehand, and a dense one does not."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ def shuffled_pixels(
     keras.utils.set_random_seed(seed)
     digits = _vision.digits(data, count, tested, seed)
     order = np.random.default_rng(seed).permutation(int(np.prod(digits.shape)))
-    kinds = {"plain": (digits.images, digits.others)}
+    kinds: dict[str, Any] = {"plain": (digits.images, digits.others)}
     kinds["shuffled"] = tuple(each.reshape(len(each), -1)[:, order].reshape(each.shape) for each in kinds["plain"])
     accuracy: dict = {"dense": {}, "convolutional": {}}
     first, second = _dense(digits), _dense(digits)

@@ -1,6 +1,7 @@
 """Vision: what the layers of a trained convolutional net hold."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -262,7 +263,7 @@ def maximisation(
     net = _alexnet(digits)
     learn(net, digits.images, digits.labels, steps=steps, seed=seed)
     classes, options = range(digits.classes), {"box": (0.0, 1.0), "jitter": 1, "decay": 0.01, "seed": seed}
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "start": {"steps": 1, "learning_rate": 1e-6, "decay": 0.0, "smoothness": 0.0},
         "without prior": {"steps": ascent, "jitter": 0, "smoothness": 0.0},
         "smooth": {"steps": ascent, "smoothness": smoothness},

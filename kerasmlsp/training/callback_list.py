@@ -43,7 +43,8 @@ class Callbacks(keras.callbacks.CallbackList):
             for each in reading
             for name in ("on_batch_end", "on_train_batch_end")
         )
-        self.read, self.last = 0.0, None
+        self.read = 0.0
+        self.last: dict | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.last = None

@@ -214,7 +214,9 @@ class Keeper(keras.callbacks.Callback):
     def save(self, metrics: Iterable[Any] = ()) -> None:
         """Writes the checkpoint; `metrics` are the running ones of an epoch that is not over."""
         groups = {**_groups(self.model), "best": self.best_values or (), "metrics": metrics}
-        arrays = {f"{name}.{i}": _value(value) for name, values in groups.items() for i, value in enumerate(values)}
+        arrays: dict[str, Any] = {
+            f"{name}.{i}": _value(value) for name, values in groups.items() for i, value in enumerate(values)
+        }
         state = {name: getattr(self, name) for name in self.STATE}
         arrays["state"] = np.array(json.dumps({**state, "callbacks": self._changed(arrays)}))
         # Uncompressed: compressing float weights costs seconds and saves a tenth.
