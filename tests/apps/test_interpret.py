@@ -258,7 +258,7 @@ def test_photographs_are_classified(classifier):
 
 def test_photographs_that_cannot_be_read_are_refused(classifier):
     assert "million pixels" in command("imagenet", "classify", "huge.png", code=1).stderr
-    assert "is not there" in command("imagenet", "classify", "none.png", code=1).stderr
+    assert "is not there" in command("imagenet", "classify", "missing.png", code=1).stderr
 
 
 def test_interpretation_of_the_network_of_imagenet(classifier):
