@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
+import keras
 import pytest
 
-from kerasmlsp import interpret, layers, models
+from kerasmlsp import augment, interpret, layers, models
 
 ROOT = Path(__file__).resolve().parents[1]
 MAP = (ROOT / "docs/lectures.md").read_text()
@@ -15,8 +16,9 @@ ROWS = [line.split("|")[1:-1] for line in MAP.splitlines() if line.startswith("|
 def test_every_builder_is_in_the_lecture_map():
     named = {name for row in ROWS for name in re.findall(r"`(\w+)`", row[1])}
     assert set(models.__all__) <= named, sorted(set(models.__all__) - named)
-    own = {*models.__all__, *layers.__all__, *interpret.__all__}
-    known = {*own, "num_layers", "MaxPooling2D", "UpdateNorms", "beam_search"}
+    own = {*models.__all__, *layers.__all__, *interpret.__all__, *augment.__all__}
+    options = {"num_layers", "clip_norm"}
+    known = {*own, *dir(keras.layers), *options, "UpdateNorms", "beam_search", "class_weights", "confusion"}
     assert named <= known, sorted(named - known)
 
 
