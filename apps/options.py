@@ -480,7 +480,7 @@ def train(
 
 def _check_ray(address, workers):
     if address is None:
-        refuse("They are for `--ray`", "workers", "worker_gpus")
+        refuse("Without `--ray` there is one process", "workers", "worker_gpus")
         return
     refuse("A training on Ray is one, and goes on by itself", "search", "overwrite", "mesh")
     if workers is None:
