@@ -10,7 +10,7 @@ import numpy as np
 from kerasmlsp import models
 
 # A graph takes a second to make, which is not worth it for few steps.
-_EAGER = 20
+EAGER = 20
 
 
 def bending_nets(sizes: Sequence[int], seed: int, steepness: float = 3.0) -> list[keras.Model]:
@@ -53,7 +53,7 @@ def descend(
         look: Called with the steps done so far.
     """
     source, each = keras.Input(inputs.shape[1:]), max(1, steps // looks)
-    joint, eager = keras.Model(source, [net(source) for net in nets]), steps <= _EAGER
+    joint, eager = keras.Model(source, [net(source) for net in nets]), steps <= EAGER
     together = 1 if eager else each
     joint.compile(
         keras.optimizers.Adam(rate),
@@ -98,7 +98,7 @@ def learn(
     Returns:
         Mean loss of each part.
     """
-    random, each, eager = np.random.default_rng(seed), max(1, steps // looks), steps <= _EAGER
+    random, each, eager = np.random.default_rng(seed), max(1, steps // looks), steps <= EAGER
     size = min(batch, len(inputs))
     order = np.concatenate([random.permutation(len(inputs)) for _ in range(-(-looks * each * size // len(inputs)))])
     net.compile(
@@ -149,7 +149,7 @@ def without_graphs(steps: int) -> Iterator[None]:
     """Within it, what takes few steps runs operation by operation: a graph would take longer to make."""
     import tensorflow as tf
 
-    if steps > _EAGER:
+    if steps > EAGER:
         yield
         return
     with warnings.catch_warnings():

@@ -8,13 +8,11 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _made
-from kerasmlsp.figures._fitting import numpy
+from kerasmlsp.figures._fitting import EAGER, numpy
 from kerasmlsp.layers import LSTM, ScaledDotProductAttention
 from kerasmlsp.targets import pretext
 
 KINDS: dict[str, Callable] = {"RNN": keras.layers.SimpleRNN, "LSTM": LSTM, "GRU": keras.layers.GRU}
-# A graph takes seconds to make, which is not worth it for few steps.
-_EAGER = 20
 
 
 def learn(
@@ -47,7 +45,7 @@ def learn(
     else:
         source = keras.Input(inputs.shape[1:], dtype=inputs.dtype)
         joint, losses = keras.Model(source, [net(source) for net in nets]), [loss] * len(nets)
-    joint.compile(keras.optimizers.Adam(rate, clipnorm=1.0), losses, run_eagerly=steps <= _EAGER, jit_compile=False)
+    joint.compile(keras.optimizers.Adam(rate, clipnorm=1.0), losses, run_eagerly=steps <= EAGER, jit_compile=False)
     for begin in range(0, steps - each + 1, each):
         rows = slice(begin * batch, (begin + each) * batch)
         given = {name: value[rows] for name, value in inputs.items()} if isinstance(inputs, dict) else inputs[rows]
