@@ -176,6 +176,11 @@ def export(
 ) -> None:
     """Makes a saved model or a file of the net of a run of an application, and prints where it is.
 
+    The application's module `export` has a function `export(run, models, notes, **settings)`, from the folder of a
+    finished run, that of saved models and a `model_cards.Notes` to the folder of the new version. It raises
+    FileNotFoundError where the run is not there or not finished, and ValueError where it is of another application or
+    the saved model does not answer as the net does. `convert(run, path, format)` is its like for other formats.
+
     Args:
         config: The dataclass of the application's configuration.
         run, models, format, output, data_note, licence, as_json: As of `export_options`.
@@ -197,7 +202,9 @@ def export(
     with quiet_imports():
         module = importlib.import_module(f"kerasmlsp.apps.{config.app}.export")
     if format == "savedmodel":
-        path = module.export(_folder(config, run), models, licence=licence, data=data_note, **settings)
+        from kerasmlsp.exporting.model_cards import Notes
+
+        path = module.export(_folder(config, run), models, Notes(data_note, licence), **settings)
     else:
         path = module.convert(_folder(config, run), output, format)
     print_results({"exported": str(path)}, as_json)
@@ -546,7 +553,13 @@ def start(
     then: str,
     shown: Callable[[Any], Any] = lambda result: result,
 ) -> None:
-    """Trains as `train` does, with a configuration that is there; as one of several processes if so announced."""
+    """Trains as `train` does, with a configuration that is there; as one of several processes if so announced.
+
+    The application's module `train` has a function `train(config, run, *, resume=False, overwrite=False)`, from a
+    configuration and the folder of the run to a dict of results. `resume` goes on with what is in the folder, and
+    `overwrite` starts anew in the place of a run there. It raises ValueError where the data cannot be used, the folder
+    holds another run, another process trains it, or the training diverges.
+    """
     from kerasmlsp import distribution
 
     if distribution.announced():

@@ -110,6 +110,7 @@ def speed(app, options):
     import tensorflow as tf
 
     from kerasmlsp.exporting import loading
+    from kerasmlsp.exporting.model_cards import Notes
 
     parts = {name: importlib.import_module(f"kerasmlsp.apps.{app}.{name}") for name in ("evaluate", "export")}
     run = options.runs / f"{app}-{options.seeds.split(',')[0]}"
@@ -120,7 +121,7 @@ def speed(app, options):
     logits_of, places, answer = _whole(app, net, bool(classes), options.length)
     slow = naive(logits_of, places, 256, steps)
     with tempfile.TemporaryDirectory() as folder:
-        saved = loading.load(parts["export"].export(run, Path(folder), data="benchmark", licence="none"))
+        saved = loading.load(parts["export"].export(run, Path(folder), Notes("benchmark", "none")))
         rows = {"seed": seeds, **({"label": [classes[label] for label in labels]} if classes else {})}
         settings = {"temperature": [1.0] * batch, "top_k": [0] * batch, "top_p": [1.0] * batch}
         settings |= {} if app == "pixelcnn" else {"length": [places] * batch}

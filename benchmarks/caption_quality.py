@@ -110,13 +110,14 @@ def speed(options):
     from kerasmlsp.apps.caption import data, evaluate, export, model
     from kerasmlsp.data import images
     from kerasmlsp.exporting import loading
+    from kerasmlsp.exporting.model_cards import Notes
 
     net = evaluate.load(options.run)
     size, count = model.image_size(net.config), options.pictures
     random = np.random.default_rng(0)
     pixels = np.stack([images.resize(each, size) for each in random.integers(0, 255, (count, 8, 8, 3), np.uint8)])
     with tempfile.TemporaryDirectory() as folder:
-        saved = loading.load(export.export(options.run, Path(folder), data="benchmark", licence="none"))
+        saved = loading.load(export.export(options.run, Path(folder), Notes("benchmark", "none")))
 
         def ours():
             return saved(images=pixels)["captions"][:, 0]

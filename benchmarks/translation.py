@@ -98,12 +98,13 @@ def speed(options):
     from kerasmlsp.apps.translate import data, evaluate, export, predict
     from kerasmlsp.data import tables
     from kerasmlsp.exporting import loading
+    from kerasmlsp.exporting.model_cards import Notes
 
     net = evaluate.load(options.run)
     lines = list(tables.read_lines(options.sentences))[: options.count]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        saved = loading.load(export.export(options.run, Path(folder), data="benchmark", licence="none"))
+        saved = loading.load(export.export(options.run, Path(folder), Notes("benchmark", "none")))
         import tensorflow as tf
 
         ids, _ = data.units_of(tf.constant(lines), net.units, net.config.max_tokens)

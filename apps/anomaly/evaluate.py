@@ -24,18 +24,9 @@ HISTOGRAM, WHERE = "scores", "where"
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any], dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The detector, the configuration, all that is stored with it, and the threshold with what belongs to it.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
+    """Loads a finished run, as `training.Run.load`, and the threshold with what belongs to it."""
     run = training.Run(run)
-    config, stored = run.configuration(Config)
-    return run.model(), config, stored, run.read(THRESHOLD)
+    return *run.load(Config), run.read(THRESHOLD)
 
 
 def evaluate(

@@ -6,26 +6,13 @@ import numpy as np
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.anomaly import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `anomaly`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the detector does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     detector, config, stored, known = evaluate.load(run)
@@ -33,13 +20,11 @@ def export(
     functions, track = model.endpoints(detector, stored["kind"], known, settings)
     what = "series" if stored["kind"] == "segments" else "streams"
     card = {
-        "title": title or f"What is abnormal in {what}",
+        **notes.card(f"What is abnormal in {what}"),
         "description": f"Tells how unlike the normal ones it was trained on a signal of {stored['shape'][0]} steps and "
         f"{stored['shape'][1]} channels is, and where.",
         "task": stored["kind"],
         "channels": stored["channels_read"],
-        "data": data,
-        "licence": licence,
         "split": _split(stored, settings, known),
         "limits": _limits(stored, settings, known),
         "threshold": known,

@@ -4,31 +4,13 @@ from pathlib import Path
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.caption import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Captions of pictures",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `caption`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net = evaluate.load(run)
@@ -36,12 +18,10 @@ def export(
     functions = exporting.with_half_weights(functions, track)
     size, left_out = model.image_size(net.config), ("data", "images", "manual_dir", "start", "cache")
     card = {
-        "title": title,
+        **notes.card("Captions of pictures"),
         "description": "Says in a sentence what a picture shows; the best of "
         f"{net.config.beams} captions comes with where the net looked for each word, if it has attention.",
         "image_size": size,
-        "data": data,
-        "licence": licence,
         "split": _split(net),
         "limits": _limits(net, size),
         "training": {key: value for key, value in net.stored.items() if key not in left_out},

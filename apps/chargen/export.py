@@ -6,49 +6,29 @@ import numpy as np
 
 from kerasmlsp import exporting, files, training
 from kerasmlsp.apps.chargen import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 LEFT_OUT = ("data", "manual_dir", "start", "preferences", "characters")  # of the configuration, in the card
 PROMPTS = ["", "The ", "What is the matter?\n"]
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Text, character by character",
-    weights: str = "float32",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes, *, weights: str = "float32") -> Path:
     """Exports a run as the next version of the saved model `chargen`.
 
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`; besides:
+
     Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
         weights: How the net's weights are kept, one of `config.WEIGHTS`.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, its net cannot have such weights, or the saved model does not
-            answer as the net does.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run, weights)
     limit = model.prompt_limit(config)
     functions, track = model.endpoints(net, stored["characters"], limit)
     card = {
-        "title": title,
+        **notes.card("Text, character by character"),
         "description": "Writes on after a prompt, in the manner of the text that it was trained on.",
         "characters": stored["characters"],
         "prompt_characters": limit,
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": f"Knows {len(stored['characters'])} characters and leaves out others. It imitates the manner of its "
         "text and means nothing by what it says; it may repeat passages of the text, and what is foul in it. Of a "

@@ -10,24 +10,10 @@ from kerasmlsp.data import splits
 from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `detect`, with weights of 16 bits.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -35,13 +21,11 @@ def export(
     functions, track = model.endpoints(net, stored["classes"], anchors, config)
     functions = exporting.with_half_weights(functions, [net])
     card = {
-        "title": title or "Things in pictures and their boxes",
+        **notes.card("Things in pictures and their boxes"),
         "description": f"Finds things of the classes {', '.join(stored['classes'])}.",
         "classes": stored["classes"],
         "image_size": config.image_size,
         "shown_from": threshold,
-        "data": data,
-        "licence": licence,
         "split": splits.split_in_words(
             stored["held_out"],
             stored["examples"],

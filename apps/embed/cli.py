@@ -151,8 +151,9 @@ def export(run, models, format, output, words, weights, data_note, licence, as_j
     options.started(Config, run)
     with messages.quiet_imports():
         from kerasmlsp.apps.embed import export as app
+        from kerasmlsp.exporting.model_cards import Notes
     if format == "savedmodel":
-        path = app.export(RUNS / run, models, licence=licence, data=data_note, words=words, weights=weights)
+        path = app.export(RUNS / run, models, Notes(data_note, licence), words=words, weights=weights)
     else:
         path = app.write_vectors(RUNS / run, output, binary=format == "word2vec-binary", words=words)
     printing.print_results({"exported": str(path)}, as_json)

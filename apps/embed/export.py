@@ -8,38 +8,22 @@ import numpy as np
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.embed import evaluate, model
 from kerasmlsp.data import word_vectors
+from kerasmlsp.exporting import model_cards
 
 _RARE = "zzyzxqj"
 """A word that no text has, for an example."""
 
 
 def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Word vectors",
-    words: int | None = None,
-    weights: str = "float32",
+    run: Path, models: Path, notes: model_cards.Notes, *, words: int | None = None, weights: str = "float32"
 ) -> Path:
     """Exports a run as the next version of the saved model `embed`.
 
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`; besides:
+
     Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
         words: Words to keep, the most frequent; None for all.
         weights: How the vectors are kept, one of `config.WEIGHTS`.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the vectors do.
     """
     run = training.Run(run)
     names, vectors, stored = evaluate.load(run)
@@ -51,11 +35,9 @@ def export(
     if weights == "float16":
         functions = exporting.with_half_weights(functions, [table])
     card = {
-        "title": title,
+        **notes.card("Word vectors"),
         "description": "Gives the vector of a word or text, the words that are used most like it, and what stands to a "
         "word as two others do.",
-        "data": data,
-        "licence": licence,
         "split": f"Trained on all {stored['tokens']} words of the text; nothing was held out or selected. Seed "
         f"{stored['seed']}.",
         "limits": f"Knows {len(names)} words in lower case, each in one sense. Words are near that are used alike in "

@@ -32,19 +32,9 @@ COMPONENTS = 64
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The generator whose weights were averaged, the configuration, and the dict of `config.json`.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
-    run = training.Run(run)
-    config, stored = run.configuration(Config)
-    config = config.complete()
-    return run.model().averaged_generator, config, stored
+    """Loads a finished run, as `training.Run.load`: the generator whose weights were averaged, and the rest."""
+    gan, config, stored = training.Run(run).load(Config)
+    return gan.averaged_generator, config.complete(), stored
 
 
 def evaluate(

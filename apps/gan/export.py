@@ -7,43 +7,28 @@ import numpy as np
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.gan import evaluate, model, pix2pix
 from kerasmlsp.apps.gan.config import Config
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `gan` or, of pix2pix, `gan_translate`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     if run.configuration(Config)[0].translates:
-        return pix2pix.export(run, models, licence=licence, data=data, title=title or "Images from masks")
+        return pix2pix.export(run, models, notes)
     generator, config, stored = evaluate.load(run)
     conditional = model.is_conditional(generator)
     classes = stored["classes"] if conditional else []
     functions, track = model.endpoints(generator, classes)
     height, width, channels = stored["image"]
     card = {
-        "title": title or "Images from noise",
+        **notes.card("Images from noise"),
         "description": f"Draws {'grey' if channels == 1 else 'RGB'} images of {height}x{width} pixels like those it "
         "was trained on, one for every seed.",
         "classes": classes,
         "image": stored["image"],
-        "data": data,
-        "licence": licence,
         "split": f"Trained on {stored['images']['train']} images; {stored['images']['test']} test images are "
         f"{stored['split']}. Seed {config.seed}.",
         "limits": "The images are made up. They have the slant of the training images, and may resemble single ones of "

@@ -16,6 +16,7 @@ from kerasmlsp.apps.gan import features, pairs, watching
 from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.data import images, labelled
 from kerasmlsp.data.masks import MaskedImages, read_masked_images, stretched
+from kerasmlsp.exporting.model_cards import Notes
 from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
 from kerasmlsp.models.gan import Pix2Pix
@@ -214,7 +215,7 @@ def _value(number):
     return {"value": number, "low": None, "high": None}
 
 
-def export(run: training.Run, models_folder: Path, *, licence: str, data: str, title: str) -> Path:
+def export(run: training.Run, models_folder: Path, notes: Notes) -> Path:
     """Exports a run as the next version of the saved model `gan_translate`."""
     _, stored = run.configuration(Config)
     size, numbers = stored["image"][0], stored["numbers"]
@@ -223,14 +224,12 @@ def export(run: training.Run, models_folder: Path, *, licence: str, data: str, t
     name = next(iter(inputs))
     result, best = run.evaluation(), run.best_row()
     card = {
-        "title": title,
+        **notes.card("Images from masks"),
         "description": f"Makes images of {size}x{size} pixels, stretched to the size of the {name}, like those it was "
         "trained on.",
         "classes": [],
         "numbers": numbers,
         "image": stored["image"],
-        "data": data,
-        "licence": licence,
         "split": f"Trained on {stored['images']['train']} images; {stored['images']['test']} were held out, "
         f"{stored['split']}. The last epoch was kept.",
         "limits": "The images are made up: they show what things of a class mostly look like, and nothing that was "

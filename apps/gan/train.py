@@ -19,17 +19,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
     drawn after every epoch, `warnings.txt` where there was something to warn of, and `features/` where distances are
     measured on the run's own classes.
 
-    Args:
-        config: The configuration.
-        run: The run folder.
-        resume: Whether to go on with what is in the folder.
-        overwrite: Whether to start anew in the place of a run that is in the folder.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.start`.
 
     Returns:
         Dict of `run`, the numbers of parameters and images, the best epoch's values, the warnings and the film.
-
-    Raises:
-        ValueError: The images cannot be used, the folder holds another run, or the training diverged.
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):

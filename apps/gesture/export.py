@@ -12,24 +12,10 @@ from kerasmlsp.exporting import model_cards
 TITLES = {"images": "Hand signs in pictures", "landmarks": "Hand signs by landmarks", "history": "Gestures by movement"}
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `gesture`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -37,12 +23,10 @@ def export(
     unsure = classification.threshold_of(run)
     functions, track = model.endpoints(net, kind, stored["classes"], size, (unsure or {}).get("threshold"))
     card = {
-        "title": title or TITLES[kind],
+        **notes.card(TITLES[kind]),
         "description": f"Tells which of {len(stored['classes'])} classes a hand shows: {', '.join(stored['classes'])}.",
         "classes": stored["classes"],
         **({"image_size": size} if kind == "images" else {}),
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": _limits(kind, config, stored, unsure),
         "reject_below": unsure,

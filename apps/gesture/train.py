@@ -25,17 +25,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
     The run folder gets `config.json`, `curves.png`, the folder `net` (see `kerasmlsp.training.fit`) and `model.keras`.
 
-    Args:
-        config: The configuration.
-        run: The run folder.
-        resume: Whether to go on with what is in the folder.
-        overwrite: Whether to start anew in the place of a run that is in the folder.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.start`.
 
     Returns:
         Dict of `run`, `architecture`, `parameters`, the numbers of examples, and the kept epoch's values.
-
-    Raises:
-        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):

@@ -25,18 +25,9 @@ FOLDS, TIMELINE = "folds", "timeline"
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The model, the complete configuration, and all that is stored with it.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
-    run = training.Run(run)
-    config, stored = run.configuration(Config)
-    return run.model(), config.complete(), stored
+    """Loads a finished run, as `training.Run.load`, its configuration complete."""
+    net, config, stored = training.Run(run).load(Config)
+    return net, config.complete(), stored
 
 
 def evaluate(

@@ -10,29 +10,10 @@ from kerasmlsp.apps.motion.evaluate import TIMELINE
 from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Activities by motion sensors",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `motion`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -40,13 +21,11 @@ def export(
     functions, track = model.endpoints(net, config, stored["classes"], (unsure or {}).get("threshold"))
     hidden = ("data", "subject_pattern", "name_pattern")
     card = {
-        "title": title,
+        **notes.card("Activities by motion sensors"),
         "description": f"Tells which of {len(stored['classes'])} activities a person is at, by the sensors of a "
         f"device that is worn: {', '.join(stored['classes'])}.",
         "classes": stored["classes"],
         "recording": _recording(config, stored),
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": _limits(config, stored, unsure),
         "reject_below": unsure,

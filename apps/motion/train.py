@@ -23,17 +23,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
     The run folder gets `config.json` and all that `kerasmlsp.training.fit` writes.
 
-    Args:
-        config: The configuration.
-        run: The run folder.
-        resume: Whether to go on with what is in the folder.
-        overwrite: Whether to start anew in the place of a run that is in the folder.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.start`.
 
     Returns:
         Dict of `run`, `architecture`, `parameters`, the numbers of recordings and windows, and the kept epoch's values.
-
-    Raises:
-        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):

@@ -23,19 +23,10 @@ _AT_ONCE = 16
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The net in float32, the configuration, and the dict of `config.json`.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
-    run = training.Run(run)
-    config, stored = run.configuration(Config)
+    """Loads a finished run, as `training.Run.load`, its net in float32."""
+    net, config, stored = training.Run(run).load(Config)
     config = config.complete()
-    return model.for_inference(run.model(), config), config, stored
+    return model.for_inference(net, config), config, stored
 
 
 def evaluate(

@@ -6,46 +6,26 @@ import numpy as np
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.music import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 # Melodies made for the purpose, in quarters: the warm-up file of a saved model must not carry pieces of its data.
 _MELODIES = ((72, 74, 76, 77, 79, 72), (76, 77, 76, 74, 72, 69))
 _QUARTER = 4
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Chorales in four voices",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `music`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     functions, track = model.endpoints(net)
     counts = {name: stored[f"{name}_pieces"] for name in ("train", "valid", "test")}
     card = {
-        "title": title,
+        **notes.card("Chorales in four voices"),
         "description": "Writes music for soprano, alto, tenor and bass on a grid of sixteenths: from nothing, on after "
         "a beginning, or below a melody.",
-        "data": data,
-        "licence": licence,
         "split": f"{counts['train']} pieces to train on, {counts['valid']} to select the epoch, {counts['test']} held "
         f"out; pieces of one melody are in one part. Split seed {config.split_seed}, seed {config.seed}.",
         "limits": "Knows the style of its pieces only: four voices, bars of 4/4, 3/4, 6/4 or 2/4, nothing shorter than "

@@ -6,31 +6,13 @@ import numpy as np
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.pixelcnn import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Images, pixel after pixel",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `pixelcnn`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -38,13 +20,11 @@ def export(
     height, width, channels = stored["image"]
     counts = stored["images"]
     card = {
-        "title": title,
+        **notes.card("Images, pixel after pixel"),
         "description": f"Draws {'grey' if channels == 1 else 'RGB'} images of {height}x{width} pixels, pixel after "
         "pixel, like those it was trained on, or goes on below the upper rows of one; and tells the bits of an image.",
         "classes": stored["classes"],
         "image": stored["image"],
-        "data": data,
-        "licence": licence,
         "split": f"Trained on {counts['train']} images, {counts['validation']} selected the epoch; {counts['test']} "
         f"test images are {stored['split']}. Seed {config.seed}.",
         "limits": "The images are made up. They have the slant of the training images, and a shape may fall apart, "

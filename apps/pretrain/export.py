@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasmlsp import classification, exporting, models, training
 from kerasmlsp.apps.pretrain import batches, evaluate, finetune, model
+from kerasmlsp.exporting import model_cards
 
 TEXTS = [
     "This film was [MASK] from beginning to end!",
@@ -21,24 +22,10 @@ SHOWS = {
 }
 
 
-def export(
-    run: Path, models_folder: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models_folder: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `pretrain`: features, and labels where it is fine-tuned.
 
-    Args:
-        run: Folder of a finished run.
-        models_folder: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored, words = evaluate.load(run)
@@ -57,14 +44,12 @@ def export(
     )
     kind = config.kind
     card = {
-        "title": title or f"Features of {kind} that were learned without labels ({config.task})",
+        **notes.card(f"Features of {kind} that were learned without labels ({config.task})"),
         "description": _description(config, answers),
         "kind": kind,
         **({"classes": answers["classes"], "reject_below": unsure} if answers else {}),
         **({"image_size": shape[0]} if kind == "pictures" else {}),
         **({"rate": config.rate, "length": config.length} if kind == "recordings" else {}),
-        "data": data,
-        "licence": licence,
         "split": f"{stored['held_out']} of {stored['examples']} {kind} were held out to measure the task on"
         f"{' and to select the epoch' if config.task in batches.SELECTED else ''}, and {stored['test']} more were kept "
         f"for tests, with seed {config.seed}.",

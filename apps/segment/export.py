@@ -12,37 +12,21 @@ EXAMPLE = 16
 """About the sides of the pictures that prove a saved model: of few pixels none lies just between two classes."""
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `segment`, with weights of 16 bits.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     functions, track = model.endpoints(net, stored["numbers"], config.image_size)
     functions = exporting.with_half_weights(functions, [net])
     card = {
-        "title": title or "Classes of the pixels of pictures",
+        **notes.card("Classes of the pixels of pictures"),
         "description": f"Tells which of {len(stored['classes'])} classes each pixel shows.",
         "classes": stored["classes"],
         "numbers": stored["numbers"],
         "image_size": config.image_size,
-        "data": data,
-        "licence": licence,
         "split": splits.split_in_words(
             stored["held_out"],
             stored["examples"],

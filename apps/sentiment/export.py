@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.sentiment import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 EXAMPLES = [
     "This film was excellent!",
@@ -15,24 +16,10 @@ EXAMPLES = [
 ]
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str = "Sentiment of texts"
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `sentiment`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, words, config = evaluate.load(run)
@@ -40,11 +27,9 @@ def export(
     threshold = (unsure or {}).get("threshold")
     functions, track = model.endpoints(net, words, config["classes"], config["max_tokens"], threshold)
     card = {
-        "title": title,
+        **notes.card("Sentiment of texts"),
         "description": "Tells the class of a text, for instance whether a review is positive.",
         "classes": config["classes"],
-        "data": data,
-        "licence": licence,
         "split": f"{config['held_out']} of {config['texts']} texts were held out to select and calibrate, by class, "
         f"{_drawn(config['holdout_blocks'])}, with seed {config['seed']}.",
         "limits": _limits(config, unsure),

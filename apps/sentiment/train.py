@@ -22,17 +22,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
     The run folder gets `config.json`, `vocabulary.json`, a folder per net (see `kerasmlsp.training.fit`) and
     `model.keras`, the calibrated whole.
 
-    Args:
-        config: The configuration.
-        run: The run folder.
-        resume: Whether to go on with what is in the folder.
-        overwrite: Whether to start anew in the place of a run that is in the folder.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.start`.
 
     Returns:
         Dict of `run`, the numbers of texts, and for each net its best epoch's validation values.
-
-    Raises:
-        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):

@@ -27,18 +27,8 @@ THRESHOLD = 0.5
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The model, the configuration, and all that is stored with it.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
-    run = training.Run(run)
-    config, stored = run.configuration(Config)
-    return run.model(), config, stored
+    """Loads a finished run, as `training.Run.load`."""
+    return training.Run(run).load(Config)
 
 
 def evaluate(

@@ -14,24 +14,10 @@ from kerasmlsp.data import clips
 from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str = "Spoken commands"
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `speech`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -39,13 +25,11 @@ def export(
     functions, track = model.endpoints(net, stored["classes"], config, (unsure or {}).get("threshold"))
     spoken = listening.commands(stored["classes"])
     card = {
-        "title": title,
+        **notes.card("Spoken commands"),
         "description": f"Tells which of {len(spoken)} commands a recording holds: {', '.join(spoken)}.",
         "classes": stored["classes"],
         "rate": config.rate,
         "length": config.length,
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": _limits(config, unsure),
         "reject_below": unsure,

@@ -6,31 +6,13 @@ import numpy as np
 
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.traffic import evaluate, model
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Speeds on a network of roads",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `traffic`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -39,7 +21,7 @@ def export(
     functions = exporting.with_half_weights(functions, track)
     span = config.ahead()[-1] * config.step_minutes
     card = {
-        "title": title,
+        **notes.card("Speeds on a network of roads"),
         "description": f"Tells from the last {config.length} speeds of {len(stored['roads'])} roads, every "
         f"{config.step_minutes} minutes, those of the next {span} minutes.",
         "roads": stored["roads"],
@@ -47,8 +29,6 @@ def export(
         "length": config.length,
         "horizons": list(config.ahead()),
         "zeros_missing": config.zeros_missing,
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": "For these roads only. It has met the days named above, and none with a holiday, bad weather or "
         "closed roads unless they are among these; an accident shows only once roads have become slow. The days it "

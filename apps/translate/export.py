@@ -5,33 +5,15 @@ from pathlib import Path
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.translate import evaluate, model
 from kerasmlsp.data.subwords import CONTROLS, SPACE
+from kerasmlsp.exporting import model_cards
 
 _EXAMPLES = 3
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Translation of sentences",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `translate`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net = evaluate.load(run)
@@ -39,12 +21,10 @@ def export(
     functions = exporting.with_half_weights(functions, track)
     left_out = ("data", "parallel", "manual_dir")
     card = {
-        "title": title,
+        **notes.card("Translation of sentences"),
         "description": f"Translates sentences from {net.config.source} to {net.config.target}: text in, text out. "
         f"Endpoint `serving_default` follows {net.config.beams} translations at once, `greedy` one.",
         "languages": {"source": net.config.source, "target": net.config.target},
-        "data": data,
-        "licence": licence,
         "split": _split(net),
         "limits": _limits(net),
         "training": {key: value for key, value in net.stored.items() if key not in left_out},

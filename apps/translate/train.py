@@ -22,18 +22,10 @@ def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = 
 
     The run folder gets `config.json`, `subwords.json` and what `kerasmlsp.training.fit` writes.
 
-    Args:
-        config: The configuration.
-        run: The run folder.
-        resume: Whether to go on with what is in the folder.
-        overwrite: Whether to start anew in the place of a run that is in the folder.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.start`.
 
     Returns:
         Dict of `run`, the numbers of parameters, pairs and units, what was left out, and the best epoch's values.
-
-    Raises:
-        ModuleNotFoundError: sentencepiece is not installed.
-        ValueError: The data cannot be used, the folder holds another run, or another process trains it.
     """
     run = training.Run(run)
     with run.claimed(resume=resume, overwrite=overwrite):

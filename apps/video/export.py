@@ -9,26 +9,13 @@ import numpy as np
 from kerasmlsp import classification, exporting, training
 from kerasmlsp.apps.video import evaluate, model
 from kerasmlsp.apps.video.predict import FORECASTER, TELLER
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path, models: Path, *, licence: str = "not stated", data: str = "not stated", title: str | None = None
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `video` or, of a forecaster, `video_forecast`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
@@ -42,15 +29,13 @@ def export(
         what = "Classes of clips", f"Tells which of {len(classes)} classes a clip is of: {', '.join(classes)}."
         outputs = classification.OUTPUTS
     card = {
-        "title": title or what[0],
+        **notes.card(what[0]),
         "description": what[1],
         "classes": classes,
         "frames": frames - config.forecasts,
         "stride": config.spacing,
         "size": size,
         "channels": channels,
-        "data": data,
-        "licence": licence,
         "split": _split(config, stored),
         "limits": _limits(config, stored, unsure),
         "reject_below": unsure,

@@ -20,18 +20,9 @@ COMPLETED = 3  # sounds that are gone on with
 
 
 def load(run: training.Run | Path) -> "tuple[keras.Model, Config, dict[str, Any]]":
-    """Loads a finished run.
-
-    Returns:
-        The net in float32, the configuration, and the dict of `config.json`.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or a file of it is damaged.
-    """
-    run = training.Run(run)
-    config, stored = run.configuration(Config)
-    return model.for_inference(run.model(), config), config, stored
+    """Loads a finished run, as `training.Run.load`, its net in float32."""
+    net, config, stored = training.Run(run).load(Config)
+    return model.for_inference(net, config), config, stored
 
 
 def evaluate(run: Path, *, pieces: int | None = None, samples: int = 4, seed: int = 0) -> dict[str, Any]:

@@ -7,44 +7,24 @@ import numpy as np
 from kerasmlsp import exporting, training
 from kerasmlsp.apps.wavenet import evaluate, model
 from kerasmlsp.apps.wavenet.config import MOST
+from kerasmlsp.exporting import model_cards
 
 
-def export(
-    run: Path,
-    models: Path,
-    *,
-    licence: str = "not stated",
-    data: str = "not stated",
-    title: str = "Sounds, sample after sample",
-) -> Path:
+def export(run: Path, models: Path, notes: model_cards.Notes) -> Path:
     """Exports a run as the next version of the saved model `wavenet`.
 
-    Args:
-        run: Folder of a finished run.
-        models: Folder of saved models.
-        licence: Licence of the model, which the data's terms decide.
-        data: What the model was trained on, for the model card.
-        title: Title of the model card.
-
-    Returns:
-        Folder of the new version.
-
-    Raises:
-        FileNotFoundError: The run is not there or not finished.
-        ValueError: The run is of another application, or the saved model does not answer as the net does.
+    Arguments and errors are those of every application, see `kerasmlsp.apps.options.export`.
     """
     run = training.Run(run)
     net, config, stored = evaluate.load(run)
     functions, track = model.endpoints(net, stored["classes"], config.rate)
     heard, parts = 1000 * model.reach(net) / config.rate, stored["seconds_of"]
     card = {
-        "title": title,
+        **notes.card("Sounds, sample after sample"),
         "description": f"Makes sounds of {config.rate:,} samples per second, sample after sample, like those it was "
         "trained on, or goes on after the beginning of one; and tells the nats of a sound.",
         "classes": stored["classes"],
         "rate": config.rate,
-        "data": data,
-        "licence": licence,
         "split": f"Trained on {parts['train']:.0f} s, {parts['validation']:.0f} s selected the epoch, "
         f"{parts['test']:.0f} s were held out. Seed {config.seed}.",
         "limits": f"The net hears {heard:.0f} ms at a time: it knows of sounds, hardly of words or melodies. Sounds "

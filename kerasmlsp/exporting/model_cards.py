@@ -7,6 +7,7 @@ dict, as `README.md`. Keys: `title`, `data`, `licence`, `metrics` and `limits` a
 Reference: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
+import dataclasses
 import json
 import math
 import numbers
@@ -17,6 +18,29 @@ from collections.abc import Mapping
 
 REQUIRED = ("title", "data", "licence", "metrics", "limits")
 _SECTIONS = ("data", "licence", "split", "limits", "training", "sample")
+
+
+@dataclasses.dataclass(frozen=True)
+class Notes:
+    """What only the person who exports a model can say in its card.
+
+    Args:
+        data: What the model was trained on.
+        licence: Licence of the model, which the data's terms decide.
+        title: Title of the card; None for the application's own.
+
+    Example:
+        >>> Notes(licence="CC BY 4.0").card("Spoken commands")
+        {'title': 'Spoken commands', 'data': 'not stated', 'licence': 'CC BY 4.0'}
+    """
+
+    data: str = "not stated"
+    licence: str = "not stated"
+    title: str | None = None
+
+    def card(self, title: str) -> dict[str, str]:
+        """Returns these parts of a card, with the application's own title where there is none."""
+        return {"title": self.title or title, "data": self.data, "licence": self.licence}
 
 
 def check(card: dict) -> None:

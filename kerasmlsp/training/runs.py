@@ -233,6 +233,22 @@ class Run:
             raise FileNotFoundError(f"{path} is not there: the run is not finished. Continue it with `--resume`.")
         return kerasmlsp.load_model(path)
 
+    def load(self, kind: type[Any]) -> "tuple[keras.Model, Any, dict[str, Any]]":
+        """Loads what a finished run of one net holds.
+
+        Args:
+            kind: The dataclass of the application's configuration, see `configuration`.
+
+        Returns:
+            The model, the configuration, and all that is stored with it.
+
+        Raises:
+            FileNotFoundError: The run is not there or not finished.
+            ValueError: The run is of another application, or a file of it is damaged.
+        """
+        config, stored = self.configuration(kind)
+        return self.model(), config, stored
+
     def save(self, model: "keras.Model", name: str = MODEL) -> None:
         """Writes a model as a `.keras` file of the run."""
         distribution.from_leader(lambda: write_atomically(self / name, model.save))
