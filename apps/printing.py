@@ -15,6 +15,8 @@ import click
 from kerasmlsp.apps.messages import by_options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from kerasmlsp.exporting import SavedModel
 
 MOST_ROWS = 50  # of a table on the screen
@@ -67,6 +69,40 @@ def print_answers(
     elif rows:
         print_results(rows)
     tell_left_out(problems, len(rows) + len(problems), reasons)
+
+
+def print_pictures(
+    images: "np.ndarray",
+    names: Sequence[str],
+    *,
+    grid: Path | None,
+    output: Path | None,
+    as_json: bool,
+    model: "SavedModel",
+    **layout: int,
+) -> None:
+    """Writes pictures that were drawn as one grid, as single files, or both, and prints where they are.
+
+    Args:
+        images: As of `plotting.save_grid`.
+        names: Name of each file, without its ending.
+        grid: File of the grid; None for none.
+        output: Folder of single files; None for none.
+        as_json: Whether to print JSON.
+        model: The saved model that drew them.
+        **layout: `columns` and `scale` of the grid.
+    """
+    from kerasmlsp import plotting
+
+    result: dict = {"images": len(names)}
+    if grid is not None:
+        plotting.save_grid(images, grid, **layout)
+        result["grid"] = str(grid)
+        tell_figure(grid)
+    if output is not None:
+        paths = [str(path) for path in plotting.save_pictures(images, names, output)]
+        result["files"] = paths if as_json or len(paths) <= MOST_ROWS else f"{len(paths)} in {output}"
+    print_results(result, as_json, model)
 
 
 def labelled(row: dict) -> dict:
@@ -138,6 +174,18 @@ def interval(measure: dict, digits: int = 4) -> str:
     """A measure with its interval, if there is one, as text."""
     value, low, high = (measure[name] for name in ("value", "low", "high"))
     return f"{value:.{digits}f}" + ("" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})")
+
+
+def measures(result: dict) -> list[dict]:
+    """The metrics of an evaluation with their intervals, a row each."""
+    return [
+        {"measure": name.replace("_", " "), "value": interval(each)} for name, each in result["metrics"].items()
+    ]
+
+
+def by_fold(measure: str, result: dict) -> dict:
+    """The values of a measure by fold, where an evaluation was a cross-validation."""
+    return {f"{measure} by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
 
 
 def _json_value(value):

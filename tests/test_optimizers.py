@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from backends import XLA
 
 from kerasmlsp import optimizers
 from kerasmlsp.training import Settings
 
-XLA = keras.backend.backend() != "tensorflow"  # there, training is by graphs without it
 RATE = Settings(learning_rate=0.05, schedule="constant", warmup=0.0, clip_norm=0.0)
 
 

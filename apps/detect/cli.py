@@ -109,9 +109,7 @@ def export(**values):
 
 
 @detect.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@options.sources_argument
 @click.option(
     "--min-score",
     type=options.FiniteRange(0, 1),

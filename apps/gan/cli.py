@@ -182,21 +182,13 @@ def generate(label, num, seed, grid, output, columns, scale, as_json, **wanted):
     seeds = options.seeds(seed, num)
     folder = options.find_model("gan", **wanted)
     options.check_targets(grid=grid)
-    from kerasmlsp import files, plotting
+    from kerasmlsp import files
     from kerasmlsp.apps.gan import generate as app
 
     model = options.load_model(folder)
     images, labels = app.generate(model, seeds, None if label is None else [label] * num)
-    result = {"images": num}
-    if grid is not None:
-        plotting.save_grid(images, grid, columns=columns, scale=scale)
-        result["grid"] = str(grid)
-        printing.tell_figure(grid)
-    if output is not None:
-        names = map(files.drawn_name, seeds, labels)
-        paths = [str(path) for path in plotting.save_pictures(images, names, output)]
-        result["files"] = paths if as_json or len(paths) <= printing.MOST_ROWS else f"{len(paths)} in {output}"
-    printing.print_results(result, as_json, model)
+    told = {"grid": grid, "output": output, "as_json": as_json, "model": model}
+    printing.print_pictures(images, list(map(files.drawn_name, seeds, labels)), columns=columns, scale=scale, **told)
 
 
 @gan.command()
@@ -228,9 +220,7 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
 
 
 @gan.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@options.sources_argument
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder of images."
 )

@@ -85,7 +85,7 @@ def _wide(row):
 )
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
-def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst, as_json):
+def evaluate(run, data, background, folds, as_json, **values):
     """Measure a run on examples that it has not seen.
 
     \b
@@ -94,22 +94,13 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
     """
     if folds:
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
-    options.check_data(data, dataset, optional=True)
+    options.check_data(data, values["dataset"], optional=True)
     options.started(Config, run)
     _check_folder(data)
     with messages.quiet_imports():
         from kerasmlsp.apps.gesture import evaluate as app
     try:
-        result = app.evaluate(
-            RUNS / run,
-            data,
-            dataset=dataset,
-            manual_dir=manual_dir,
-            encoding=encoding,
-            background=background,
-            folds=folds or 0,
-            worst=worst,
-        )
+        result = app.evaluate(RUNS / run, data, background=background, folds=folds or 0, **values)
     except KeyboardInterrupt:
         again = f"Go on with: kerasmlsp gesture evaluate --run {run} --folds {folds}" if folds else ""
         raise KeyboardInterrupt(again) from None
@@ -128,9 +119,7 @@ def export(**values):
 
 
 @gesture.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@options.sources_argument
 @click.option("--explain", is_flag=True, help="Draw what in the picture decided (Grad-CAM).")
 @click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Where; default grad_cam.png.")
 @click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write all probabilities there.")
@@ -184,16 +173,11 @@ def _answers(app, model, sources, figure, encoding, reject_below):
 
 
 def _shown_report(result):
-    rows = [
-        {"measure": name.replace("_", " "), "value": printing.interval(each)}
-        for name, each in result["metrics"].items()
-    ]
     classes = [{"class": name, **each} for name, each in result["classes"].items()]
-    folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
     return {
         "measured on": f"{result['examples']} examples: {result['on']}",
-        "measures, with 95 % intervals": rows,
-        **folds,
+        "measures, with 95 % intervals": printing.measures(result),
+        **printing.by_fold("accuracy", result),
         "left out": result["left out"],
         "unsure below": result["reject_below"],
         "classes": classes,

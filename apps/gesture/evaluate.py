@@ -1,7 +1,6 @@
 """How good a run is on examples that it has not seen."""
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ from kerasmlsp.training.runs import EVALUATION, METRICS
 
 if TYPE_CHECKING:
     import keras
-
-log = logging.getLogger("kerasmlsp")
 
 FOLDS = "folds"
 
@@ -146,15 +143,10 @@ def _cross_validated(run, examples, classes, config, count):
     probabilities, shares = np.empty((len(fold_of), len(classes)), "float32"), []
     numbers = np.searchsorted(classes, examples.labels)
     background = data.read_background(config.background, config.size)
-    for fold in range(count):
-        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        rest = examples.taken(outside)
-        if missing := sorted(set(classes) - set(rest.labels)):
-            raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
-        log.info("Fold %d of %d.", fold + 1, count)
-        folder = run / FOLDS / f"{count}-{fold + 1}"
+    for fold, inside, outside in classification.each_fold(examples.labels, fold_of, classes):
+        folder = run / FOLDS / f"{count}-{fold}"
         # What is there is gone on with, so that a long measurement may be broken off.
-        net = app.fit(rest, None, classes, config, folder, background, resume=True)
+        net = app.fit(examples.taken(outside), None, classes, config, folder, background, resume=True)
         probabilities[inside] = predict(net, examples.taken(inside))
         shares.append(metrics.accuracy(numbers[inside], probabilities[inside]))
     return probabilities, shares

@@ -120,10 +120,7 @@ def fit(
     """
     settings, architecture = config.complete(examples.kind), config.architecture_for(examples.kind)
     targets = classification.one_hot(examples.labels, classes)
-    weights = np.ones(len(targets), "float32")
-    if config.class_weights:
-        numbers = targets.argmax(1)
-        weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
+    weights = classification.example_weights(targets, config.class_weights)
     remainder = config.jit == "on"
     batches = data.training_batches(examples, targets, weights, config, background, drop_remainder=remainder)
     steps = settings.epochs * len(batches.order(0))  # type: ignore[operator]

@@ -100,9 +100,7 @@ def export(**values):
 
 
 @motion.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@options.sources_argument
 @click.option(
     "--per",
     type=click.Choice(["segment", "window"]),
@@ -160,16 +158,11 @@ def _shown(row):
 
 
 def _shown_report(result):
-    rows = [
-        {"measure": name.replace("_", " "), "value": printing.interval(each)}
-        for name, each in result["metrics"].items()
-    ]
     persons = [{"person": name, "accuracy": share} for name, share in result["persons"].items()]
-    folds = {"macro F1 by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
     return {
         "measured on": f"{result['windows']} windows: {result['on']}",
-        f"measures, with 95 % intervals {result['intervals']}": rows,
-        **folds,
+        f"measures, with 95 % intervals {result['intervals']}": printing.measures(result),
+        **printing.by_fold("macro F1", result),
         "unsure below": result["reject_below"],
         "classes": [{"class": name, **each} for name, each in result["classes"].items()],
         "persons": persons,

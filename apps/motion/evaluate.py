@@ -1,7 +1,6 @@
 """How good a run is on people whom it has not seen."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from kerasmlsp.training.runs import EVALUATION, METRICS
 
 if TYPE_CHECKING:
     import keras
-
-log = logging.getLogger("kerasmlsp")
 
 FOLDS, TIMELINE = "folds", "timeline"
 
@@ -114,15 +111,10 @@ def _held_out(examples, config):
 def _cross_validated(run, examples, classes, config, fold_of, place):
     """Probabilities of every window by the net that was not trained on its fold, and the macro F1 of each fold."""
     probabilities, shares = np.empty((len(fold_of), len(classes)), "float32"), []
-    numbers, count = data.numbered(examples.labels, classes), fold_of.max() + 1
-    for fold in range(count):
-        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        rest = examples.taken(outside)
-        if missing := sorted(set(classes) - set(rest.labels.tolist())):
-            raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
-        log.info("Fold %d of %d.", fold + 1, count)
+    numbers = data.numbered(examples.labels, classes)
+    for fold, inside, outside in classification.each_fold(examples.labels, fold_of, classes):
         # What is there is gone on with, so that a long measurement may be broken off.
-        net = app.fit(rest, None, classes, config, run / FOLDS / f"{place}-{fold + 1}", resume=True)
+        net = app.fit(examples.taken(outside), None, classes, config, run / FOLDS / f"{place}-{fold}", resume=True)
         probabilities[inside] = app.predict(net, examples.taken(inside), config)
         shares.append(metrics.macro_f1(numbers[inside], probabilities[inside]))
     return probabilities, shares

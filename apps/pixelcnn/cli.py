@@ -157,7 +157,7 @@ def _draw(
     seeds = options.seeds(seed, num)
     folder = options.find_model("pixelcnn", models=models, shipped=shipped, version=version)
     options.check_targets(grid=grid)
-    from kerasmlsp import files, plotting
+    from kerasmlsp import files
     from kerasmlsp.apps.pixelcnn import generate as app
 
     model = options.load_model(folder)
@@ -165,13 +165,5 @@ def _draw(
         (source,) = files.given([primer], lambda path: [path], "picture")
         settings["primer"] = app.read_primer(model, source, rows)
     images, labels = app.generate(model, seeds, None if label is None else [label] * num, **settings)
-    result = {"images": num}
-    if grid is not None:
-        plotting.save_grid(images, grid, columns=columns, scale=scale)
-        result["grid"] = str(grid)
-        printing.tell_figure(grid)
-    if output is not None:
-        names = map(files.drawn_name, seeds, labels)
-        paths = [str(path) for path in plotting.save_pictures(images, names, output)]
-        result["files"] = paths if as_json or len(paths) <= printing.MOST_ROWS else f"{len(paths)} in {output}"
-    printing.print_results(result, as_json, model)
+    told = {"grid": grid, "output": output, "as_json": as_json, "model": model}
+    printing.print_pictures(images, list(map(files.drawn_name, seeds, labels)), columns=columns, scale=scale, **told)

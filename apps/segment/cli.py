@@ -106,9 +106,7 @@ def export(**values):
 
 
 @segment.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@options.sources_argument
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

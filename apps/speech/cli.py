@@ -74,7 +74,7 @@ def _check_folder(data):
 )
 @click.option("--worst", type=click.IntRange(min=0), default=50, show_default=True, help="Mistakes to write.")
 @options.json_option
-def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst, as_json):
+def evaluate(run, data, background, folds, as_json, **values):
     """Measure a run on recordings that it has not heard.
 
     \b
@@ -84,7 +84,7 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
     """
     if folds:
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
-    options.check_data(data, dataset, optional=True)
+    options.check_data(data, values["dataset"], optional=True)
     _check_folder(data)
     if background:
         options.existing(background, "background")
@@ -92,16 +92,7 @@ def evaluate(run, data, dataset, manual_dir, encoding, background, folds, worst,
     with messages.quiet_imports():
         from kerasmlsp.apps.speech import evaluate as app
     try:
-        result = app.evaluate(
-            RUNS / run,
-            data,
-            dataset=dataset,
-            manual_dir=manual_dir,
-            encoding=encoding,
-            background=background,
-            folds=folds or 0,
-            worst=worst,
-        )
+        result = app.evaluate(RUNS / run, data, background=background, folds=folds or 0, **values)
     except KeyboardInterrupt:
         again = f"Go on with: kerasmlsp speech evaluate --run {run} --folds {folds}" if folds else ""
         raise KeyboardInterrupt(again) from None
@@ -120,14 +111,8 @@ def export(**values):
 
 
 @speech.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
-@click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write all probabilities there.")
-@options.reject_option
-@options.model_options
-@options.json_option
-def predict(sources, output, reject_below, as_json, **wanted):
+@options.label_options
+def predict(**values):
     """Tell the command in recordings, folders of them, or one on stdin.
 
     \b
@@ -135,21 +120,9 @@ def predict(sources, output, reject_below, as_json, **wanted):
     kerasmlsp speech predict recordings --output labels.csv
     kerasmlsp speech predict - < yes.wav
     """
-    folder = options.find_model("speech", **wanted)
-    options.check_sources(sources)
-    options.check_targets(output=output)
-    from kerasmlsp import classification, files
-    from kerasmlsp.apps.speech import predict as app
     from kerasmlsp.data import audio
 
-    model = options.load_model(folder)
-    rows, problems = app.predict(model, files.given(sources, audio.list_audio, "recording"), reject_below=reject_below)
-    if not rows:
-        raise ValueError(problems[0]["problem"])
-    if output:
-        classification.write_table(rows, problems, output)
-    told = {"as_json": as_json, "output": output, "model": model, "reasons": audio.reasons}
-    printing.print_predictions(rows, problems, sources, **told)
+    options.label_files("speech", audio.list_audio, "recording", audio.reasons, **values)
 
 
 @speech.command()
@@ -194,11 +167,6 @@ def listen(source, threshold, figure, as_json, **wanted):
 
 
 def _shown_report(result):
-    rows = [
-        {"measure": name.replace("_", " "), "value": printing.interval(each)}
-        for name, each in result["metrics"].items()
-    ]
-    folds = {"accuracy by fold": ", ".join(f"{share:.4f}" for share in result["folds"])} if "folds" in result else {}
     alarms = result.get("false alarms") or {}
     heard = (
         {
@@ -210,8 +178,8 @@ def _shown_report(result):
     )
     return {
         "measured on": f"{result['examples']} recordings: {result['on']}",
-        "measures, with 95 % intervals": rows,
-        **folds,
+        "measures, with 95 % intervals": printing.measures(result),
+        **printing.by_fold("accuracy", result),
         **heard,
         "left out": result["left out"],
         "unsure below": result.get("reject_below"),

@@ -1,7 +1,6 @@
 """How good a run is on recordings that it has not heard."""
 
 import dataclasses
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from kerasmlsp.training.runs import EVALUATION, METRICS
 
 if TYPE_CHECKING:
     import keras
-
-log = logging.getLogger("kerasmlsp")
 
 FOLDS, SCORES, COUNTS, ATTENTION = "folds", "score_histogram", "label_counts", "attention"
 THRESHOLD = 0.5
@@ -116,13 +113,9 @@ def cross_validated(
     """
     fold_of = data.folds(examples, count, config.seed)
     probabilities, shares, alarms = np.empty((len(fold_of), len(classes)), "float32"), [], []
-    for fold in range(count):
-        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        rest, own = examples.taken(outside), examples.taken(inside)
-        if missing := sorted(set(classes) - set(rest.labels)):
-            raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
-        log.info("Fold %d of %d.", fold + 1, count)
-        net = app.fit(rest, None, classes, config, folder / f"{count}-{fold + 1}", resume=True)
+    for fold, inside, outside in classification.each_fold(examples.labels, fold_of, classes):
+        net = app.fit(examples.taken(outside), None, classes, config, folder / f"{count}-{fold}", resume=True)
+        own = examples.taken(inside)
         probabilities[inside] = app.predict(net, own)
         shares.append(metrics.accuracy(np.searchsorted(classes, own.labels), probabilities[inside]))
         alarms.append(heard_in(net, config, classes, [silence(own, config)], THRESHOLD))

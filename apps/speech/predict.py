@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kerasmlsp import classification
 from kerasmlsp.apps.speech import listening
 from kerasmlsp.data import audio, clips
-from kerasmlsp.files import named, side_by_side, write_atomically
+from kerasmlsp.files import write_atomically
 
 if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
@@ -33,37 +31,19 @@ def heard(model: "SavedModel") -> tuple[int, int]:
 def predict(
     model: "SavedModel", sources: Sequence[Path | bytes], *, reject_below: float | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Classifies recordings; of longer ones than the model hears, the loudest stretch counts.
+    """Classifies recordings, see `classification.label_files`.
 
-    Args:
-        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
-        sources: Paths of files, or bytes of such.
-        reject_below: Confidence below which an answer is unsure; None for the one that the saved model has.
-
-    Returns:
-        List of dicts of `file` and what `classification.rows` gives, and a list of dicts of `file` and `problem` for
-        those that could not be read.
+    Of longer ones than the model hears, the loudest stretch counts.
 
     Raises:
         ValueError: The card of the model does not name the classes, the rate and the length.
     """
-    classes, (rate, length) = classification.classes_of(model), heard(model)
-    if reject_below is None:
-        reject_below = classification.reject_below(model)
-    rows, problems = [], []
-    for begin in range(0, len(sources), BATCH):
-        part, waves, names = sources[begin : begin + BATCH], [], []
-        read = side_by_side(part, lambda each: clips.loudest(audio.read_waveform(each, rate), length, rate))
-        for source, found in zip(part, read, strict=True):
-            if isinstance(found, Exception):
-                problems.append({"file": named(source), "problem": str(found)})
-            else:
-                waves.append(found)
-                names.append(named(source))
-        if waves:
-            answers = classification.rows(model(waveforms=np.stack(waves)), classes, reject_below)
-            rows += [{"file": name, **row} for name, row in zip(names, answers, strict=True)]
-    return rows, problems
+    rate, length = heard(model)
+
+    def read(source):
+        return clips.loudest(audio.read_waveform(source, rate), length, rate)
+
+    return classification.label_files(model, sources, read, "waveforms", batch=BATCH, reject_below=reject_below)
 
 
 def listen(

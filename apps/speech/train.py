@@ -88,10 +88,7 @@ def fit(
     """Trains one net into a folder; without validation the last epoch is kept."""
     settings = config.complete()
     targets = classification.one_hot(examples.labels, classes)
-    weights = np.ones(len(targets), "float32")
-    if settings.class_weights:
-        numbers = targets.argmax(1)
-        weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
+    weights = classification.example_weights(targets, bool(settings.class_weights))
     batches = data.training_batches(examples, targets, weights, settings, drop_remainder=config.jit == "on")
     steps = settings.epochs * len(batches.order(0))  # type: ignore[operator]
     held_out = None

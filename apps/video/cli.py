@@ -93,14 +93,8 @@ def export(**values):
 
 
 @video.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
-@click.option("--output", type=options.Target(".csv"), metavar="OUT.csv", help="Write all probabilities there.")
-@options.reject_option
-@options.model_options
-@options.json_option
-def predict(sources, output, reject_below, as_json, **wanted):
+@options.label_options
+def predict(**values):
     """Tell the class of clips, folders of them, or one on stdin.
 
     \b
@@ -108,22 +102,10 @@ def predict(sources, output, reject_below, as_json, **wanted):
     kerasmlsp video predict clips --output labels.csv
     kerasmlsp video predict - < clip.mp4
     """
-    folder = options.find_model("video", **wanted)
-    options.check_sources(sources)
-    options.check_targets(output=output)
-    from kerasmlsp import classification, files
-    from kerasmlsp.apps.video import predict as app
     from kerasmlsp.data import videos
 
     videos.required("av")
-    model = options.load_model(folder)
-    rows, problems = app.predict(model, files.given(sources, videos.list_clips, "clip"), reject_below=reject_below)
-    if not rows:
-        raise ValueError(problems[0]["problem"])
-    if output:
-        classification.write_table(rows, problems, output)
-    told = {"as_json": as_json, "output": output, "model": model, "reasons": videos.reasons}
-    printing.print_predictions(rows, problems, sources, **told)
+    options.label_files("video", videos.list_clips, "clip", videos.reasons, **values)
 
 
 @video.command()
@@ -164,13 +146,9 @@ def forecast(source, steps, figure, as_json, **wanted):
 
 
 def _shown_report(result):
-    rows = [
-        {"measure": name.replace("_", " "), "value": printing.interval(each)}
-        for name, each in result["metrics"].items()
-    ]
     shown = {
         "measured on": f"{result['examples']} clips: {result['on']}",
-        "measures, with 95 % intervals": rows,
+        "measures, with 95 % intervals": printing.measures(result),
         "left out": result["left out"],
     }
     if "by step" in result:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasmlsp import classification, plotting
 from kerasmlsp.data import image_sets, videos
-from kerasmlsp.files import named, side_by_side, write_atomically
+from kerasmlsp.files import write_atomically
 
 if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
@@ -37,44 +37,18 @@ def seen(model: "SavedModel") -> dict[str, Any]:
 def predict(
     model: "SavedModel", sources: Sequence[Path | bytes], *, reject_below: float | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Classifies clips, a few at a time.
-
-    Args:
-        model: A loaded saved model (`kerasmlsp.exporting.loading.load`).
-        sources: Paths of files, or bytes of such.
-        reject_below: Confidence below which an answer is unsure; None for the one that the saved model has.
-
-    Returns:
-        List of dicts of `file` and what `classification.rows` gives, and a list of dicts of `file` and `problem` for
-        those that could not be read.
+    """Classifies clips, see `classification.label_files`.
 
     Raises:
         ValueError: The card of the model does not name the classes, the frames and the size.
     """
-    classes, wanted = classification.classes_of(model), seen(model)
-    if reject_below is None:
-        reject_below = classification.reject_below(model)
-    rows, problems = [], []
-    for begin in range(0, len(sources), BATCH):
-        names, clips, bad = _read(sources[begin : begin + BATCH], wanted)
-        problems += bad
-        if clips:
-            answers = classification.rows(model(frames=np.stack(clips)), classes, reject_below)
-            rows += [{"file": name, **row} for name, row in zip(names, answers, strict=True)]
-    return rows, problems
+    wanted = seen(model)
 
+    def read(source):
+        # Frames of zeros are padding to the model, which black ones are not.
+        return np.maximum(videos.read_clip(source, **wanted), 1)
 
-def _read(sources, wanted):
-    names, clips, problems = [], [], []
-    found = side_by_side(sources, lambda each: videos.read_clip(each, **wanted))
-    for source, clip in zip(sources, found, strict=True):
-        if isinstance(clip, Exception):
-            problems.append({"file": named(source), "problem": str(clip)})
-        else:
-            names.append(named(source))
-            # Frames of zeros are padding to the model, which black ones are not.
-            clips.append(np.maximum(clip, 1))
-    return names, clips, problems
+    return classification.label_files(model, sources, read, "frames", batch=BATCH, reject_below=reject_below)
 
 
 def forecast(model: "SavedModel", source: Path | bytes, steps: int) -> tuple[np.ndarray, np.ndarray]:

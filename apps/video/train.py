@@ -93,10 +93,7 @@ def fit(
     """Trains one net into a folder; without validation the last epoch is kept."""
     settings = config.complete()
     targets = data.one_hot(clips.labels, classes)
-    weights = np.ones(len(targets), "float32")
-    if config.class_weights and classes:
-        numbers = targets.argmax(1)
-        weights = classification.class_weights(numbers, len(classes))[numbers].astype("float32")
+    weights = classification.example_weights(targets, config.class_weights and bool(classes))
     remainder = config.jit == "on"
     batches = data.training_batches(clips, targets, weights, settings, channels, drop_remainder=remainder)
     steps = settings.epochs * len(batches.order(0))  # type: ignore[operator]

@@ -535,7 +535,7 @@ def test_shared_options(arguments, exit_code):
 @pytest.mark.parametrize("name", ["हिन्दी", "మోడల్", "தமிழ்", "日本語-2", "می‌خواهم", "ไทยที่", "Ünï.1"])
 def test_names_of_runs_are_of_any_script_in_one_form(name, tmp_path):
     for form in ("NFC", "NFD"):
-        assert options._plain_name(None, None, unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
+        assert options.plain_name(None, None, unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
     (tmp_path / name).mkdir()
 
 

@@ -5,11 +5,11 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from backends import XLA
 
 from kerasmlsp import layers, models
 from kerasmlsp.models import energy, layerwise
 
-XLA = keras.backend.backend() != "tensorflow"  # which has graphs without it, too
 
 
 def numpy(value):

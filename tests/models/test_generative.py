@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from backends import XLA
 
 from kerasmlsp import models, training
 from kerasmlsp.data import batching
 from kerasmlsp.models.gan import GAN, Pix2Pix, WassersteinGAN
 
-XLA = keras.backend.backend() != "tensorflow"  # which has graphs without it, too
 REAL = np.linspace(-1, 1, 8 * 6).reshape(8, 2, 3, 1).astype("float32")
 KERNEL = np.array([0.5, -1.0, 0.25, 0.75, -0.5, 1.5], "float32")
 FAKE = np.full((8, 2, 3, 1), np.tanh(0.3), "float32")

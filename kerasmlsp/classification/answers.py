@@ -1,4 +1,4 @@
-"""What all applications that tell classes share: answers, when to be unsure, measures, figures, mistakes, weights.
+"""What saved models that tell classes answer, and when an answer is unsure.
 
 An answer is unsure where the label's probability is below a threshold, calibrated on held-out examples, or where the
 input shows nothing at all: a text without a known word, a picture of one colour.
@@ -13,22 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp import metrics, plotting
 from kerasmlsp.files import write_atomically
-from kerasmlsp.training import comparing
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
     from kerasmlsp.exporting import SavedModel
     from kerasmlsp.training import Run
 
-CONFUSION, RELIABILITY = "confusion_matrix", "reliability_diagram"
-"""Names of the figures of a `report`, without their ending."""
 THRESHOLD = "threshold.json"
 """File of a run that holds what `calibrated` returns."""
-
-
 OUTPUTS = {
     "label": "The likeliest class.",
     "probabilities": "Probability of each class, in the order of `classes` in card.json.",
@@ -268,130 +261,3 @@ def reject_below(model: "SavedModel") -> float:
     """
     known = model.card.get("reject_below") or {"threshold": model.card.get("threshold") or 0.0}
     return known["threshold"]
-
-
-def one_hot(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Returns targets float32 `(examples, classes)` of labels, in the order of sorted classes.
-
-    Example:
-        >>> one_hot(["no", "yes", "no"], ["no", "yes"])[:, 1]
-        array([0., 1., 0.], dtype=float32)
-    """
-    return np.eye(len(classes), dtype="float32")[np.searchsorted(classes, labels)]
-
-
-def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns weights under which all classes count the same, however rare.
-
-    Args:
-        labels: Class numbers, `(examples,)`.
-        num_classes: Number of classes.
-
-    Returns:
-        Weight of each class, `(num_classes,)`; their mean over the examples is 1.
-
-    Example:
-        >>> class_weights(np.array([0, 0, 0, 1]), 2)
-        array([0.66666667, 2.        ])
-    """
-    counts = np.bincount(labels, minlength=num_classes)
-    return len(labels) / num_classes / np.maximum(counts, 1)
-
-
-def measure(
-    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Measures accuracy, macro F1, AUC and calibration error, as `metrics.measured` does.
-
-    Args:
-        labels: Class numbers, `(examples,)`.
-        probabilities: `(examples, classes)`.
-        groups: As of `metrics.with_interval`.
-
-    Returns:
-        The measures by name with their 95 % intervals, and the reasons of those that are not defined.
-
-    Example:
-        >>> found, lacking = measure(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
-        >>> found["accuracy"]["value"], lacking
-        (1.0, {})
-    """
-    measures = {
-        "accuracy": metrics.accuracy,
-        "macro_f1": metrics.macro_f1,
-        "auc": metrics.auc,
-        "calibration_error": metrics.calibration_error,
-    }
-    return metrics.measured(measures, labels, probabilities, groups)
-
-
-def mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Returns the numbers of the examples that were told wrong, the surest first, at most `most`.
-
-    Args:
-        labels: Class numbers, `(examples,)`.
-        probabilities: `(examples, classes)`.
-        most: How many.
-
-    Example:
-        >>> mistakes(np.array([0, 0, 0]), np.array([[0.9, 0.1], [0.4, 0.6], [0.1, 0.9]]), 5)
-        array([2, 1])
-    """
-    wrong = np.flatnonzero(np.argmax(probabilities, axis=1) != labels)
-    return wrong[np.argsort(-np.max(probabilities[wrong], axis=1), kind="stable")][:most]
-
-
-def report(
-    folder: Path,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    worst: dict[int, Any],
-    column: str,
-    *,
-    summaries: bool = False,
-    groups: np.ndarray | None = None,
-) -> list[Path]:
-    """Draws the confusion matrix and the reliability diagram, and writes the worst mistakes as `mistakes.csv`.
-
-    Whether each example was right, and the negative logarithm of its class's probability, go to `examples.npz`.
-
-    Args:
-        folder: Folder of the evaluation, made where missing.
-        labels: Class numbers, `(examples,)`.
-        probabilities: `(examples, classes)`.
-        classes: Names of the classes.
-        worst: What to write of each mistake, by the number of the example, in the order to write.
-        column: Name of the column for it.
-        summaries: As of `plotting.confusion_matrix`.
-        groups: As of `metrics.with_interval`.
-
-    Returns:
-        The files.
-
-    Example:
-        >>> import tempfile
-        >>> folder, labels, probabilities = Path(tempfile.mkdtemp()), np.array([0]), np.array([[0.2, 0.8]])
-        >>> files = report(folder, labels, probabilities, ["neg", "pos"], {0: "good?"}, "text")
-        >>> files[2].read_text().splitlines()
-        ['text,label,predicted,confidence', 'good?,neg,pos,0.8000']
-    """
-    folder.mkdir(exist_ok=True)
-    matrix, reliability = metrics.confusion(labels, probabilities), metrics.reliability(labels, probabilities)
-    files = [folder / f"{CONFUSION}.png", folder / f"{RELIABILITY}.png", folder / "mistakes.csv"]
-    write_atomically(files[0], lambda path: plotting.confusion_matrix(matrix, classes, path, summaries=summaries))
-    write_atomically(files[1], lambda path: plotting.reliability_diagram(*reliability, path))
-    chosen, sure = np.argmax(probabilities, axis=1), np.max(probabilities, axis=1)
-
-    def write(place):
-        with open(place, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([column, "label", "predicted", "confidence"])
-            for i, what in worst.items():
-                writer.writerow([what, classes[labels[i]], classes[chosen[i]], f"{sure[i]:.4f}"])
-
-    write_atomically(files[2], write)
-    # So that runs can be compared by pairs.
-    told = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo("float32").tiny)
-    scores = {"accuracy": chosen == labels, "cross-entropy": -np.log(told)}
-    return [*files, comparing.write_examples(folder, scores, groups)]
