@@ -131,7 +131,7 @@ def maps(model, pictures, labels):
     """Rows of what every method's maps are worth."""
     from benchmarks import ratios
     from kerasmlsp import imagenet
-    from kerasmlsp.apps.interpreting import Subject, judged
+    from kerasmlsp.apps.interpret.looking import Subject, judged
 
     names = list(imagenet.classes().values())
     found = judged(Subject(model, names, central=True), pictures, labels, seed=0)

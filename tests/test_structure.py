@@ -130,7 +130,7 @@ def test_configurations_import_nothing_heavy(path):
 
 def test_every_application_has_the_same_files():
     files = {"__init__.py", "config.py", "data.py", "model.py", "train.py", "evaluate.py", "export.py", "cli.py"}
-    for folder in (path for path in (ROOT / "apps").iterdir() if (path / "__init__.py").exists()):
+    for folder in (path for path in (ROOT / "apps").iterdir() if (path / "config.py").exists()):
         present = {path.name for path in folder.iterdir()}
         assert files <= present, f"{folder.name} lacks {sorted(files - present)}"
         assert {"predict.py", "generate.py"} & present, f"{folder.name} has neither predict.py nor generate.py"

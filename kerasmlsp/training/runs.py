@@ -185,7 +185,7 @@ class Run:
         wanted = json.loads(json.dumps({**dataclasses.asdict(config), **facts}))
         if resume and (self / CONFIG).exists():
             # A field that is younger than the run has its default, and a younger fact is not compared.
-            before = {**dataclasses.asdict(type(config)()), **self._stored(config.app)}  # type: ignore[attr-defined]
+            before = {**dataclasses.asdict(type(config)()), **self.stored(config.app)}  # type: ignore[attr-defined]
             different = [key for key in wanted if key in before and wanted[key] != before[key]]
             if different:
                 pairs = ", ".join(f"{key} was {before.get(key)!r}, now {wanted[key]!r}" for key in different[:3])
@@ -205,11 +205,20 @@ class Run:
             FileNotFoundError: There is no run in the folder.
             ValueError: The run is of another application, or its configuration is damaged.
         """
-        stored = self._stored(kind.app)
+        stored = self.stored(kind.app)
         names = {field.name for field in dataclasses.fields(kind)}
         return kind(**{name: value for name, value in stored.items() if name in names}), stored
 
-    def _stored(self, app):
+    def stored(self, app: str) -> dict[str, Any]:
+        """Returns all that `config.json` holds: the configuration, facts about the data, and versions.
+
+        Args:
+            app: Name of the application that the run must be of.
+
+        Raises:
+            FileNotFoundError: There is no run in the folder.
+            ValueError: The run is of another application, or its configuration is damaged.
+        """
         if not (self / CONFIG).exists():
             raise FileNotFoundError(f"There is no run in {self}: train one first, or name another with `--run`.")
         stored = self.read(CONFIG)

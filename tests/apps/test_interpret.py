@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from commands import command
 from PIL import Image
 
-from kerasmlsp.apps import cli, imagenet
+from kerasmlsp.apps import cli
+from kerasmlsp.apps.interpret import imagenet
 from kerasmlsp.apps.gesture.config import Config
 
 NAMES = ("dark", "red", "blue")

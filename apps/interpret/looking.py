@@ -1,4 +1,4 @@
-"""What the commands `kerasmlsp interpret` do: networks and pictures read, looked into, drawn."""
+"""What the commands do: networks and pictures are read, looked into, and drawn."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -131,7 +131,7 @@ def subject(name: str, *, class_names: Path | None = None, box: tuple[float, flo
     """
     if name == "imagenet":
         from kerasmlsp import imagenet as weights
-        from kerasmlsp.apps import imagenet
+        from kerasmlsp.apps.interpret import imagenet
 
         return Subject(imagenet.load(), list(weights.classes().values()), central=True)
     if Path(name).suffix == ".keras":
@@ -164,7 +164,6 @@ def _names(path):
 
 
 def _run(name):
-    from kerasmlsp.apps.gesture.config import Config
     from kerasmlsp.training import Run
 
     folder = Path(name) if (Path(name) / "config.json").exists() else Path("runs/gesture") / name
@@ -173,7 +172,7 @@ def _run(name):
             f"`--model` must be imagenet, a run of gesture or a .keras file. Received: {name}; {folder} holds no run"
         )
     run = Run(folder)
-    _, stored = run.configuration(Config)
+    stored = run.stored("gesture")
     if stored["kind"] != "images":
         raise ValueError(f"`--model` must take pictures. Received: the run {folder}, which takes {stored['kind']}")
     return run.model(), stored["classes"]

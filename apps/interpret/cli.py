@@ -1,23 +1,12 @@
-"""`kerasmlsp interpret`: what networks for pictures look at, what their layers hold, and how they are fooled.
-
-    $ kerasmlsp interpret saliency photo.jpg --method smooth
-    $ kerasmlsp interpret maps photo.jpg --layer block_3_add
-    $ kerasmlsp interpret fool photos --method deepfool
-
-Lectures: Pilanci, EE269 lecture 16 (2020), "Alexnet Filter Weights" and "Which input images activate a particular
-neuron?"; Sri Rama Murty, IIT Hyderabad (2021), "Sensitivity of Error to Changes in Input", "Feature Selection /
-Adversarial Examples" and "Deep Fool".
-
-`--model` is `imagenet` (EfficientNet-Lite0, the extra `imagenet`), a finished run of gesture, or a `.keras` file.
-Nothing heavy is imported here: `--help` passes through this file.
-"""
+"""The commands of the interpret application."""
 
 import dataclasses
 from pathlib import Path
 
 import click
 
-from kerasmlsp.apps import fooling, messages, options, printing, subjects
+from kerasmlsp.apps import messages, options, printing
+from kerasmlsp.apps.interpret import fooling, shared
 
 _METHODS = ("gradient", "smooth", "integrated", "guided", "deconvolution")
 _COUNT = click.option("--count", type=click.IntRange(1, 256), default=24, show_default=True, help="How many to draw.")
@@ -41,7 +30,7 @@ def _told(subject, names, answers, confidence, **more):
 
 
 @interpret.command()
-@subjects.command()
+@shared.command()
 def layers(model, class_names, box, as_json):
     """List the layers of the network, what they give, and how much of a picture one unit sees.
 
@@ -49,7 +38,7 @@ def layers(model, class_names, box, as_json):
     kerasmlsp interpret layers
     kerasmlsp interpret layers --model mine
     """
-    _, subject = subjects.subject(model, class_names, box)
+    _, subject = shared.subject(model, class_names, box)
     from kerasmlsp import interpret as library
 
     rows = []
@@ -70,11 +59,11 @@ def _seen(library, model, name, shape):
 
 
 @interpret.command()
-@subjects.SOURCES
+@shared.SOURCES
 @click.option("--method", type=click.Choice(_METHODS), default="gradient", show_default=True, help="How it is told.")
-@subjects.CLASS
+@shared.CLASS
 @options.seed_option
-@subjects.command("saliency")
+@shared.command("saliency")
 def saliency(sources, method, wanted, seed, **values):
     """Draw which pixels speak for a class, by gradients.
 
@@ -90,10 +79,10 @@ def saliency(sources, method, wanted, seed, **values):
 
 
 @interpret.command()
-@subjects.SOURCES
+@shared.SOURCES
 @click.option("--layer", metavar="NAME", help="Layer with maps; default the last.")
-@subjects.CLASS
-@subjects.command("cam")
+@shared.CLASS
+@shared.command("cam")
 def cam(sources, layer, wanted, **values):
     """Draw which places speak for a class, by the maps of a layer (Grad-CAM).
 
@@ -106,9 +95,9 @@ def cam(sources, layer, wanted, **values):
 
 def _explain(sources, method, wanted, layer, seed, *, model, class_names, box, output, as_json):
     options.check_sources(sources)
-    app, subject = subjects.subject(model, class_names, box, output)
-    names, values, end = subjects.pictures(subject, sources)
-    chosen, answers, confidence = subjects.asked(subject, values, wanted)
+    app, subject = shared.subject(model, class_names, box, output)
+    names, values, end = shared.pictures(subject, sources)
+    chosen, answers, confidence = shared.asked(subject, values, wanted)
     shown = slice(app.DRAWN)
     maps = app.attributed(subject, values[shown], chosen[shown], method, layer, seed)
     titles = [f"{subject.classes[a]} ({c:.2f})" for a, c in zip(answers, confidence, strict=True)]
@@ -121,10 +110,10 @@ def _explain(sources, method, wanted, layer, seed, *, model, class_names, box, o
 
 
 @interpret.command()
-@subjects.PHOTO
+@shared.PHOTO
 @click.option("--layer", required=True, metavar="NAME", help="One of `interpret layers`.")
 @_COUNT
-@subjects.command("maps")
+@shared.command("maps")
 def maps(photo, layer, count, model, class_names, box, output, as_json):
     """Draw the feature maps of a layer for a photograph, the strongest first.
 
@@ -132,8 +121,8 @@ def maps(photo, layer, count, model, class_names, box, output, as_json):
     kerasmlsp interpret maps photo.jpg --layer stem_relu6
     """
     options.check_sources([photo])
-    app, subject = subjects.subject(model, class_names, box, output)
-    _, values, end = subjects.pictures(subject, [photo])
+    app, subject = shared.subject(model, class_names, box, output)
+    _, values, end = shared.pictures(subject, [photo])
     from kerasmlsp import interpret as library
     from kerasmlsp import plotting
 
@@ -155,14 +144,14 @@ def maps(photo, layer, count, model, class_names, box, output, as_json):
 @interpret.command()
 @click.option("--layer", metavar="NAME", help="A convolution; default the first.")
 @_COUNT
-@subjects.command("filters")
+@shared.command("filters")
 def filters(layer, count, model, class_names, box, output, as_json):
     """Draw the filters of a convolution: grey is 0.
 
     \b
     kerasmlsp interpret filters
     """
-    app, subject = subjects.subject(model, class_names, box, output)
+    app, subject = shared.subject(model, class_names, box, output)
     from kerasmlsp import interpret as library
     from kerasmlsp import plotting
 
@@ -177,7 +166,7 @@ def filters(layer, count, model, class_names, box, output, as_json):
 @click.argument("sources", nargs=-1, metavar="[PHOTO|FOLDER|-]...", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--layer", required=True, metavar="NAME", help="A layer with maps.")
 @options.seed_option
-@subjects.command("receptive")
+@shared.command("receptive")
 def receptive(sources, layer, seed, model, class_names, box, output, as_json):
     """Tell how much of a picture one unit of a layer sees, and draw which pixels move the one in the middle.
 
@@ -189,13 +178,13 @@ def receptive(sources, layer, seed, model, class_names, box, output, as_json):
     if sources:
         options.refuse("It is for noise, which is shown without photographs", "seed")
         options.check_sources(sources)
-    app, subject = subjects.subject(model, class_names, box, output)
+    app, subject = shared.subject(model, class_names, box, output)
     import numpy as np
 
     from kerasmlsp import interpret as library
 
     if sources:
-        _, values, end = subjects.pictures(subject, sources)
+        _, values, end = shared.pictures(subject, sources)
     else:
         end = int  # nothing could not be read
         low, high = subject.box
@@ -220,10 +209,10 @@ def receptive(sources, layer, seed, model, class_names, box, output, as_json):
 
 
 @interpret.command()
-@subjects.SOURCES
-@subjects.CLASS
+@shared.SOURCES
+@shared.CLASS
 @options.seed_option
-@subjects.command()
+@shared.command()
 def judge(sources, wanted, seed, model, class_names, box, as_json):
     """Measure which method finds what decides: insertion and deletion, beside edges and chance.
 
@@ -234,9 +223,9 @@ def judge(sources, wanted, seed, model, class_names, box, as_json):
     kerasmlsp interpret judge photos
     """
     options.check_sources(sources)
-    app, subject = subjects.subject(model, class_names, box)
-    _, values, end = subjects.pictures(subject, sources)
-    chosen, _, _ = subjects.asked(subject, values, wanted)
+    app, subject = shared.subject(model, class_names, box)
+    _, values, end = shared.pictures(subject, sources)
+    chosen, _, _ = shared.asked(subject, values, wanted)
     printing.print_results(app.judged(subject, values, chosen, seed), as_json)
     end()
 

@@ -5,7 +5,7 @@
 
 Lecture: Pilanci, EE269 lecture 16 (2020), "ImageNet Challenge".
 
-The weights come with the extra `imagenet`. Nothing heavy is imported here: `--help` passes through this file.
+The weights come with the extra `imagenet`.
 """
 
 import csv
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerasmlsp.apps import messages, options, printing
+from kerasmlsp.apps.interpret import shared
 
 if TYPE_CHECKING:
     import keras
@@ -36,9 +37,7 @@ def imagenet():
 
 
 @imagenet.command()
-@click.argument(
-    "sources", nargs=-1, required=True, metavar="PHOTO|FOLDER|-...", type=click.Path(path_type=Path, allow_dash=True)
-)
+@shared.SOURCES
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="Classes to name.")
 @click.option("--explain", is_flag=True, help=f"Draw where the first was seen (Grad-CAM), of {_MOST_DRAWN} at most.")
 @click.option("--figure", type=options.Target(".png"), metavar="OUT.png", help="Where; default imagenet.png.")

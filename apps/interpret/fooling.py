@@ -1,20 +1,18 @@
-"""Commands of `kerasmlsp interpret` that make pictures: adversarial ones, pruned ones, and what excites a network.
-
-Nothing heavy is imported here: every `--help` passes through this file.
-"""
+"""Commands that make pictures: adversarial ones, pruned ones, and what excites a network."""
 
 import click
 
-from kerasmlsp.apps import messages, options, printing, subjects
+from kerasmlsp.apps import messages, options, printing
+from kerasmlsp.apps.interpret import shared
 
 
 @click.command(cls=messages.Command)
-@subjects.SOURCES
-@subjects.LABELS
+@shared.SOURCES
+@shared.LABELS
 @click.option("--error", type=click.Choice(["squared", "crossentropy"]), default="squared", show_default=True,
               help="The error: half the squared difference as in the lecture, or the cross-entropy.")  # fmt: skip
 @options.seed_option
-@subjects.command("sensitivity")
+@shared.command("sensitivity")
 def sensitivity(sources, labels, error, seed, model, class_names, box, output, as_json):
     """Measure which pixels the error depends on, and the accuracy when the others are pruned.
 
@@ -25,8 +23,8 @@ def sensitivity(sources, labels, error, seed, model, class_names, box, output, a
     kerasmlsp interpret sensitivity photos --model mine --labels folders
     """
     options.check_sources(sources)
-    app, subject = subjects.subject(model, class_names, box, output)
-    names, values, end = subjects.pictures(subject, sources)
+    app, subject = shared.subject(model, class_names, box, output)
+    names, values, end = shared.pictures(subject, sources)
     from kerasmlsp import files, plotting
     from kerasmlsp import interpret as library
 
@@ -49,7 +47,7 @@ def sensitivity(sources, labels, error, seed, model, class_names, box, output, a
 
 
 @click.command(cls=messages.Command)
-@subjects.SOURCES
+@shared.SOURCES
 @click.option(
     "--method", type=click.Choice(["fgsm", "pgd", "deepfool"]), default="fgsm", show_default=True, help="How."
 )
@@ -57,11 +55,11 @@ def sensitivity(sources, labels, error, seed, model, class_names, box, output, a
               help="Change of a value for fgsm and pgd, of 255.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of pgd (default 10) or most of deepfool (default 50).")
 @click.option("--target", metavar="NAME", help="Class that the network is to answer; default any other.")
-@subjects.LABELS
+@shared.LABELS
 @click.option("--rates", type=options.Target(".png"), metavar="OUT.png", help="Draw the success by epsilon there, too.")
 @click.option("--table", type=options.Target(".csv"), metavar="OUT.csv", help="Write a row for each picture there.")
 @options.seed_option
-@subjects.command("fool")
+@shared.command("fool")
 def fool(sources, method, epsilon, steps, target, labels, rates, table, seed, model, class_names, box, output, as_json):
     """Change pictures a little so that the network answers wrongly, and draw what was changed.
 
@@ -80,8 +78,8 @@ def fool(sources, method, epsilon, steps, target, labels, rates, table, seed, mo
         options.refuse("FGSM takes one step", "steps")
     options.check_sources(sources)
     options.check_targets(rates=rates, table=table)
-    app, subject = subjects.subject(model, class_names, box, output)
-    names, values, end = subjects.pictures(subject, sources)
+    app, subject = shared.subject(model, class_names, box, output)
+    names, values, end = shared.pictures(subject, sources)
     true = subject.labels(names, labels, values)
     wanted = None if target is None else subject.class_number(target, "--target")
     scale = 255 / (subject.box[1] - subject.box[0])
@@ -193,7 +191,7 @@ def _write_rows(rows, path):
     help="What differences of neighbours cost.",
 )
 @options.seed_option
-@subjects.command("maximise")
+@shared.command("maximise")
 def maximise(wanted, layer, unit, steps, jitter, decay, smoothness, seed, model, class_names, box, output, as_json):
     """Draw images that excite classes, or maps of a layer, most.
 
@@ -205,7 +203,7 @@ def maximise(wanted, layer, unit, steps, jitter, decay, smoothness, seed, model,
         raise click.UsageError("Give either `--class` or `--layer`.")
     if wanted:
         options.refuse("It is the number of a map of `--layer`", "unit")
-    app, subject = subjects.subject(model, class_names, box, output)
+    app, subject = shared.subject(model, class_names, box, output)
     from kerasmlsp import interpret as library
 
     if wanted:
@@ -231,7 +229,7 @@ def maximise(wanted, layer, unit, steps, jitter, decay, smoothness, seed, model,
 
 
 @click.command(cls=messages.Command)
-@subjects.PHOTO
+@shared.PHOTO
 @click.option("--layer", "chosen", required=True, multiple=True, metavar="NAME", help="Layer; may be given again.")
 @click.option(
     "--method",
@@ -242,7 +240,7 @@ def maximise(wanted, layer, unit, steps, jitter, decay, smoothness, seed, model,
 )
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Steps of the descent.")
 @options.seed_option
-@subjects.command("reconstruct")
+@shared.command("reconstruct")
 def reconstruct(photo, chosen, method, steps, seed, model, class_names, box, output, as_json):
     """Draw what layers still know of a photograph.
 
@@ -253,8 +251,8 @@ def reconstruct(photo, chosen, method, steps, seed, model, class_names, box, out
     if method != "optimise":
         options.refuse("They are of `--method optimise`", "steps", "seed")
     options.check_sources([photo])
-    app, subject = subjects.subject(model, class_names, box, output)
-    _, values, end = subjects.pictures(subject, [photo])
+    app, subject = shared.subject(model, class_names, box, output)
+    _, values, end = shared.pictures(subject, [photo])
     from kerasmlsp import interpret as library
     from kerasmlsp import plotting
 

@@ -1,7 +1,4 @@
-"""What the commands `kerasmlsp interpret` share: which network, which pictures, which class.
-
-Nothing heavy is imported here: every `--help` passes through this file.
-"""
+"""What the commands share: which network, which pictures, which class."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -74,7 +71,7 @@ def command(figure: str | None = None) -> Callable:
 def subject(
     model: str, class_names: Path | None, box: tuple[float, float] | None, output: Path | None = None
 ) -> tuple[ModuleType, Any]:
-    """Loads the network, after what can be refused before is; returns `interpreting`, and a `Subject`."""
+    """Loads the network, after what can be refused before is; returns `looking`, and a `Subject`."""
     if model == "imagenet" or Path(model).suffix != ".keras":
         options.refuse("They are for a .keras file", "class_names", "box")
     if box and not box[0] < box[1]:
@@ -85,7 +82,7 @@ def subject(
     if class_names:
         options.existing(class_names, "class_names")
     with messages.quiet_imports():
-        from kerasmlsp.apps import interpreting as app
+        from kerasmlsp.apps.interpret import looking as app
     return app, app.subject(model, class_names=class_names, box=box or None)
 
 
