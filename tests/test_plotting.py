@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasmlsp import models, plotting
-from kerasmlsp.plotting import diagrams, figures
+from kerasmlsp.plotting import _canvas, classes, diagrams
 from kerasmlsp.plotting.fonts import _installed, families
 
 ROWS = [
@@ -381,8 +381,8 @@ def test_pictures_and_animations_are_read_back(tmp_path, channels):
 
 
 def test_the_summaries_of_a_confusion_matrix_are_shares_of_rows_and_columns(tmp_path):
-    axes = figures._figure(4, 4).subplots()
-    figures._summarize(axes, np.array([[3, 1], [2, 0]]))
+    axes = _canvas._figure(4, 4).subplots()
+    classes._summarize(axes, np.array([[3, 1], [2, 0]]))
     told = {tuple(text.get_position()): text.get_text() for text in axes.texts}
     rows, columns = [told[(2.1, 0)], told[(3.1, 0)], told[(2.1, 1)]], [told[(0, 2.1)], told[(0, 3.1)], told[(1, 2.1)]]
     assert rows == ["75.0", "25.0", "0.0"] and columns == ["60.0", "40.0", "0.0"]

@@ -19,7 +19,7 @@ from kerasmlsp.data.masks import MaskedImages, read_masked_images, stretched
 from kerasmlsp.exporting.model_cards import Notes
 from kerasmlsp.files import write_atomically
 from kerasmlsp.metrics import distances
-from kerasmlsp.models.gan import Pix2Pix
+from kerasmlsp.models.pix2pix import Pix2Pix
 from kerasmlsp.training.runs import EVALUATION, METRICS
 
 log = logging.getLogger("kerasmlsp")

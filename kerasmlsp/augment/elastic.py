@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasmlsp.augment import image
 from kerasmlsp.augment._checks import check_batch
+from kerasmlsp.augment._image_batches import AXES, _cast, _images
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")
@@ -55,12 +55,12 @@ class RandomElasticDeformation(keras.layers.Layer):
         self.gaussian = (weights / weights.sum()).astype("float32")
 
     def call(self, inputs, training=False):
-        images = image._images(inputs)
-        check_batch(images, *image.AXES)
+        images = _images(inputs)
+        check_batch(images, *AXES)
         if isinstance(inputs, dict) and "bounding_boxes" in inputs:
             raise ValueError("`inputs` must be without `bounding_boxes`, which a deformation would bend")
         if not training:
-            return image._cast(inputs, self.compute_dtype)
+            return _cast(inputs, self.compute_dtype)
         count, height, width = ops.shape(images)[:3]
         places = self._places(count, height, width)
         outputs = ops.cast(_bilinear(ops.cast(images, "float32"), places), self.compute_dtype)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasmlsp.exporting import converting
+from kerasmlsp.exporting._onnx import write_graph
 from kerasmlsp.exporting.loading import SavedModel
 
 __all__ = ["convert_endpoint"]
@@ -74,7 +75,7 @@ def convert_endpoint(
     return converting.write_checked(
         path,
         "onnx",
-        lambda file: converting.write_graph(concrete, _frozen, model.path.parent.name, file),
+        lambda file: write_graph(concrete, _frozen, model.path.parent.name, file),
         pairs,
         tolerance,
     )

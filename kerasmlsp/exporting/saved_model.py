@@ -18,7 +18,8 @@ import kerasmlsp
 from kerasmlsp.exporting import inputs as described
 from kerasmlsp.exporting import model_cards, verifying
 from kerasmlsp.exporting.inputs import Input
-from kerasmlsp.exporting.loading import reason, to_array, versions
+from kerasmlsp.exporting._arrays import to_array
+from kerasmlsp.exporting.loading import reason, versions
 from kerasmlsp.extras import install
 
 _APP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from kerasmlsp.plotting.figures import _figure, _save
+from kerasmlsp.plotting._canvas import _figure, _save
 
 # Those of Okabe and Ito, which people with any kind of colour vision tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -12,7 +12,7 @@ from kerasmlsp.data import motion as recordings
 from kerasmlsp.figures import _signals
 from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, sheet
 from kerasmlsp.figures._fitting import learn, numpy
-from kerasmlsp.plotting.figures import _confusion
+from kerasmlsp.plotting.classes import _confusion
 
 
 def _motion(data, count, seed) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -12,21 +12,22 @@ from kerasmlsp.layers.chorales import VoiceEmbedding, VoiceState
 from kerasmlsp.layers.convolutional import TemporalBlock
 from kerasmlsp.layers.decoders import AttentionRNN, MultiplicativeAttention
 from kerasmlsp.layers.embeddings import WordVectors
+from kerasmlsp.layers.encoder_decoder import TransformerDecoderBlock
 from kerasmlsp.layers.energy import RBM, Hopfield, ModernHopfield
 from kerasmlsp.layers.graph import AdaptiveGraphConvolution, GraphConvolutionLSTMCell
 from kerasmlsp.layers.kernels import PolynomialFeatures, RandomFourierFeatures
 from kerasmlsp.layers.lstm_variants import LSTMVariantCell
 from kerasmlsp.layers.motion import GravityAlignment
 from kerasmlsp.layers.ngrams import HashedNgrams, NaiveBayesNgrams
-from kerasmlsp.layers.normalization import BatchNormalization
+from kerasmlsp.layers.normalization import BatchNormalization, SubSpectralNormalization
 from kerasmlsp.layers.position import LearnedPosition, SinusoidalPosition
 from kerasmlsp.layers.raster import LevelFeatures, RasterConv2D
 from kerasmlsp.layers.recall import Beside, Recall, SimilarDays
 from kerasmlsp.layers.recurrent import LSTM, FreeRunning, ResidualRecurrence, Stateful
 from kerasmlsp.layers.regularization import ActivityPenalty
 from kerasmlsp.layers.self_supervised import ClassToken, ContrastiveFrames, MaskedFrames, ProductQuantizer
-from kerasmlsp.layers.spectral import LogMelSpectrogram, Scalogram, ShortTimeFourierTransform, SubSpectralNormalization
-from kerasmlsp.layers.transformer import DecoderBlock, TransformerDecoderBlock
+from kerasmlsp.layers.spectral import LogMelSpectrogram, Scalogram, ShortTimeFourierTransform
+from kerasmlsp.layers.transformer import DecoderBlock
 from kerasmlsp.layers.voices import VoiceTransformer
 
 __all__ = [

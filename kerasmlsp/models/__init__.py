@@ -44,15 +44,14 @@ from kerasmlsp.models.frames import (
     frame_transformer,
 )
 from kerasmlsp.models.generative import (
-    conditional_dcgan,
     conditional_dcgan_discriminator,
     conditional_dcgan_generator,
-    dcgan,
     dcgan_discriminator,
     dcgan_generator,
-    wasserstein_gan,
 )
 from kerasmlsp.models.gestures import gesture_resnet, landmark_mlp, path_cnn, path_gru
+from kerasmlsp.models.graphs import graph_lstm, graph_lstm_forecaster, graph_mlp_forecaster
+from kerasmlsp.models.image_gans import conditional_dcgan, dcgan, wasserstein_gan
 from kerasmlsp.models.images import alexnet, filter_bank, lenet5, small_alexnet
 from kerasmlsp.models.language import (
     gpt,
@@ -61,6 +60,12 @@ from kerasmlsp.models.language import (
     gru_language_model,
     lstm_language_model,
     simple_rnn_language_model,
+)
+from kerasmlsp.models.masked_prediction import (
+    masked_language_model,
+    masked_patch_predictor,
+    vision_transformer,
+    wav2vec,
 )
 from kerasmlsp.models.motion import deep_conv_lstm, motion_cnn, motion_dense, motion_tcn
 from kerasmlsp.models.ngrams import naive_bayes_ngrams
@@ -82,11 +87,7 @@ from kerasmlsp.models.self_supervised import (
     classifier_from,
     cluster_predictor,
     contrastive_model,
-    masked_language_model,
-    masked_patch_predictor,
     rotation_predictor,
-    vision_transformer,
-    wav2vec,
 )
 from kerasmlsp.models.sequences import bidirectional_tagger, one_to_many, recurrent_encoder_decoder, recurrent_tagger
 from kerasmlsp.models.spatiotemporal import (
@@ -94,9 +95,6 @@ from kerasmlsp.models.spatiotemporal import (
     convlstm_classifier,
     convlstm_encoder_forecaster,
     convlstm_forecaster,
-    graph_lstm,
-    graph_lstm_forecaster,
-    graph_mlp_forecaster,
 )
 from kerasmlsp.models.speech import bc_resnet, speech_attention_lstm, speech_command_cnn, speech_resnet
 from kerasmlsp.models.transformer import (

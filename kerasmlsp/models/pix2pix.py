@@ -1,14 +1,93 @@
 """Networks that translate images into images of another kind, and those that judge them patch by patch."""
 
+from typing import Any
+
 import keras
-from keras import layers
+from keras import layers, ops
 
 from kerasmlsp.layers import BatchNormalization
 from kerasmlsp.models._checks import check_rates, check_sizes
-from kerasmlsp.models.gan import Pix2Pix
+from kerasmlsp.models.gan import GAN
 
 # What the papers start all weights from.
 _START = {"mean": 0.0, "stddev": 0.02}
+
+
+@keras.saving.register_keras_serializable("kerasmlsp")
+class Pix2Pix(GAN):
+    """A generator that translates a source into an image, and is trained against a discriminator of patches.
+
+    With `D` the logits of the patches, `s` a source, `x` its image and `y` the generated one, the discriminator
+    minimises what that of `GAN` does, the generator the mean of `softplus(-D(y, s))` over the patches, and `weight`
+    times the mean of `|y - x|`. There is no noise: the generator drops units while training.
+
+    `fit` takes dicts of "image" and "source". It logs what `GAN` does, and as `l1` the mean of `|y - x|`.
+
+    Reference: Hota, BITS F464 (2024), "Generative Adversarial Network (GAN)"; Isola et al. 2017, "Image-to-Image
+    Translation with Conditional Adversarial Networks".
+
+    Args:
+        generator: Model from sources `(batch, height, width, channels)` to images.
+        discriminator: Model from a dict of "image" and "source" to logits `(batch, rows, columns, 1)`.
+        weight: Weight of the mean absolute difference, at least 0.
+        name: Name of the model.
+        **kwargs: `r1`, `discriminator_steps`, `ema_momentum` and `seed` of `GAN`.
+
+    Raises:
+        ValueError: A number is out of range, or the nets do not take a source.
+
+    Example:
+        >>> from kerasmlsp.models import pix2pix_discriminator, pix2pix_generator
+        >>> generator = pix2pix_generator(8, 8, 2, 1, filters=(4, 4))
+        >>> model = Pix2Pix(generator, pix2pix_discriminator(8, 8, 2, 1, filters=(4,)))
+        >>> [mean.name for mean in model.means][-1], model.output_shape
+        ('l1', (None, 4, 4, 1))
+    """
+
+    CONDITION = "source"
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        weight: float = 100.0,
+        name: str = "pix2pix",
+        **kwargs: Any,
+    ):
+        if weight < 0:
+            raise ValueError(f"`weight` must be at least 0. Received: weight={weight}")
+        super().__init__(generator, discriminator, name=name, **kwargs)
+        self.weight = weight
+
+    @staticmethod
+    def _latent_dim(generator, discriminator):
+        given = discriminator.input
+        if isinstance(generator.input, dict) or not isinstance(given, dict) or set(given) != {"image", "source"}:
+            raise ValueError(
+                "`generator` must take a source, and `discriminator` a dict of image and source. "
+                f"Received: inputs {generator.input} and {given}"
+            )
+        return 0
+
+    def _logged(self):
+        return (*super()._logged(), "l1")
+
+    def _generator_loss(self, image, label):
+        drawn = self._generated(image, label)
+        losses = ops.softplus(-self._judged(drawn, label))
+        errors = ops.mean(ops.absolute(drawn - image), axis=(1, 2, 3))
+        return ops.mean(losses) + self.weight * ops.mean(errors), {"generator_loss": losses, "l1": errors}
+
+    def _generated(self, image, label):
+        return self.generator(label, training=True)
+
+    def _judged(self, image, label):
+        logits = self.discriminator({"image": image, "source": label}, training=True)
+        return ops.reshape(logits, (ops.shape(logits)[0], -1))
+
+    def get_config(self):
+        return {**super().get_config(), "weight": self.weight}
 
 
 def pix2pix_generator(
@@ -153,7 +232,7 @@ def pix2pix(
         name: Name of the model.
 
     Returns:
-        A `kerasmlsp.models.gan.Pix2Pix` of dicts of "image" and "source".
+        A `Pix2Pix` of dicts of "image" and "source".
 
     Raises:
         ValueError: A size is too small, or an image cannot be halved often enough.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasmlsp.plotting.figures import _figure, _save
+from kerasmlsp.plotting._canvas import _figure, _save
 
 
 def signal_errors(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kerasmlsp.plotting.figures import _figure, _save
+from kerasmlsp.plotting._canvas import _figure, _save
 
 
 def named_points(panels: Mapping[str, Sequence[tuple[str, str, float, float]]], path: str | Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp.plotting.figures import _figure, _ink, _save
+from kerasmlsp.plotting._canvas import _figure, _ink, _save
 
 
 def overlaid(pixels: np.ndarray, colours: np.ndarray, share: float = 0.5) -> np.ndarray:

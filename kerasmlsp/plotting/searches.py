@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp.plotting.figures import _figure, _save
+from kerasmlsp.plotting._canvas import _figure, _save
 
 
 def search(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasmlsp.plotting.figures import _figure, _save
+from kerasmlsp.plotting._canvas import _figure, _save
 
 
 def alignment(

@@ -20,7 +20,8 @@ from kerasmlsp.layers.devices import on_cpu
 from kerasmlsp.layers.recurrent import unfuse
 from kerasmlsp.training import memory, precision, selection, sharing
 from kerasmlsp.training.callback_list import Callbacks
-from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper, optimizers_of, to_numbers
+from kerasmlsp.training._states import optimizers_of, to_numbers
+from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper
 from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings
 

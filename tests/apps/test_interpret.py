@@ -14,8 +14,8 @@ from commands import command
 from PIL import Image
 
 from kerasmlsp.apps import cli
-from kerasmlsp.apps.interpret import imagenet
 from kerasmlsp.apps.gesture.config import Config
+from kerasmlsp.apps.interpret import imagenet
 
 NAMES = ("dark", "red", "blue")
 

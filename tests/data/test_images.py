@@ -12,6 +12,7 @@ from PIL import Image
 
 from kerasmlsp.apps import messages
 from kerasmlsp.data import images
+from kerasmlsp.data.images import graph
 
 RED, BLUE = (220, 30, 40), (20, 60, 230)
 
@@ -299,7 +300,7 @@ def test_a_graph_turns_pictures_as_python_does(endian):
     begin = files[5].index(b"Exif")
     odd = [files[5][:place] + b"\xff" + files[5][place + 1 :] for place in range(begin - 4, begin + 60)]
     odd += [each[:place] for place, each in enumerate(odd, start=begin - 4)]
-    found = images._orientations(tf.constant(odd), tf.fill(len(odd), True)).numpy()
+    found = graph._orientations(tf.constant(odd), tf.fill(len(odd), True)).numpy()
     assert (found >= 1).all() and (found <= 8).all() and len(set(found)) > 1
 
 
@@ -311,7 +312,7 @@ def test_a_graph_knows_the_size_of_a_picture_before_it_decodes_it():
     files.append(files[3][:22] + struct.pack("<i", -300) + files[3][26:])
 
     def pixels(*files):
-        return images._pixels(tf.constant([list(file[:26].ljust(26, b"\0")) for file in files])).numpy().tolist()
+        return graph._pixels(tf.constant([list(file[:26].ljust(26, b"\0")) for file in files])).numpy().tolist()
 
     assert pixels(*files[1:]) == [700 * 300] * 4
     assert pixels(bomb(9_000, 60_000)) == [9_000 * 60_000]

@@ -101,7 +101,7 @@ def test_the_layout_of_uci_har(tmp_path):
     folder = tmp_path / "UCI HAR Dataset"
     for number, part in enumerate(("train", "test")):
         (folder / part / "Inertial Signals").mkdir(parents=True)
-        for channel in motion._HAR_CHANNELS:
+        for channel in motion.HAR_CHANNELS:
             np.savetxt(folder / part / "Inertial Signals" / f"{channel}_{part}.txt", np.full((2, 128), number + 0.5))
         (folder / part / f"y_{part}.txt").write_text("1\n2\n")
         (folder / part / f"subject_{part}.txt").write_text(f"{number}\n{number}\n")

@@ -7,7 +7,8 @@ from backends import XLA
 
 from kerasmlsp import models, training
 from kerasmlsp.data import batching
-from kerasmlsp.models.gan import GAN, Pix2Pix, WassersteinGAN
+from kerasmlsp.models.gan import GAN, WassersteinGAN
+from kerasmlsp.models.pix2pix import Pix2Pix
 
 REAL = np.linspace(-1, 1, 8 * 6).reshape(8, 2, 3, 1).astype("float32")
 KERNEL = np.array([0.5, -1.0, 0.25, 0.75, -0.5, 1.5], "float32")

@@ -16,7 +16,7 @@ from kerasmlsp import distribution, models
 from kerasmlsp.apps.chargen.config import LAYOUT
 from kerasmlsp.data import batching
 from kerasmlsp.training import Settings, built, fit
-from kerasmlsp.training.checkpoint import optimizers_of
+from kerasmlsp.training._states import optimizers_of
 
 RANDOM = np.random.default_rng(0)
 TEXT = RANDOM.integers(0, 16, 400).astype("int32")
