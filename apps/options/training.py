@@ -106,12 +106,7 @@ def train(
     if resume and overwrite:
         raise click.UsageError("Give either `--resume`, to go on with the run, or `--overwrite`, to start anew.")
     chosen = configuration(config, run_folder(config, run) if resume else None, values)
-    if chosen.optimizer not in ("sgd", None):  # None is for the architecture to say
-        refuse("The momentum is that of `--optimizer sgd`", "momentum")
-    if chosen.schedule not in ("step", None):
-        refuse("They are the epochs of `--schedule step`", "step_epochs")
-    if chosen.schedule not in ("cosine", "linear", None):
-        refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
+    _check_settings(chosen)
     if check:
         check(chosen)
     for field, _, _, known in fields(config):
@@ -130,6 +125,16 @@ def train(
         start(chosen, run, resume=resume, overwrite=overwrite, as_json=as_json, then=then, shown=shown)
     else:
         _search(chosen, run, trials, minutes, as_json=as_json, then=then)
+
+
+def _check_settings(chosen):
+    """Refuses options of an optimizer or a schedule that is another one."""
+    if chosen.optimizer not in ("sgd", None):  # None is for the architecture to say
+        refuse("The momentum is that of `--optimizer sgd`", "momentum")
+    if chosen.schedule not in ("step", None):
+        refuse("They are the epochs of `--schedule step`", "step_epochs")
+    if chosen.schedule not in ("cosine", "linear", None):
+        refuse(f"The rate does not end lower by `--schedule {chosen.schedule}`", "final_rate")
 
 
 def _check_ray(address, workers):

@@ -2,8 +2,9 @@
 
 from kerasmlsp.augment.audio import AdditiveNoise, RandomGain, RandomTimeShift, SpecAugment
 from kerasmlsp.augment.elastic import RandomElasticDeformation
-from kerasmlsp.augment.image import ImageAugmentation, RandAugment, RandomAffine
+from kerasmlsp.augment.image import ImageAugmentation, RandomAffine
 from kerasmlsp.augment.mixing import CutMix, MixUp
+from kerasmlsp.augment.rand_augment import RandAugment
 from kerasmlsp.augment.motion import RandomAxisRotation, RandomHalfTurn, RandomScaling, TimeWarp
 from kerasmlsp.augment.text import TokenDropout
 
