@@ -178,9 +178,7 @@ def interval(measure: dict, digits: int = 4) -> str:
 
 def measures(result: dict) -> list[dict]:
     """The metrics of an evaluation with their intervals, a row each."""
-    return [
-        {"measure": name.replace("_", " "), "value": interval(each)} for name, each in result["metrics"].items()
-    ]
+    return [{"measure": name.replace("_", " "), "value": interval(each)} for name, each in result["metrics"].items()]
 
 
 def by_fold(measure: str, result: dict) -> dict:

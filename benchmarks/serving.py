@@ -31,7 +31,13 @@ from pathlib import Path
 
 from benchmarks.ratios import Row, table
 from benchmarks.serving_parts.alone import measure_front, measure_fuzz, measure_soak, measure_start, measure_stop
-from benchmarks.serving_parts.pairs import measure_alone, measure_gestures, measure_peers, measure_reviews, measure_sentences
+from benchmarks.serving_parts.pairs import (
+    measure_alone,
+    measure_gestures,
+    measure_peers,
+    measure_reviews,
+    measure_sentences,
+)
 from benchmarks.serving_parts.servers import ROOT
 
 MEASURES = {

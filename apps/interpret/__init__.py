@@ -9,6 +9,6 @@ Lectures: Pilanci, EE269 lecture 16 (2020), "ImageNet Challenge", "Alexnet Filte
 activate a particular neuron?"; Sri Rama Murty, IIT Hyderabad (2021), "Sensitivity of Error to Changes in Input",
 "Feature Selection / Adversarial Examples" and "Deep Fool".
 
-`--model` is `imagenet` (EfficientNet-Lite0, the extra `imagenet`), a finished run of gesture, or a `.keras` file. Nothing
-is trained here.
+`--model` is `imagenet` (EfficientNet-Lite0, the extra `imagenet`), a finished run of gesture, or a `.keras` file.
+Nothing is trained here.
 """

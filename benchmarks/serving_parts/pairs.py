@@ -9,7 +9,20 @@ from pathlib import Path
 
 from benchmarks.load import Server, ask, closed_loop
 from benchmarks.ratios import compare, in_turns
-from benchmarks.serving_parts.servers import CLIENTS, PREDICT, ROOT, SENTIMENT, body, link, newest, ours, pictures, started, texts, unbatched
+from benchmarks.serving_parts.servers import (
+    CLIENTS,
+    PREDICT,
+    ROOT,
+    SENTIMENT,
+    body,
+    link,
+    newest,
+    ours,
+    pictures,
+    started,
+    texts,
+    unbatched,
+)
 
 
 def in_pairs(options, what, pair, path, bodies, targets):

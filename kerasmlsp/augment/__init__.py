@@ -4,8 +4,8 @@ from kerasmlsp.augment.audio import AdditiveNoise, RandomGain, RandomTimeShift, 
 from kerasmlsp.augment.elastic import RandomElasticDeformation
 from kerasmlsp.augment.image import ImageAugmentation, RandomAffine
 from kerasmlsp.augment.mixing import CutMix, MixUp
-from kerasmlsp.augment.rand_augment import RandAugment
 from kerasmlsp.augment.motion import RandomAxisRotation, RandomHalfTurn, RandomScaling, TimeWarp
+from kerasmlsp.augment.rand_augment import RandAugment
 from kerasmlsp.augment.text import TokenDropout
 
 __all__ = [

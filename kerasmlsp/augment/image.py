@@ -22,7 +22,21 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment._checks import check_batch
-from kerasmlsp.augment._image_batches import AXES, RANGE, _cast, _check_shares, _images, _keras, _leave_xla_to_jax, _matrices, _move, _rotations, _saturated, _shape, _with_images
+from kerasmlsp.augment._image_batches import (
+    AXES,
+    RANGE,
+    _cast,
+    _check_shares,
+    _images,
+    _keras,
+    _leave_xla_to_jax,
+    _matrices,
+    _move,
+    _rotations,
+    _saturated,
+    _shape,
+    _with_images,
+)
 
 
 @keras.saving.register_keras_serializable("kerasmlsp")

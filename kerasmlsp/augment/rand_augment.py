@@ -7,7 +7,20 @@ import keras
 from keras import layers, ops
 
 from kerasmlsp.augment._checks import check_batch
-from kerasmlsp.augment._image_batches import AXES, RANGE, _cast, _images, _keras, _leave_xla_to_jax, _matrices, _move, _rotations, _saturated, _shape, _with_images
+from kerasmlsp.augment._image_batches import (
+    AXES,
+    RANGE,
+    _cast,
+    _images,
+    _keras,
+    _leave_xla_to_jax,
+    _matrices,
+    _move,
+    _rotations,
+    _saturated,
+    _shape,
+    _with_images,
+)
 
 # Of the ways of RandAugment: nothing, rotation, two shears and two shifts, before those that change colours.
 GEOMETRIC, COLOURS = 6, 7

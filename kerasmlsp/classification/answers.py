@@ -17,6 +17,7 @@ from kerasmlsp.files import write_atomically
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
     from kerasmlsp.exporting import SavedModel
     from kerasmlsp.training import Run
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 
-
 def write_graph(concrete: Any, freeze: Callable, name: str, file: pathlib.Path) -> None:
     """Writes the graph of a function that takes and returns a dict of tensors as an ONNX file with their names.
 

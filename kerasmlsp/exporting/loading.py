@@ -10,16 +10,13 @@ import importlib.resources
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kerasmlsp.exporting import reasons
 from kerasmlsp.exporting._arrays import to_array
 from kerasmlsp.files import read_json
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # What TensorFlow says about where in the graph an error arose: whole lines, and how a line begins.
 _PLACES = re.compile(r"Graph execution error|Detected at node|<stack traces|File |\[\[|<unknown>:0: note")

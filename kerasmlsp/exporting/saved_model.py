@@ -17,8 +17,8 @@ import numpy as np
 import kerasmlsp
 from kerasmlsp.exporting import inputs as described
 from kerasmlsp.exporting import model_cards, verifying
-from kerasmlsp.exporting.inputs import Input
 from kerasmlsp.exporting._arrays import to_array
+from kerasmlsp.exporting.inputs import Input
 from kerasmlsp.exporting.loading import reason, versions
 from kerasmlsp.extras import install
 

@@ -1,6 +1,6 @@
 """Losses that Keras lacks, and their metrics."""
 
-from kerasmlsp.losses.contrastive import NTXent, NegativeSampling
+from kerasmlsp.losses.contrastive import NegativeSampling, NTXent
 from kerasmlsp.losses.crossentropy import SmoothedCrossentropy
 from kerasmlsp.losses.errors import KnownSquaredError, SlopeError, slope_matrix
 from kerasmlsp.losses.frames import FrameNats, NatsPerFrame, frame_nats

@@ -5,7 +5,12 @@ from typing import Any
 import keras
 
 from kerasmlsp.models.gan import GAN, WassersteinGAN
-from kerasmlsp.models.generative import conditional_dcgan_discriminator, conditional_dcgan_generator, dcgan_discriminator, dcgan_generator
+from kerasmlsp.models.generative import (
+    conditional_dcgan_discriminator,
+    conditional_dcgan_generator,
+    dcgan_discriminator,
+    dcgan_generator,
+)
 
 
 def dcgan(

@@ -2,10 +2,7 @@
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import keras
+from typing import Any
 
 # What is told with the layer before or after it, by the ends of the classes' names.
 _FOLLOWERS = {

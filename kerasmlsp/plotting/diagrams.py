@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasmlsp.plotting import figures
+from kerasmlsp.plotting._canvas import _figure, _save
 from kerasmlsp.plotting._graphs import Box, _blocks, _children, _nets
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def diagram(model: "keras.Model", path: str | Path) -> None:
     models = _nets(model)
     nets = [_placed(_blocks(net)) for net in models]
     width, height = sum(net.width for net in nets), max(net.height for net in nets)
-    figure = figures._figure(width, height)
+    figure = _figure(width, height)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(-height, 0))
@@ -67,7 +67,7 @@ def diagram(model: "keras.Model", path: str | Path) -> None:
         _draw(axes, net, left)
         axes.text(left + net.width / 2, -0.05, of.name, ha="center", va="top", fontsize=10, weight="bold")
         left += net.width
-    figures._save(figure, path, dpi=min(120, int(16000 / max(width, height))))
+    _save(figure, path, dpi=min(120, int(16000 / max(width, height))))
 
 
 @dataclasses.dataclass

@@ -19,7 +19,17 @@ import numpy as np
 from kerasmlsp import distribution
 from kerasmlsp.files import write_atomically
 from kerasmlsp.training import selection
-from kerasmlsp.training._states import _assign, _attributes, _averages, _forget, _groups, _synchronise, _unpacked, _value, to_numbers
+from kerasmlsp.training._states import (
+    _assign,
+    _attributes,
+    _averages,
+    _forget,
+    _groups,
+    _synchronise,
+    _unpacked,
+    _value,
+    to_numbers,
+)
 from kerasmlsp.training.runs import CHECKPOINT
 from kerasmlsp.training.settings import Settings
 

@@ -19,8 +19,8 @@ from kerasmlsp.files import locked, remove_leftovers
 from kerasmlsp.layers.devices import on_cpu
 from kerasmlsp.layers.recurrent import unfuse
 from kerasmlsp.training import memory, precision, selection, sharing
-from kerasmlsp.training.callback_list import Callbacks
 from kerasmlsp.training._states import optimizers_of, to_numbers
+from kerasmlsp.training.callback_list import Callbacks
 from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper
 from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
 from kerasmlsp.training.settings import Settings

@@ -11,7 +11,6 @@ from kerasmlsp import layers, models
 from kerasmlsp.models import energy, layerwise
 
 
-
 def numpy(value):
     return keras.ops.convert_to_numpy(value)
 

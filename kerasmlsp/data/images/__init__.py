@@ -1,4 +1,4 @@
-"""Pictures from files (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, PPM, HEIC), decoded to arrays or refused in one sentence."""
+"""Pictures from files: JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, PPM, HEIC; decoded or refused in one sentence."""
 
 from kerasmlsp.data.images.decoding import MOST_PIXELS, SHOWN, centred, opened, read_image, resize
 from kerasmlsp.data.images.graph import LEAST_SIDE, decoded, each_decoded, showing, stretched

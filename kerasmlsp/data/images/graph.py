@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kerasmlsp import files
 from kerasmlsp.data.images.decoding import MOST_PIXELS
 
 if TYPE_CHECKING:

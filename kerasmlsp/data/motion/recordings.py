@@ -267,9 +267,7 @@ def _har(folder) -> Iterator[_Raw]:
         subjects = tables.read_text(folder / part / f"subject_{part}.txt").split()
         for number, (values, label, subject) in enumerate(zip(signals, labels, subjects, strict=True)):
             times = np.arange(len(values)) / 50
-            yield _Raw(
-                f"{part}/{number + 1}", subject, times, values, np.full(len(values), names[label]), HAR_CHANNELS
-            )
+            yield _Raw(f"{part}/{number + 1}", subject, times, values, np.full(len(values), names[label]), HAR_CHANNELS)
 
 
 def _resampled_all(parts: Iterable[_Raw], rate, max_gap, problems: Any) -> list[Recording]:

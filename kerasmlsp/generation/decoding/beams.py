@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasmlsp.generation.decoding.steps import Decoder, begin, take_rows
+from kerasmlsp.generation.decoding.steps import Decoder, take_rows
 
 
 def beam_search(

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasmlsp.generation.decoding.steps import FREE, Decoder, begin, template
+from kerasmlsp.generation.decoding.steps import FREE, Decoder, begin
 from kerasmlsp.layers.hashing import mix, uint32
 
 _COLDEST = 1e-30  # below it a temperature cannot be told from 0 where small floats are flushed

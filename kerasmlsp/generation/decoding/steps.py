@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasmlsp.layers.recurrent import cell_state, cell_step
 from kerasmlsp.layers.encoder_decoder import TransformerDecoderBlock
+from kerasmlsp.layers.recurrent import cell_state, cell_step
 
 FREE = -1
 
