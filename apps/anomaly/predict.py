@@ -1,6 +1,7 @@
 """Scores of series and streams, with nothing but the saved model."""
 
 import csv
+import io
 import itertools
 import json
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp.data import encodings, series
+from kerasmlsp.data import encodings, series, tables
 from kerasmlsp.files import as_file, existing, write_atomically
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def watch(
 
 
 def read_lines(source: str | Path, *, channels: Sequence[str] = (), encoding: str = "utf-8") -> Iterator[str]:
-    """Yields the lines of a file or of stdin ("-") as they come, or what a record of PhysioNet (`.hea`) holds as such.
+    """Yields the lines of a file or of stdin ("-") as they come, or what an Excel file or a record of PhysioNet (`.hea`)
+    holds as such.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -166,6 +168,10 @@ def read_lines(source: str | Path, *, channels: Sequence[str] = (), encoding: st
         yield ",".join(["time", *found.channels])
         for time, values in zip(found.times, found.values, strict=True):
             yield ",".join([time, *("" if np.isnan(value) else f"{value:.9g}" for value in values)])
+    elif Path(source).suffix.lower() == ".xlsx":
+        for row in tables.read_rows(source)[0]:
+            csv.writer(text := io.StringIO()).writerow(row)
+            yield text.getvalue()
     else:
         with open(existing(source), encoding=encodings.reader(encoding), newline="") as lines:
             yield from lines

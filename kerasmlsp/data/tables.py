@@ -149,14 +149,14 @@ def columns(path: str | Path, *, encoding: str = "utf-8") -> list[str]:
 
 
 def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[str]], str]:
-    """Reads a CSV or TSV that may be without a header, plain or compressed.
+    """Reads a CSV or TSV, plain or compressed, or an Excel file, that may be without a header.
 
     Args:
         path: The file.
         encoding: As in `read_table`.
 
     Returns:
-        The cells of all rows that are not blank, and the separator, found as by `read_table`.
+        The cells of all rows that are not blank, as text, and the separator, found as by `read_table`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -172,6 +172,8 @@ def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[s
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file of rows, not a folder. Received: {path}")
+    if path.suffix.lower() == ".xlsx":
+        return _excel_rows(path), ","
     with open_text(path, encoding) as text:
         separator, rows = _separated(path, text)
         return [row for _, row in rows], separator
@@ -549,6 +551,13 @@ def _excel_chunks(path: Path, chunk_size: int | None):
             raise _empty(path)
         width = max(place for place, cell in enumerate(head[1], 1) if cell is not None)
         yield from _tables(_names(head[1][:width]), _within(path, rows, width), chunk_size)
+
+
+def _excel_rows(path: Path) -> list[list[str]]:
+    with contextlib.closing(_workbook(required("openpyxl"), path)) as book:
+        rows = [row for row in book.worksheets[0].iter_rows(values_only=True) if any(cell is not None for cell in row)]
+    width = max((place for row in rows for place, cell in enumerate(row, 1) if cell is not None), default=0)
+    return [["" if cell is None else str(cell) for cell in row] for row in _within(path, enumerate(rows, 1), width)]
 
 
 def _workbook(openpyxl, path: Path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import series, tables
 from kerasmlsp.files import listed
 
 _log = logging.getLogger("kerasmlsp")
@@ -158,9 +158,7 @@ def _stamp_column(path, table, time_column):
 
 
 def _numbers(column, zeros_missing, problems):
-    import pandas as pd
-
-    values = pd.to_numeric(column, errors="coerce").to_numpy("float64", copy=True)
+    values = series.numbers(column)
     problems.update(
         {
             name: int(count)
@@ -311,14 +309,14 @@ def _matrix(path, rows, roads):
 
 def _is_number(text):
     try:
-        float(text)
+        float(text.replace(",", "."))
     except ValueError:
         return False
     return True
 
 
 def _number(path, row, text):
-    value = float(text) if _is_number(text) else -1.0
+    value = float(text.replace(",", ".")) if _is_number(text) else -1.0
     if not (np.isfinite(value) and value >= 0):
         raise ValueError(f"`path` must hold numbers of at least 0. Received: {path} with {text!r} in row {row}")
     return value
