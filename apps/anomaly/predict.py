@@ -119,7 +119,7 @@ def watch(
         model: A loaded saved model of streams.
         lines: Lines of text, with or without a header.
         channels: Columns to read; where none is named, those that were trained on, or all of numbers.
-        time_column: Column of the time, as of `kerasmlsp.data.series.layout`.
+        time_column: Column of the time; None for the one that was trained on, or as of `kerasmlsp.data.series.layout`.
 
     Yields:
         Dicts of `time`, or the number of the row from 0 on, `values`, and what `Monitor` tells; a row with an empty
@@ -134,9 +134,11 @@ def watch(
         raise ValueError("The stream must have at least one row. Received: none")
     # Without a header the first row is answered before a second one comes.
     second = next(rows, None) if all(series.number(cell) is None or not cell.strip() for cell in head) else None
-    trained = model.card.get("channels") or ()
-    if not channels and set(trained) <= {cell.strip() for cell in head}:
+    trained, names = model.card.get("channels") or (), {cell.strip() for cell in head}
+    if not channels and set(trained) <= names:
         channels = trained
+    if time_column is None and (known := model.card.get("training", {}).get("time_column")) in names:
+        time_column = known
     layout, header = series.layout(head, second, channels=channels, time_column=time_column)
     if len(layout.channels) != monitor.channels:
         raise ValueError(

@@ -87,6 +87,8 @@ def evaluate(run, seed, images, samples, as_json):
     \b
     kerasmlsp pixelcnn evaluate --run fashion
     """
+    if not samples:
+        options.refuse("With `--samples 0` nothing is drawn", "seed")
     options.started(Config, run)
     with messages.quiet_imports():
         from kerasmlsp.apps.pixelcnn import evaluate as app

@@ -235,7 +235,7 @@ def _of_xml(folder, split, base):
     if split is not None:
         place = folder / _LISTS / f"{split}.txt"
         if not place.exists():
-            known = sorted(each.stem for each in (folder / _LISTS).glob("*.txt"))
+            known = sorted(each.stem for each in visible_files(folder / _LISTS, (".txt",)))
             raise ValueError(f"`split` must be a list in {folder / _LISTS}: {known}. Received: {split!r}")
         wanted = [line.split()[0] for line in tables.read_lines(place) if line.strip()]
         there = {each.stem: each for each in paths}
