@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kerasmlsp.exporting import SavedModel
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 LARGEST_SEED = 2**31 - 1  # saved models take int32
 LONGEST_NAME = 200
 """Bytes of the name of a folder: 255 at most, and locks and temporary files beside it have longer names."""
@@ -254,6 +255,24 @@ class Target(click.Path):
     def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Path:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_ending(path, *self.endings, option=param.opts[0])
+        return path
+
+
+class Folder(click.Path):
+    """A folder to write files to; the name of a file is wrong usage, unless there is such a folder.
+
+    Args:
+        *endings: Those of the files, as `.png`.
+    """
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+        self.endings = endings
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix.lower() in self.endings and not path.is_dir():
+            self.fail(f"must be a folder, not a file. Received: {str(path)!r}", param, ctx)
         return path
 
 

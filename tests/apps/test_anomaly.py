@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,6 +170,10 @@ def test_a_stream_is_measured_by_a_column_or_by_windows(workshop):
     Path("windows.json").write_text(json.dumps({"some/stream.csv": [["480", "483"]]}))
     by_windows = json.loads(command(*words, "--windows", "windows.json").stdout)
     assert by_windows["abnormal"] == 4
+    # In the part that was trained on, and too early for the benchmark.
+    Path("windows.json").write_text(json.dumps({"stream.csv": [["5", "8"]]}))
+    early = json.loads(command(*words, "--windows", "windows.json").stdout)
+    assert early["abnormal"] == 0 and "auc" in early["not measured"] and "false alarms" in early["metrics"]
     Path("others.json").write_text("{}")
     told = command(*words[:-1], "--windows", "others.json", code=1).stderr
     assert "must name every stream" in told
@@ -315,3 +320,16 @@ def test_killed_training_is_resumed_by_the_command_it_names(workshop):
     words = ["--data", "train.tsv", "--normal-label", "1", "--epochs", "40", "--batch-size", "4", "--folds", "2"]
     stop_and_resume("anomaly", words, "net_1/history.csv")
     shutil.rmtree("runs/anomaly/stopped")
+
+
+def test_the_column_of_times_that_was_trained_on_need_not_be_repeated(monkeypatch):
+    class Monitor:
+        channels = 1
+
+        def __call__(self, values):
+            return {"score": values[0], "abnormal": False, "alarm": False, "expected": values}
+
+    monkeypatch.setattr(predict, "Monitor", lambda model: Monitor())
+    model = SimpleNamespace(card={"channels": ["x"], "training": {"time_column": "stamp"}})
+    assert [row["time"] for row in predict.watch(model, ["x,stamp\n", "1,12\n", "2,15\n"])] == ["12", "15"]
+    assert [row["time"] for row in predict.watch(model, ["x\n", "1\n"])] == ["0"]
