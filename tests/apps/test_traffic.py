@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import forked
 import numpy as np
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from commands import command, stop_and_resume, within
 
 from kerasmlsp.apps import cli
+from kerasmlsp.apps.traffic import predict
 from kerasmlsp.apps.traffic.config import ARCHITECTURES, Config
 from kerasmlsp.exporting import loading
 
