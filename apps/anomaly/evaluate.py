@@ -104,7 +104,7 @@ def _labels(examples, normal_label):
     if normal_label is None or kinds == [""]:
         raise ValueError(
             "There must be labels, and `--normal-label` must say which is normal. Received: "
-            f"{', '.join(filter(None, kinds)) or 'none'}"
+            f"{data.first(list(filter(None, kinds))) or 'none'}"
         )
     return examples.labels != normal_label
 

@@ -201,6 +201,7 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
         (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "missing.csv", "--run", "x"), 1, "missing.csv"),
         (("train", "--data", "train.tsv", "--run", "x"), 1, "`--normal-label` must say which rows are normal"),
+        (("train", "--data", "bare.tsv", "--task", "segments", "--run", "x"), 1, "'0.9' (1 rows) and 20 more: give it"),
         (("train", "--data", "train.tsv", "--normal-label", "9", "--run", "x"), 1, "'1' (48 rows), '2' (16 rows)"),
         (("train", "--data", "train.tsv", "--normal-label", 2, "--folds", 9, "--run", "x"), 1, "half of the normal"),
         (("train", "--data", "train.tsv", "--normal-label", "1", "--window", 8, "--run", "x"), 1, "leave --window out"),
@@ -230,6 +231,7 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
 )  # fmt: skip
 def test_failures_are_one_sentence(workshop, words, code, told):
     Path("short.tsv").write_text("1\t2\t3\n1\t2\n")
+    Path("bare.tsv").write_text("".join(f"{row / 10}\t1\t2\n" for row in range(30)))
     Path("holes.tsv").write_text("1\t2\tNaN\n")
     Path("few.tsv").write_text("1\t2\t3\n1\t3\t4\n")
     Path("one.csv").write_text("x\n1\n2\n")
