@@ -45,7 +45,7 @@ def _mapped(context, parameter, pairs):
 @click.option(
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=options.Folder(".csv", ".jsonl", ".parquet"),
     metavar="DIR",
     help="Folder to write to; one that holds an interrupted job is gone on with.",
 )

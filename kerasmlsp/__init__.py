@@ -69,22 +69,23 @@ def _fault(path, error) -> str:
         broken, config = True, {}
     if broken:
         return f"is damaged ({type(error).__name__}): restore it, or run its training again with `--resume`."
-    unknown = [name for name in _named(config) if keras.saving.get_registered_object(name) is None]
+    unknown = {name: module for name, module in _named(config) if keras.saving.get_registered_object(name) is None}
     if unknown:
-        return (
-            f"names what is not registered: {', '.join(dict.fromkeys(unknown))}. Import the modules that register it "
-            "with `keras.saving.register_keras_serializable`, then load again."
+        modules = sorted({module for module in unknown.values() if module not in ("builtins", "__main__", None)})
+        where = " and ".join(modules) or (
+            "the modules that register it with `keras.saving.register_keras_serializable`"
         )
+        return f"names what is not registered: {', '.join(unknown)}. Import {where}, then load again."
     reason = " ".join(str(error).split())[:300]
     return f"is whole, but cannot be built ({type(error).__name__}: {reason}): was it made by another version of Keras?"
 
 
 def _named(config):
-    """Registered names of the classes and functions in a configuration that are not Keras's own."""
+    """Registered names, and modules, of the classes and functions in a configuration that are not Keras's own."""
     if isinstance(config, dict) and config.get("registered_name"):
         if config["class_name"] == "function":
-            yield config["config"]
-        elif not str(config["module"]).startswith("keras"):
-            yield config["registered_name"]
+            yield config["config"], config["module"]
+        elif str(config["module"]).partition(".")[0] != "keras":
+            yield config["registered_name"], config["module"]
     for each in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
         yield from _named(each)

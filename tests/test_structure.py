@@ -136,6 +136,13 @@ def test_every_application_has_the_same_files():
         assert {"predict.py", "generate.py"} & present, f"{folder.name} has neither predict.py nor generate.py"
 
 
+def test_a_training_saves_its_model_before_it_draws():
+    """What is drawn may fail, and a model that was trained for hours must be there then."""
+    texts = [path.read_text(encoding="utf-8") for path in APPS if path.name == "train.py"]
+    drawing = [text for text in texts if ".draw_curves(" in text]
+    assert len(drawing) > 5 and all(text.index("run.save(") < text.index(".draw_curves(") for text in drawing)
+
+
 def test_the_package_list_is_complete():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")

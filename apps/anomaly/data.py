@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ log = logging.getLogger("kerasmlsp")
 MOST = 20_000
 """Windows of streams that are trained on at most."""
 _WIDE = 20
+# Labels that a message names at most: values that are taken for such are many.
+_TOLD = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +127,7 @@ def normals(examples: Examples, config: Config) -> Normals:
 def _rows(examples, config):
     labels = examples.labels
     kinds, counts = np.unique(labels, return_counts=True)
-    told = ", ".join(f"{kind!r} ({count} rows)" for kind, count in zip(kinds.tolist(), counts, strict=True))
+    told = first([f"{kind!r} ({count} rows)" for kind, count in zip(kinds.tolist(), counts, strict=True)])
     if config.normal_label is not None and config.normal_label not in kinds:
         raise ValueError(f"`normal_label` must be a label of the data: {told}. Received: {config.normal_label!r}")
     if config.normal_label is None and len(kinds) > 1:
@@ -135,11 +137,16 @@ def _rows(examples, config):
         )
     chosen = np.arange(len(labels)) if config.normal_label is None else np.flatnonzero(labels == config.normal_label)
     values = examples.values[chosen].astype("float64")
-    first = splits.without(splits.array_keys(values))
-    left_out = {"rows of other labels": len(labels) - len(chosen), "copies of others": len(chosen) - len(first)}
-    values = values[first]
+    unlike = splits.without(splits.array_keys(values))
+    left_out = {"rows of other labels": len(labels) - len(chosen), "copies of others": len(chosen) - len(unlike)}
+    values = values[unlike]
     places = np.arange(len(values))
     return Normals(values, np.stack([places, places], 1), {what: count for what, count in left_out.items() if count})
+
+
+def first(kinds: Sequence[str]) -> str:
+    """The first of some labels, and how many more there are."""
+    return ", ".join(kinds[:_TOLD]) + (f" and {len(kinds) - _TOLD} more" if len(kinds) > _TOLD else "")
 
 
 def _windows(examples, config):

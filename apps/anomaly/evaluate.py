@@ -95,7 +95,7 @@ def _labels(examples, normal_label):
     if normal_label is None or kinds == [""]:
         raise ValueError(
             "There must be labels, and `--normal-label` must say which is normal. Received: "
-            f"{', '.join(filter(None, kinds)) or 'none'}"
+            f"{data.first(list(filter(None, kinds))) or 'none'}"
         )
     return examples.labels != normal_label
 
@@ -205,7 +205,8 @@ def _streams(detector, streams, spans, known, settings, folder):
     labels, values = (np.concatenate(each) for each in zip(*parts, strict=True))
     block = max(detector.input_shape[1], len(labels) // 100)
     measured, lacking = anomalies.measure(labels, values, values >= known["threshold"], block=block)
-    if any(spans):
+    # What is abnormal in the first rows of a stream only is not scored by the benchmark.
+    if any((each.windows >= 0).any() for each in corpus):
         points = nab.at_threshold(corpus, known["threshold"])
         measured["NAB, standard profile"] = {"value": points, "low": None, "high": None}
     files = [folder / f"{HISTOGRAM}.png", folder / f"{WHERE}.png"]

@@ -1,6 +1,7 @@
 """Scores of series and streams, with nothing but the saved model."""
 
 import csv
+import io
 import itertools
 import json
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp.data import encodings, series
+from kerasmlsp.data import encodings, series, tables
 from kerasmlsp.files import as_file, existing, write_atomically
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def watch(
         model: A loaded saved model of streams.
         lines: Lines of text, with or without a header.
         channels: Columns to read; where none is named, those that were trained on, or all of numbers.
-        time_column: Column of the time, as of `kerasmlsp.data.series.layout`.
+        time_column: Column of the time; None for the one that was trained on, or as of `kerasmlsp.data.series.layout`.
 
     Yields:
         Dicts of `time`, or the number of the row from 0 on, `values`, and what `Monitor` tells; a row with an empty
@@ -133,9 +134,11 @@ def watch(
         raise ValueError("The stream must have at least one row. Received: none")
     # Without a header the first row is answered before a second one comes.
     second = next(rows, None) if all(series.number(cell) is None or not cell.strip() for cell in head) else None
-    trained = model.card.get("channels") or ()
-    if not channels and set(trained) <= {cell.strip() for cell in head}:
+    trained, names = model.card.get("channels") or (), {cell.strip() for cell in head}
+    if not channels and set(trained) <= names:
         channels = trained
+    if time_column is None and (known := model.card.get("training", {}).get("time_column")) in names:
+        time_column = known
     layout, header = series.layout(head, second, channels=channels, time_column=time_column)
     if len(layout.channels) != monitor.channels:
         raise ValueError(
@@ -154,7 +157,8 @@ def watch(
 
 
 def read_lines(source: str | Path, *, channels: Sequence[str] = (), encoding: str = "utf-8") -> Iterator[str]:
-    """Yields the lines of a file or of stdin ("-") as they come, or what a record of PhysioNet (`.hea`) holds as such.
+    """Yields the lines of a file or of stdin ("-") as they come, or what an Excel file or a record of PhysioNet (`.hea`)
+    holds as such.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -166,6 +170,10 @@ def read_lines(source: str | Path, *, channels: Sequence[str] = (), encoding: st
         yield ",".join(["time", *found.channels])
         for time, values in zip(found.times, found.values, strict=True):
             yield ",".join([time, *("" if np.isnan(value) else f"{value:.9g}" for value in values)])
+    elif Path(source).suffix.lower() == ".xlsx":
+        for row in tables.read_rows(source)[0]:
+            csv.writer(text := io.StringIO()).writerow(row)
+            yield text.getvalue()
     else:
         with open(existing(source), encoding=encodings.reader(encoding), newline="") as lines:
             yield from lines

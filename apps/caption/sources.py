@@ -27,13 +27,17 @@ def table_of(data: str | Path) -> Path:
     if data.is_file():
         return data
     places = [data, *files.visible_folders(data)]
-    found = [path for place in places for path in sorted(place.iterdir()) if path.is_file() and _rank(path) is not None]
+    found = [path for place in places for path in _files(place) if _rank(path) is not None]
     if not found:
         raise ValueError(
             "`data` must be a file of captions, or a folder that holds captions.csv, captions.txt (as of Kaggle) or "
             f"Flickr8k.token.txt. Received: {data}, which holds none"
         )
     return min(found, key=_rank)
+
+
+def _files(folder):
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def _rank(path):
@@ -74,7 +78,7 @@ def _of_table(path, config):
 
 
 def _of_tokens(path, lines, config):
-    lists = {split: sorted(path.parent.glob(pattern)) for split, pattern in _LISTS.items()}
+    lists = {split: [each for each in _files(path.parent) if each.match(pattern)] for split, pattern in _LISTS.items()}
     split_of = {
         name.strip(): split
         for split, found in lists.items()

@@ -21,7 +21,7 @@ LEAST_SIDE = 2.0
 
 
 def read(config: Config, path: str | Path | None = None, **changes: Any) -> boxes.BoxedImages:
-    """Reads pictures and boxes.
+    """Reads pictures and boxes. Of equal pictures of the run the first is kept, so that none is held out, too.
 
     Args:
         config: The run's configuration, which says how to read.
@@ -35,7 +35,8 @@ def read(config: Config, path: str | Path | None = None, **changes: Any) -> boxe
     place = {"split": config.split, "pictures": config.pictures} if path is None else changes
     columns = {"path_column": config.path_column, "label_column": config.label_column, "box_columns": config.sides}
     source = config.data if path is None else path
-    return boxes.read_boxed_images(source or "", config.image_size, encoding=config.encoding, **columns, **place)
+    found = boxes.read_boxed_images(source or "", config.image_size, encoding=config.encoding, **columns, **place)
+    return found.unlike(source or "") if path is None else found
 
 
 def fingerprint(examples: boxes.BoxedImages) -> str:

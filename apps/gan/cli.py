@@ -25,6 +25,13 @@ def _seeds(context, parameter, text):
     return [int(part) for part in parts]
 
 
+def _folder_or_png(context, parameter, path):
+    """Refuses a file of another kind."""
+    if path.suffix and path.suffix.lower() != ".png" and not path.is_dir():
+        raise click.BadParameter(f"must be a folder, or end in .png. Received: {str(path)!r}")
+    return path
+
+
 @click.group(cls=messages.Group)
 def gan():
     """Draw images like those of a folder, or make images of masks.
@@ -161,9 +168,7 @@ def export(**values):
     help="Of the first image; the next have the next.",
 )
 @click.option("--grid", type=options.Target(".png"), metavar="FILE.png", help="File for all images together.")
-@click.option(
-    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for single files."
-)
+@click.option("--output", type=options.Folder(*options.PICTURES), metavar="DIR", help="Folder for single files.")
 @_columns_option
 @_scale_option
 @options.model_options
@@ -222,7 +227,12 @@ def interpolate(label, seeds, steps, grid, scale, as_json, **wanted):
 @gan.command()
 @options.sources_argument
 @click.option(
-    "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder of images."
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=_folder_or_png,
+    metavar="FILE.png|DIR",
+    help="File of one image, or folder of several.",
 )
 @options.model_options
 @options.json_option
@@ -231,17 +241,21 @@ def translate(sources, output, as_json, **wanted):
 
     \b
     kerasmlsp gan translate masks/ --output images/
+    kerasmlsp gan translate mask.png --output image.png
     kerasmlsp gan translate - --output images/ < mask.png
     """
     folder = options.find_model("gan_translate", **wanted)
     options.check_sources(sources)
+    single = output.suffix.lower() == ".png" and not output.is_dir()
+    if single and (len(sources) > 1 or sources[0].is_dir()):
+        raise click.UsageError("`--output FILE.png` takes one image: give one file, or the name of a folder.")
     from kerasmlsp import files
     from kerasmlsp.apps.gan import translate as app
     from kerasmlsp.data import images
 
     model = options.load_model(folder)
     given = files.given(sources, images.list_images, "mask")
-    places = app.targets([files.named(each) for each in given], output)
+    places = [output] if single else app.targets([files.named(each) for each in given], output)
     rows, problems = [], []
     for place, (name, image, problem) in zip(places, app.translate(model, given), strict=True):
         if image is None:

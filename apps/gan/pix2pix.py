@@ -93,7 +93,8 @@ def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
 
 
 def _read(config, size):
-    return read_masked_images(str(config.data), str(config.masks), size, colours=True)
+    found = read_masked_images(str(config.data), str(config.masks), size, colours=True)
+    return found.unlike(str(config.data))
 
 
 def _fingerprint(found):

@@ -106,6 +106,8 @@ def examples(config: Config, recordings: list[motion.Recording]) -> Examples:
 def read_own(config: Config) -> tuple[Examples, list[str]]:
     """Reads the examples that a run is trained on, without classes of too few windows.
 
+    Of equal recordings the first is kept, so that none is both trained on and held out.
+
     Returns:
         `Examples`, and the classes that are left out.
 
@@ -113,7 +115,9 @@ def read_own(config: Config) -> tuple[Examples, list[str]]:
         FileNotFoundError: There is no such file or folder.
         ValueError: The data cannot be used.
     """
-    found = examples(config, read(config, str(config.data)))
+    recordings = read(config, str(config.data))
+    unlike = splits.unlike([each.values for each in recordings], "recordings", config.data)
+    found = examples(config, [recordings[i] for i in unlike])
     labelled.check_classes(str(config.data), found.labels.tolist())
     kept, rare = labelled.frequent(found.labels.tolist(), config.min_count)
     return found.taken(np.asarray(kept)) if rare else found, rare

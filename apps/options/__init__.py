@@ -24,7 +24,7 @@ from kerasmlsp.apps.options.checks import (
     seeds,
 )
 from kerasmlsp.apps.options.exporting import export, export_options
-from kerasmlsp.apps.options.fields import Encoding, FiniteRange, Target, settings, together
+from kerasmlsp.apps.options.fields import PICTURES, Encoding, FiniteRange, Folder, Target, settings, together
 from kerasmlsp.apps.options.runs import configuration, started
 from kerasmlsp.apps.options.shared import (
     data_note_option,
@@ -46,8 +46,10 @@ from kerasmlsp.files import existing
 
 __all__ = [
     "LARGEST_SEED",
+    "PICTURES",
     "Encoding",
     "FiniteRange",
+    "Folder",
     "Mesh",
     "Target",
     "check_data",

@@ -12,6 +12,8 @@ import click
 from kerasmlsp.apps.options.checks import refuse_ending
 from kerasmlsp.training.settings import ENCODINGS, fields, is_encoding
 
+PICTURES = (".png", ".jpg", ".jpeg", ".gif")
+
 
 def together(*several: Callable[[Callable], Callable]) -> Callable[[Callable], Callable]:
     """A decorator with several options, which `--help` lists in this order."""
@@ -38,6 +40,24 @@ class Target(click.Path):
     def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Path:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_ending(path, *self.endings, option=param.opts[0])
+        return path
+
+
+class Folder(click.Path):
+    """A folder to write files to; the name of a file is wrong usage, unless there is such a folder.
+
+    Args:
+        *endings: Those of the files, as `.png`.
+    """
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+        self.endings = endings
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix.lower() in self.endings and not path.is_dir():
+            self.fail(f"must be a folder, not a file. Received: {str(path)!r}", param, ctx)
         return path
 
 

@@ -22,9 +22,7 @@ _drawing = options.together(
         help="Of the first image; the next have the next.",
     ),
     click.option("--grid", type=options.Target(".png"), metavar="FILE.png", help="File for all images together."),
-    click.option(
-        "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for single files."
-    ),
+    click.option("--output", type=options.Folder(*options.PICTURES), metavar="DIR", help="Folder for single files."),
     click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid."),
     click.option(
         "--scale",
@@ -87,6 +85,8 @@ def evaluate(run, seed, images, samples, as_json):
     \b
     kerasmlsp pixelcnn evaluate --run fashion
     """
+    if not samples:
+        options.refuse("With `--samples 0` nothing is drawn", "seed")
     options.started(Config, run)
     with messages.quiet_imports():
         from kerasmlsp.apps.pixelcnn import evaluate as app

@@ -71,7 +71,8 @@ def read(
     """
     found = _READERS[config.kind](config, existing(path, "data"), tuning, channels)
     if tuning is not None:
-        labelled.check_classes(path, found[0].labels or [])
+        # A test may be of one class.
+        labelled.check_classes(path, found[0].labels or [], least=1)
     return found
 
 
@@ -90,7 +91,7 @@ def _pictures(config, path, tuning, channels):
         raise ValueError("`--group-pattern` needs one folder of pictures that can all be read.")
     found = []
     for part in parts:
-        labels = [classes[number] for number in part.labels] if len(classes) > 1 else None
+        labels = [classes[number] for number in part.labels] if len(classes) > (1 if tuning is None else 0) else None
         found.append(Examples("pictures", image_sets.coloured(part.pixels, channels), labels, groups))
     return [dataclasses.replace(found[0], left_out=images.reasons(problems)), *found[1:]]
 

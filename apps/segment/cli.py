@@ -109,7 +109,7 @@ def export(**values):
 @options.sources_argument
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=options.Folder(*options.PICTURES),
     metavar="DIR",
     help="Folder for NAME_mask.png and NAME_overlay.png, made where it is not there.",
 )

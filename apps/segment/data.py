@@ -47,7 +47,7 @@ class Examples:
 
 
 def read(config: Config) -> Examples:
-    """Reads the examples that a run is trained on.
+    """Reads the examples that a run is trained on. Of equal pictures the first is kept, so that none is held out, too.
 
     Raises:
         FileNotFoundError: A file or folder is not there.
@@ -55,7 +55,7 @@ def read(config: Config) -> Examples:
     """
     found = masks.read_masked_images(
         config.data or "", config.masks or "", config.image_size, suffix=config.mask_suffix
-    )
+    ).unlike(config.data or "")
     if len(found.names) < 2:
         raise ValueError(f"`data` must hold two pictures with masks at least. Received: {config.data}, with one")
     names = []

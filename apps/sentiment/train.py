@@ -73,9 +73,9 @@ def _train(config, run, resume):
             log.info("Training %s once more, on the held-out texts too.", name)
             everything = data.joined(encoded, validation)
             nets[place] = _fit(name, config, run / f"{name}-refit", everything, None, *sizes, resume)
-    run.draw_curves(*names)
     ensemble = model.combined(nets, weights)
     run.save(ensemble)
+    run.draw_curves(*names)
     return {"run": str(run), "texts": len(texts), "held out": len(held_out), "nets": results}
 
 

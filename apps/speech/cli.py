@@ -84,6 +84,8 @@ def evaluate(run, data, background, folds, as_json, **values):
     """
     if folds:
         options.refuse("`--folds` takes the data of the run", "data", "dataset", "manual_dir", "background")
+    if not data:
+        options.refuse("It is that of `--data`", "encoding")
     options.check_data(data, values["dataset"], optional=True)
     _check_folder(data)
     if background:

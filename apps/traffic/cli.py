@@ -6,7 +6,7 @@ import click
 
 from kerasmlsp import files
 from kerasmlsp.apps import messages, options, printing
-from kerasmlsp.apps.traffic.config import Config
+from kerasmlsp.apps.traffic.config import OF_ARCHITECTURE, Config
 
 RUNS = Path("runs/traffic")
 
@@ -42,6 +42,9 @@ def _check(config):
             raise click.UsageError(
                 f"Give the speeds with `--data FILE` and the network with `--graph FILE`: no {name}."
             )
+    for name, architecture in OF_ARCHITECTURE.items():
+        if config.architecture != architecture:
+            options.refuse(f"It is for `--architecture {architecture}`", name)
     if config.speed_limit is None:
         options.refuse("They are driven at `--speed-limit`", "free_flow_steps")
     options.check_table("data", config.data, config.encoding, time_column=config.time_column)

@@ -15,6 +15,12 @@ RECIPES = {
     "convlstm": {"epochs": 12, "learning_rate": 2e-3, "weight_decay": 0.01},
 }
 """How a net is trained where the configuration does not say."""
+OF_ARCHITECTURE = {
+    **dict.fromkeys(("features", "num_blocks", "rank", "dropout"), "graph-mlp"),
+    **dict.fromkeys(("order", "speed_limit", "free_flow_steps"), "graph-lstm"),
+    **dict.fromkeys(("filters", "kernel_size"), "convlstm"),
+}
+"""Settings that one architecture alone has."""
 DAY = 1440
 
 

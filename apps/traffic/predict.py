@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp.data import traffic
+from kerasmlsp.data import tables, traffic
 from kerasmlsp.files import write_atomically
 
 if TYPE_CHECKING:
@@ -26,12 +26,15 @@ def read(
     first_time: str = "00:00",
     encoding: str = "utf-8",
 ) -> traffic.Speeds:
-    """Reads the speeds of a model's roads.
+    """Reads the speeds of a model's roads; the column of times is the one that was trained on, if it is there.
 
     Raises:
         ValueError: The table lacks a road, or has fewer steps than the model sees.
     """
     card = card_of(model)
+    known = card.get("training", {}).get("time_column")
+    if time_column is None and known in tables.columns(path, encoding=encoding):
+        time_column = known
     speeds = traffic.read_speeds(
         path,
         time_column=time_column,

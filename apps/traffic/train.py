@@ -63,10 +63,10 @@ def _train(config, run, resume):
             both = range(parts["validation"].stop)
             whole = _fit(f"{name}-refit", settings, run, speeds, network, both, None, member, resume)
         nets.append(whole)
-    run.draw_curves(*results)
     known = _first(speeds, parts["validation" if config.refit else "train"].stop)
     joined = _joined(config, known, network, nets)
     run.save(joined)
+    run.draw_curves(*results)
     return {
         "run": str(run),
         "architecture": config.architecture,

@@ -72,8 +72,11 @@ def evaluate(run, data, dataset, manual_dir, encoding, worst, as_json):
     kerasmlsp video evaluate --run mine --data test
     kerasmlsp video evaluate --run directions --data fashion_mnist
     """
+    if not data:
+        options.refuse("It is that of `--data`", "encoding")
     options.check_data(data, dataset, optional=True)
-    options.started(Config, run)
+    if options.started(Config, run).forecasts:
+        options.refuse("The architecture forecast makes no mistakes of a class", "worst")
     with messages.quiet_imports():
         from kerasmlsp.apps.video import evaluate as app
     source = {"dataset": dataset, "manual_dir": manual_dir, "encoding": encoding}

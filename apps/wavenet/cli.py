@@ -94,6 +94,8 @@ def evaluate(run, seed, pieces, samples, as_json):
     \b
     kerasmlsp wavenet evaluate --run mine
     """
+    if not samples:
+        options.refuse("With `--samples 0` nothing is made", "seed")
     options.started(Config, run)
     with messages.quiet_imports():
         from kerasmlsp.apps.wavenet import evaluate as app

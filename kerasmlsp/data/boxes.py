@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import images, tables
+from kerasmlsp.data import images, labelled, splits, tables
 from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
@@ -83,6 +83,12 @@ class BoxedImages:
             self, pixels=self.pixels[indices], boxes=boxes, labels=labels, sizes=self.sizes[indices], files=files
         )
 
+    def unlike(self, source: str | Path) -> "BoxedImages":
+        """Returns the pictures of `source` that are copies of none before them."""
+        kept, count = splits.unlike(self.pixels, "pictures", source), len(self.pixels)
+        left_out = self.left_out | ({"copies of others": count - len(kept)} if len(kept) < count else {})
+        return dataclasses.replace(self.taken(kept), left_out=left_out)
+
     def in_pixels(self) -> list[np.ndarray]:
         """Returns the boxes in pixels of the files."""
         return [box * np.tile(size, 2) for box, size in zip(self.boxes, self.sizes, strict=True)]
@@ -101,7 +107,7 @@ def read_boxed_images(path: str | Path, size: int, **options: Any) -> BoxedImage
 
     Raises:
         FileNotFoundError: A file or folder is not there.
-        ValueError: There is no picture that can be read, or no box.
+        ValueError: There is no picture that can be read, or no box, or the classes are numbers of a quantity.
 
     Example:
         >>> import tempfile
@@ -134,6 +140,7 @@ def read_boxed_images(path: str | Path, size: int, **options: Any) -> BoxedImage
         _log.warning("Left out %d of %d boxes of %s: %s.", dropped.total(), whole, path, files.listed(dropped))
     if not any(map(len, boxes)):
         raise ValueError(f"`data` must hold boxes within its pictures. Received: {path}, which has none")
+    labelled.check_classes(path, {label for named in labels for label in named}, least=1)
     pixels, sizes = np.stack([each for _, (each, _) in kept]), np.array([sides for _, (_, sides) in kept])
     return BoxedImages(pixels, boxes, labels, sizes, [row.path for row, _ in kept], left_out, dict(dropped))
 
@@ -228,7 +235,7 @@ def _of_xml(folder, split, base):
     if split is not None:
         place = folder / _LISTS / f"{split}.txt"
         if not place.exists():
-            known = sorted(each.stem for each in (folder / _LISTS).glob("*.txt"))
+            known = sorted(each.stem for each in visible_files(folder / _LISTS, (".txt",)))
             raise ValueError(f"`split` must be a list in {folder / _LISTS}: {known}. Received: {split!r}")
         wanted = [line.split()[0] for line in tables.read_lines(place) if line.strip()]
         there = {each.stem: each for each in paths}
@@ -274,8 +281,8 @@ def _size(root):
 
 def _number(text):
     try:
-        return float(text)
-    except (TypeError, ValueError):
+        return float((text or "").replace(",", "."))  # as half of the world writes it
+    except ValueError:
         return math.nan
 
 

@@ -4,12 +4,15 @@ Everything here takes and returns plain Python or NumPy values.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+_log = logging.getLogger("kerasmlsp")
 
 
 def text_keys(texts: Iterable[str]) -> list[bytes]:
@@ -59,6 +62,24 @@ def without(keys: Iterable, other_keys: Iterable = ()) -> np.ndarray:
             seen.add(key)
             kept.append(index)
     return np.array(kept, dtype=np.int64)
+
+
+def unlike(arrays: Sequence[np.ndarray], what: str, source: object) -> np.ndarray:
+    """Returns the indices of arrays that are equal to none before them; the log counts the others.
+
+    Args:
+        arrays: The examples, such as pictures.
+        what: What the log calls them.
+        source: Where they are from.
+
+    Example:
+        >>> unlike(np.array([[1, 2], [3, 4], [1, 2]]), "pictures", "photos")
+        array([0, 1])
+    """
+    kept, count = without(array_keys(arrays)), len(arrays)
+    if len(kept) < count:
+        _log.warning("Left out %d of %d %s of %s: copies of others.", count - len(kept), count, what, source)
+    return kept
 
 
 def apart(keys: Sequence, parts: Sequence, order: Sequence) -> np.ndarray:

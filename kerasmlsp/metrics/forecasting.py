@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kerasmlsp.metrics.classification import FEWEST
+from kerasmlsp.metrics.classification import FEWEST, _percentiles
 
 
 def forecast_errors(
@@ -34,7 +34,7 @@ def forecast_errors(
 
     Returns:
         By "RMSE at 3 steps", "MAE at 3 steps", "RMSE up to 3 steps" and "MAE up to 3 steps" a dict of `value`, `low`
-        and `high`, the last two None where there are too few windows.
+        and `high`, the last two None where there are too few windows; without those of which nothing is known.
 
     Raises:
         ValueError: The shapes differ, a step is beyond the horizon, or nothing that follows is known.
@@ -61,6 +61,8 @@ def forecast_errors(
         for where, part in (("at", slice(step - 1, step)), ("up to", slice(0, step))):
             for measure, each in sums.items():
                 mean = functools.partial(_mean, each[:, part].sum(1), counts[:, part].sum(1), measure == "RMSE")
+                if math.isnan(mean(slice(None))):
+                    continue
                 low, high = block_bootstrap(mean, len(truth), block, samples, seed)
                 found[f"{measure} {where} {name}"] = {"value": mean(slice(None)), "low": low, "high": high}
     return found
@@ -77,7 +79,7 @@ def block_bootstrap(
 ) -> tuple[float, float] | tuple[None, None]:
     """Returns the 95 % percentile interval of a bootstrap over blocks of examples that follow one another.
 
-    There is none of fewer than 20 examples, or of fewer than 4 blocks.
+    There is none of fewer than 20 examples, or of fewer than 4 blocks, nor where all resamples agree.
 
     Reference: Künsch 1989, "The Jackknife and the Bootstrap for General Stationary Observations" (moving blocks).
 
@@ -105,5 +107,4 @@ def block_bootstrap(
     for _ in range(samples):
         starts = random.integers(examples - block + 1, size=-(-examples // block))
         found.append(measure((starts[:, None] + np.arange(block)).ravel()[:examples]))
-    found = [each for each in found if math.isfinite(each)]
-    return tuple(np.quantile(found, (0.025, 0.975)).tolist()) if found else (None, None)  # type: ignore[return-value]
+    return _percentiles(found)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import series, tables
 from kerasmlsp.files import existing
 from kerasmlsp.metrics.classification import bootstrap, measured_share, spearman
 
@@ -15,6 +15,8 @@ _AT_ONCE = 500  # analogies
 
 def read_similarities(path: str | Path) -> tuple[list[tuple[str, str]], np.ndarray]:
     """Reads judgements of similarity such as WordSim353: two words and a number in a line, `#` before comments.
+
+    Between them stand spaces, tabs, commas or semicolons; but for spaces there may be a header.
 
     Returns:
         Pairs of words in lower case, and an array of the judgements.
@@ -31,17 +33,19 @@ def read_similarities(path: str | Path) -> tuple[list[tuple[str, str]], np.ndarr
         ([('tiger', 'cat')], array([7.35]))
     """
     pairs, judgements = [], []
-    for number, line in _lines(path, "similarity"):
-        if line.startswith("#"):
+    lines = [(number, line) for number, line in _lines(path, "similarity") if not line.startswith("#")]
+    for place, (number, line) in enumerate(lines):
+        separator = next((each for each in "\t;," if line.count(each) > 1), None)
+        cells = [cell.strip() for cell in line.split(separator)]
+        judged = series.number(cells[-1])
+        if judged is None and separator and not place and len(lines) > 1:
             continue
-        try:
-            first, second, judged = line.split()
-            judgements.append(float(judged))
-        except ValueError as error:
+        if len(cells) != 3 or judged is None or not np.isfinite(judged):
             raise ValueError(
                 f"`similarity` must hold two words and a number in every line. Received: {path}, line {number}: {line}"
-            ) from error
-        pairs.append((first.lower(), second.lower()))
+            )
+        pairs.append((cells[0].lower(), cells[1].lower()))
+        judgements.append(judged)
     return pairs, np.array(judgements)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,6 +170,10 @@ def test_a_stream_is_measured_by_a_column_or_by_windows(workshop):
     Path("windows.json").write_text(json.dumps({"some/stream.csv": [["480", "483"]]}))
     by_windows = json.loads(command(*words, "--windows", "windows.json").stdout)
     assert by_windows["abnormal"] == 4
+    # In the part that was trained on, and too early for the benchmark.
+    Path("windows.json").write_text(json.dumps({"stream.csv": [["5", "8"]]}))
+    early = json.loads(command(*words, "--windows", "windows.json").stdout)
+    assert early["abnormal"] == 0 and "auc" in early["not measured"] and "false alarms" in early["metrics"]
     Path("others.json").write_text("{}")
     told = command(*words[:-1], "--windows", "others.json", code=1).stderr
     assert "must name every stream" in told
@@ -196,6 +201,7 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
         (("train", "--run", "x"), 2, "--data"),
         (("train", "--data", "missing.csv", "--run", "x"), 1, "missing.csv"),
         (("train", "--data", "train.tsv", "--run", "x"), 1, "`--normal-label` must say which rows are normal"),
+        (("train", "--data", "bare.tsv", "--task", "segments", "--run", "x"), 1, "'0.9' (1 rows) and 20 more: give it"),
         (("train", "--data", "train.tsv", "--normal-label", "9", "--run", "x"), 1, "'1' (48 rows), '2' (16 rows)"),
         (("train", "--data", "train.tsv", "--normal-label", 2, "--folds", 9, "--run", "x"), 1, "half of the normal"),
         (("train", "--data", "train.tsv", "--normal-label", "1", "--window", 8, "--run", "x"), 1, "leave --window out"),
@@ -225,6 +231,7 @@ def test_the_state_needs_constant_memory_and_an_alarm_is_not_given_twice():
 )  # fmt: skip
 def test_failures_are_one_sentence(workshop, words, code, told):
     Path("short.tsv").write_text("1\t2\t3\n1\t2\n")
+    Path("bare.tsv").write_text("".join(f"{row / 10}\t1\t2\n" for row in range(30)))
     Path("holes.tsv").write_text("1\t2\tNaN\n")
     Path("few.tsv").write_text("1\t2\t3\n1\t3\t4\n")
     Path("one.csv").write_text("x\n1\n2\n")
@@ -315,3 +322,16 @@ def test_killed_training_is_resumed_by_the_command_it_names(workshop):
     words = ["--data", "train.tsv", "--normal-label", "1", "--epochs", "40", "--batch-size", "4", "--folds", "2"]
     stop_and_resume("anomaly", words, "net_1/history.csv")
     shutil.rmtree("runs/anomaly/stopped")
+
+
+def test_the_column_of_times_that_was_trained_on_need_not_be_repeated(monkeypatch):
+    class Monitor:
+        channels = 1
+
+        def __call__(self, values):
+            return {"score": values[0], "abnormal": False, "alarm": False, "expected": values}
+
+    monkeypatch.setattr(predict, "Monitor", lambda model: Monitor())
+    model = SimpleNamespace(card={"channels": ["x"], "training": {"time_column": "stamp"}})
+    assert [row["time"] for row in predict.watch(model, ["x,stamp\n", "1,12\n", "2,15\n"])] == ["12", "15"]
+    assert [row["time"] for row in predict.watch(model, ["x\n", "1\n"])] == ["0"]

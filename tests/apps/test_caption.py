@@ -384,6 +384,8 @@ def test_a_split_may_be_the_first_column_of_lines(tmp_path):
 @pytest.mark.parametrize("place", ["", "Flickr8k_text", "Flickr8k_text/Flickr8k.token.txt"])
 def test_the_files_of_flickr8k_are_read(tmp_path, place, caplog):
     lines = flickr(tmp_path, "original")
+    for name in ("Flickr8k.token.txt", "Flickr_8k.trainImages.txt"):  # what macOS keeps beside them
+        (tmp_path / "Flickr8k_text" / f"._{name}").write_bytes(b"\0\5\x16\7\xff")
     table = data.read(Config(data=str(tmp_path / place)))
     assert dict(zip(table.names, table.captions, strict=True)) == {
         name: lines[name] for number, name in enumerate(lines) if number % 4 < 3 and number < 8

@@ -247,3 +247,15 @@ def test_pycocotools_is_named_where_it_is_missing(workshop, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     told = command("detect", "evaluate", "--run", "whole", code=1).output
     assert "'.[detect]'" in told and "Traceback" not in told
+
+
+def test_copies_of_pictures_are_left_out(tmp_path):
+    write(tmp_path / "pictures", tmp_path / "train.csv", 3, seed=0)
+    (tmp_path / "pictures/z.png").write_bytes((tmp_path / "pictures/a00.png").read_bytes())
+    with open(tmp_path / "train.csv", "a") as file:
+        file.write("pictures/z.png,cell,1,1,9,9\n")
+    config = Config(data=str(tmp_path / "train.csv"), image_size=32)
+    found = data.read(config)
+    assert [path.name for path in found.files] == ["a00.png", "b01.png", "a02.png"]
+    assert len(found.pixels) == 3 and found.left_out == {"copies of others": 1}
+    assert len(data.read(config, config.data).files) == 4

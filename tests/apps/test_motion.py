@@ -300,3 +300,12 @@ def test_gaps_wrong_cells_and_disorder_are_told(workshop):
     assert "1 gaps of more than 0.5 s" in told.stderr and "1 samples that are no numbers" in told.stderr
     assert "out of order" in told.stderr
     assert rows[-1]["end"] == pytest.approx(9, abs=0.1) and not any(row["start"] < 4 < row["end"] for row in rows)
+
+
+def test_copies_of_recordings_are_left_out(tmp_path):
+    write(tmp_path, 2, seed=0)
+    config = Config(data=str(tmp_path), rate=20, subject_pattern=r"^(s\d+)")
+    count = len(data.read_own(config)[0].recordings)
+    shutil.copytree(tmp_path / "s0", tmp_path / "s9")
+    found, _ = data.read_own(config)
+    assert len(found.recordings) == count and set(found.groups) == {"s0", "s1"}

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kerasmlsp.apps import cli
 from kerasmlsp.apps.gan import pairs, pix2pix
+from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.data import masks
 from kerasmlsp.exporting import loading
 from kerasmlsp.training import Run
@@ -134,6 +135,9 @@ def test_translate_takes_files_folders_and_stdin(workshop):
     assert row["file"] == "-" and Path(row["image"]).name == "stdin.png"
     assert row["model"] == "saved_models/gan_translate/1"
     assert (np.asarray(Image.open("made/stdin.png")) == np.asarray(Image.open("made/00.png"))).all()
+    command("gan", "translate", "test/masks/00.png", "--output", "one.png")
+    assert (np.asarray(Image.open("one.png")) == np.asarray(Image.open("made/00.png"))).all()
+    assert "takes one image" in command("gan", "translate", "test/masks", "--output", "two.png", code=2).stderr
     shutil.copytree("mixed", "again", dirs_exist_ok=True)
     names = ["mixed/a.png", "again/a.png", "b.png", "-"]
     from kerasmlsp.apps.gan import translate
@@ -251,3 +255,11 @@ def test_the_generator_becomes_a_file_of_another_format(workshop, format):
 def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(workshop):
     words = ["--data", "streets/photos", "--masks", "streets/masks", "--epochs", 6, *TINY]
     stop_and_resume("gan", words, "history.csv")
+
+
+def test_copies_of_images_are_left_out(tmp_path):
+    write(tmp_path / "streets", 4, seed=0)
+    for place in ("photos", "masks"):
+        shutil.copy(tmp_path / f"streets/{place}/00.png", tmp_path / f"streets/{place}/99.png")
+    found = pix2pix._read(Config(data=f"{tmp_path}/streets/photos", masks=f"{tmp_path}/streets/masks"), 16)
+    assert found.names == [f"{number:02}.png" for number in range(4)] and found.left_out == {"copies of others": 1}

@@ -339,6 +339,16 @@ def test_what_cannot_be_done_is_one_sentence(workshop, words, code, told):
     assert sum(line.startswith("Error: ") for line in result.stderr.splitlines()) == 1
 
 
+def test_a_test_may_be_of_one_class(tmp_path):
+    write_pictures(tmp_path / "photos", 12, seed=0)
+    write_pictures(tmp_path / "test", 12, seed=1)
+    for name in ("bars", "square"):
+        shutil.rmtree(tmp_path / "test" / name)
+    tuning = Tuning(data=str(tmp_path / "photos"), test=str(tmp_path / "test"))
+    train, test = data.read_labelled(Config(data=tuning.data, size=16), tuning, np.zeros((0, 16), np.uint8), 1)
+    assert set(train.labels) == set(CLASSES) and test.labels == ["disc"] * 4
+
+
 def test_labels_of_one_class_are_refused(workshop):
     shutil.copytree("labelled/disc", "single/disc")
     told = command("pretrain", "finetune", "--run", "whole", "--data", "single", "--labels", 1, *QUICK, code=1).stderr

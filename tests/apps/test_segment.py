@@ -275,3 +275,15 @@ def test_wrong_inputs_are_one_sentence_and_lose_nothing(workshop, words, code, t
     assert "Traceback" not in result.output
     assert sum(line.startswith("Error: ") for line in result.stderr.splitlines()) == 1
     assert before == {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
+
+
+def test_copies_of_pictures_are_left_out(tmp_path, caplog):
+    write(tmp_path / "pictures", tmp_path / "masks", 4, seed=0)
+    for place in ("pictures", "masks"):
+        shutil.copy(tmp_path / place / "a_00.png", tmp_path / place / "z_04.png")
+    places = {"data": str(tmp_path / "pictures"), "masks": str(tmp_path / "masks")}
+    found = data.read(Config(**places, void="9", image_size=32))
+    assert len(found) == 4 and "z_04.png" not in found.images.names
+    assert found.images.left_out == {"copies of others": 1} and "Left out 1 of 5 pictures" in caplog.text
+    others = data.read_others(Config(void="9", image_size=32), *places.values(), found.numbers, found.classes)
+    assert len(others) == 5

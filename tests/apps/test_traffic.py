@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import forked
 import numpy as np
@@ -14,12 +15,15 @@ from click.testing import CliRunner
 from commands import command, stop_and_resume, within
 
 from kerasmlsp.apps import cli
+from kerasmlsp.apps.traffic import predict
 from kerasmlsp.apps.traffic.config import ARCHITECTURES, Config
 from kerasmlsp.exporting import loading
 
+LSTM = ("train", "--data", "speeds.csv", "--graph", "graph.csv", "--architecture", "graph-lstm")
 ROADS = ("A1", "A2", "B1", "B2", "C1")
 STEPS = 24  # of a day: one an hour
-SMALL = ("--step-minutes", 60, "--horizons", "60,120", "--length", 4, "--features", 8, "--filters", 2, "--rank", 2)
+HOURLY = ("--step-minutes", 60, "--horizons", "60,120", "--length", 4)
+SMALL = (*HOURLY, "--features", 8, "--rank", 2)
 
 
 def made(days, seed=0):
@@ -75,7 +79,8 @@ def measured(workshop):
 
 def train(run, *words, code=0, **files):
     places = {"--data": "speeds.csv", "--graph": "graph.csv", **{f"--{name}": place for name, place in files.items()}}
-    return command("traffic", "train", "--run", run, *sum(places.items(), ()), *SMALL, *words, code=code)
+    own = HOURLY if "--architecture" in words else SMALL
+    return command("traffic", "train", "--run", run, *sum(places.items(), ()), *own, *words, code=code)
 
 
 def test_training_leaves_a_whole_run(workshop):
@@ -187,6 +192,8 @@ def test_other_architectures_and_members(workshop, architecture):
     words = ("--architecture", architecture, "--no-refit", "--epochs", 1)
     if architecture == "graph-lstm":
         words = (*words, "--members", 2, "--speed-limit", 60, "--free-flow-steps", 1)
+    else:
+        words = (*words, "--filters", 2)
     train(architecture, *words, graph="distances.csv")
     run = workshop / "runs/traffic" / architecture
     assert (run / "net-2").exists() == (architecture == "graph-lstm") and not (run / "net-1-refit").exists()
@@ -259,7 +266,9 @@ def test_speeds_that_cannot_be_used(workshop, name, told):
         (("train", "--data", "no.csv", "--graph", "graph.csv", "--run", "x"), 1, "no.csv"),
         (("train", "--data", "speeds.csv", "--graph", "no.csv", "--run", "x"), 1, "no.csv"),
         (("train", "--data", "speeds.csv", "--graph", "speeds.csv", "--run", "x"), 1, "square matrix of the 5 roads"),
-        (("train", "--data", "speeds.csv", "--graph", "graph.csv", "--speed-limit", "60"), 1, "needs distances"),
+        ((*LSTM, "--speed-limit", "60"), 1, "needs distances"),
+        ((*LSTM, "--rank", "2"), 2, "It is for `--architecture graph-mlp`: leave `--rank` out"),
+        (("train", "--data", "speeds.csv", "--graph", "graph.csv", "--speed-limit", "60"), 2, "graph-lstm"),
         (("train", "--data", "speeds.csv", "--graph", "graph.csv", "--free-flow-steps", "2"), 2, "--free-flow-steps"),
         (("train", "--data", "speeds.csv", "--graph", "graph.csv", "--time-column", "when"), 1, "`--time-column` must"),
         (("train", "--data", "speeds.csv", "--graph", "graph.csv", "--horizons", "7"), 2, "multiples of the 5"),
@@ -306,3 +315,13 @@ def test_changed_data_are_told(workshop):
 def test_horizons_are_steps():
     assert Config(horizons="60, 15,30").ahead() == (3, 6, 12)
     assert Config(step_minutes=15).ahead() == (1, 2, 3, 4)
+
+
+def test_the_column_of_times_that_was_trained_on_need_not_be_repeated(tmp_path):
+    facts = {"roads": ["A"], "step_minutes": 60, "length": 2, "horizons": [1], "zeros_missing": True}
+    model = SimpleNamespace(card={**facts, "training": {"time_column": "when"}}, path=tmp_path)
+    path = tmp_path / "a.csv"
+    path.write_text("when,A\n2024-05-01 08:00,60\n2024-05-01 09:00,50\n")
+    assert predict.read(model, path).first_minute == 480
+    path.write_text("A\n60\n50\n")
+    assert predict.read(model, path).first_minute == 0

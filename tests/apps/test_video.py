@@ -171,6 +171,7 @@ def test_forecasts_stand_beside_a_copy_of_the_last_frame(workshop):
     assert set(found["by step"][0]) == {"step", "forecast", "copy of the last frame", "last change once more"}
     assert Path("runs/video/next/evaluation/forecasts.png").stat().st_size > 0
     assert "squared error" in command("video", "evaluate", "--run", "next").stdout
+    assert "`--worst`" in command("video", "evaluate", "--run", "next", "--worst", 3, code=2).stderr
 
 
 @pytest.mark.slow

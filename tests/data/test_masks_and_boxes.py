@@ -241,3 +241,15 @@ def test_files_are_decoded_at_their_own_size_and_turned():
         expected = images.read_image(file)
         assert found[:2].tolist() == list(expected.shape[:2])
         assert np.abs(found[2:] - expected[0, 0].astype(int)).max() <= 2
+
+
+def test_a_table_of_boxes_has_commas_in_numbers_and_classes_for_labels(tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    path = tmp_path / "boxes.csv"
+    path.write_text("path;label;xmin;ymin;xmax;ymax\na.png;cell;10,5;0;20,5;15\n")
+    found = boxes.read_boxed_images(path, 8)
+    np.testing.assert_allclose(found.in_pixels()[0], [[10.5, 0, 20.5, 15]], atol=1e-4)
+    rows = [f"a.png;0,{number:02};1;1;9;9\n" for number in range(10, 40)]
+    path.write_text("path;label;xmin;ymin;xmax;ymax\n" + "".join(rows))
+    with pytest.raises(ValueError, match="`label_column` must hold classes.*a quantity to estimate"):
+        boxes.read_boxed_images(path, 8)

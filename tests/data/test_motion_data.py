@@ -190,3 +190,10 @@ def test_files_without_samples_are_refused(tmp_path):
         motion.read_recordings(tmp_path / "b.csv", 20)
     with pytest.raises(FileNotFoundError):
         motion.read_recordings(tmp_path / "gone", 20)
+
+
+def test_numbers_of_other_countries_are_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("timestamp;x;label\n0;0,5;a\n0,1;1,5;a\n0,2;-2;b\n")
+    [found] = motion.read_recordings(path, 10)
+    np.testing.assert_allclose(found.values[:, 0], [0.5, 1.5, -2])

@@ -129,3 +129,14 @@ def test_damaged_records_are_refused(tmp_path, header):
 def test_a_record_without_its_samples_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"r\.dat"):
         series.read_streams(written(tmp_path, "r.hea", "r 1 250 3\nr.dat 16 200 11 0\n"))
+
+
+def test_a_stream_of_excel_is_read(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (("time", "hr", "note"), (0, 60.5, "a"), (1, None, "b")):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    [found] = series.read_streams(tmp_path)
+    assert (found.channels, found.times) == (("hr",), ["0", "1"])
+    np.testing.assert_array_equal(found.values, [[60.5], [np.nan]])

@@ -42,3 +42,12 @@ def test_what_cannot_be_measured_is_refused():
         metrics.forecast_errors(np.full_like(truth, np.nan), forecasts, [1])
     with pytest.raises(ValueError, match="`block` must be at least 1"):
         metrics.block_bootstrap(lambda rows: 1.0, 100, 0)
+
+
+def test_what_is_not_known_is_not_measured_and_equal_resamples_are_no_interval():
+    truth = np.zeros((100, 2, 1))
+    truth[:, 1] = np.nan
+    found = metrics.forecast_errors(truth, np.ones_like(truth), [1, 2], block=5, samples=20)
+    names = [f"{name} {where} steps" for name in ("RMSE", "MAE") for where in ("at 1", "up to 1", "up to 2")]
+    assert set(found) == set(names)
+    assert found["MAE at 1 steps"] == {"value": 1.0, "low": None, "high": None}

@@ -47,6 +47,9 @@ def test_files_of_judgements_and_analogies(tmp_path):
     (tmp_path / "pairs.tsv").write_text("# Word 1\tWord 2\nlove\tsex\t6.77\nTiger\tcat\t7.35\n\n")
     pairs, judgements = words.read_similarities(tmp_path / "pairs.tsv")
     assert pairs == [("love", "sex"), ("tiger", "cat")] and judgements.tolist() == [6.77, 7.35]
+    for text in ("Word 1,Word 2,Human (mean)\nlove,sex,6.77\nTiger,cat,7.35\n", "love;sex;6,77\nTiger;cat;7,35\n"):
+        (tmp_path / "pairs.csv").write_text(text)
+        assert words.read_similarities(tmp_path / "pairs.csv")[1].tolist() == [6.77, 7.35]
     (tmp_path / "questions.txt").write_text(": capitals\nAthens Greece Oslo Norway\n: family\nboy girl man woman\n")
     assert words.read_analogies(tmp_path / "questions.txt") == {
         "capitals": [("athens", "greece", "oslo", "norway")],
@@ -81,6 +84,7 @@ def test_analogies_are_counted_by_kind():
     [
         (words.read_similarities, "cat dog 7\ncat dog\n", 2),
         (words.read_similarities, "cat dog far\n", 1),
+        (words.read_similarities, "one,two,mean\ncat,dog\n", 2),
         (words.read_analogies, ": animals\n\ncat cats dog\n", 3),
     ],
 )

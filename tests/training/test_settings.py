@@ -1,6 +1,8 @@
 """Options of a training: what is allowed, what a recipe fills, and what the command line makes of them."""
 
 import dataclasses
+import importlib
+from pathlib import Path
 
 import click
 import pytest
@@ -52,6 +54,17 @@ def test_a_recipe_fills_what_has_no_value():
 def test_every_option_has_one_sentence_of_help():
     for field, _, _, known in fields(Settings):
         assert known.help.endswith(".") and len(known.help) < 100, field.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(options.__file__).parent.glob("*/config.py")), ids=lambda path: path.parent.name
+)
+def test_every_field_of_an_application_is_an_option_with_a_sentence_of_help(path):
+    config = importlib.import_module(f"kerasmlsp.apps.{path.parent.name}.config").Config
+    known = {field.name: found.help for field, _, _, found in fields(config)}
+    bare = {field.name for field in dataclasses.fields(config)} - known.keys()
+    assert bare <= {"app", "start"} and config.__dataclass_params__.frozen
+    assert not [name for name, text in known.items() if not (text[:1].isupper() and text.endswith("."))]
 
 
 @click.command()

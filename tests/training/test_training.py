@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -579,6 +580,15 @@ def test_a_whole_file_that_names_a_class_not_imported_says_which(tmp_path):
     with pytest.raises(ValueError, match=f"{path} names what is not registered: mine>Twice, mine>thrice. Import"):
         kerasmlsp.load_model(path)
     whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    # As of a class of an application, which the library does not import.
+    parts["config.json"] = parts["config.json"].replace(b'"__main__"', b'"kerasmlsp.apps.mine"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    with pytest.raises(ValueError, match="mine>Twice, mine>thrice. Import kerasmlsp.apps.mine, then"):
+        kerasmlsp.load_model(path)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=f"{path} is damaged"):
         kerasmlsp.load_model(path)

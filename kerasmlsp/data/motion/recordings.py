@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import series, tables
 from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
 # A sensor is read from once to a thousand times a second, so that the mean interval tells the unit of the time stamps.
 _UNITS = ((1, 1.0), (1e3, 1e-3), (1e6, 1e-6), (np.inf, 1e-9))
-_ENDINGS = (".csv", ".tsv", ".parquet", ".ts")
+_ENDINGS = (".csv", ".tsv", ".xlsx", ".parquet", ".ts")
 HAR_CHANNELS = tuple(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz")
 
 
@@ -191,7 +191,7 @@ def _of_table(path, name, columns, subject, problems) -> Iterator[_Raw]:
             there = ", ".join(map(str, table.columns))
             raise ValueError(f"`{argument}` must be a column of {path}: {there}. Received: {column!r}")
     others = {columns.time, columns.label, columns.subject}
-    numbers = {column: _numbers(table[column]) for column in table.columns if column not in others}
+    numbers = {column: series.numbers(table[column]) for column in table.columns if column not in others}
     chosen = columns.channels or tuple(column for column, each in numbers.items() if np.isfinite(each).any())
     if not chosen:
         raise ValueError(f"`path` must have columns of numbers besides {columns.time!r}. Received: {path}")
@@ -205,12 +205,6 @@ def _of_table(path, name, columns, subject, problems) -> Iterator[_Raw]:
         yield _Raw(name, person, times[mine], values[mine], labels[mine], tuple(map(str, chosen)))
 
 
-def _numbers(column) -> np.ndarray:
-    import pandas as pd
-
-    return pd.to_numeric(column, errors="coerce").to_numpy("float64")
-
-
 def _texts(column) -> np.ndarray:
     return column.fillna("").astype(str).str.strip().to_numpy(str)
 
@@ -218,7 +212,7 @@ def _texts(column) -> np.ndarray:
 def _seconds(column, path) -> np.ndarray:
     import pandas as pd
 
-    times = _numbers(column)
+    times = series.numbers(column)
     if not np.isfinite(times).any():
         dates = pd.to_datetime(column, errors="coerce", utc=True, format="mixed")
         if dates.isna().all():

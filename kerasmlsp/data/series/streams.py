@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from kerasmlsp.data import tables
 from kerasmlsp.extras import required
 from kerasmlsp.files import existing, visible_files
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _log = logging.getLogger("kerasmlsp")
 TIMES = ("timestamp", "time", "datetime", "date", "timer", "ts", "t")
 """Names of columns that are taken for the time."""
 GAP = 10
 """Usual intervals from which on a step in time is told as a gap."""
 _SEPARATORS = (",", ";", "\t", "|")
+_ENDINGS = (".csv", ".tsv", ".xlsx", ".hea")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +103,23 @@ def number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def numbers(column: "pd.Series") -> np.ndarray:
+    """Reads a column of a table as numbers, with a point or a comma; NaN for what is none.
+
+    Example:
+        >>> import pandas as pd
+        >>> numbers(pd.Series(["61,5", "62.5", None, "fast"]))
+        array([61.5, 62.5,  nan,  nan])
+    """
+    import pandas as pd
+
+    found = pd.to_numeric(column, errors="coerce").to_numpy("float64", copy=True)
+    if (rest := np.isnan(found)).any():
+        texts = column[rest].astype(object).str.replace(",", ".", regex=False)
+        found[rest] = pd.to_numeric(texts, errors="coerce").to_numpy("float64")
+    return found
 
 
 def layout(
@@ -202,7 +224,7 @@ def read_streams(
     would bring them.
 
     Args:
-        path: File, or a folder with such files below it.
+        path: File (an Excel file, too), or a folder with such files below it.
         channels: Columns to read; all that hold numbers where none is named.
         time_column: Column of the time, as of `layout`.
         label_column: Column of labels.
@@ -224,9 +246,9 @@ def read_streams(
         (('hr',), ['0.0', '8.5'], [515.0, 514.0])
     """
     path = existing(path)
-    files = visible_files(path, (".csv", ".tsv", ".hea")) if path.is_dir() else [path]
+    files = visible_files(path, _ENDINGS) if path.is_dir() else [path]
     if not files:
-        raise ValueError(f"`path` must hold streams (.csv, .tsv, .hea). Received: {path}, which holds none")
+        raise ValueError(f"`path` must hold streams ({', '.join(_ENDINGS)}). Received: {path}, which holds none")
     columns = {"time_column": time_column, "label_column": label_column}
     found = [_stream(file, _name(file, path), channels, columns, encoding) for file in files]
     for other in found[1:]:

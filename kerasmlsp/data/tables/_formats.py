@@ -196,6 +196,13 @@ def _excel_chunks(path: Path, chunk_size: int | None):
         yield from _tables(_names(head[1][:width]), _within(path, rows, width), chunk_size)
 
 
+def _excel_rows(path: Path) -> list[list[str]]:
+    with contextlib.closing(_workbook(required("openpyxl"), path)) as book:
+        rows = [row for row in book.worksheets[0].iter_rows(values_only=True) if any(cell is not None for cell in row)]
+    width = max((place for row in rows for place, cell in enumerate(row, 1) if cell is not None), default=0)
+    return [["" if cell is None else str(cell) for cell in row] for row in _within(path, enumerate(rows, 1), width)]
+
+
 def _workbook(openpyxl, path: Path):
     with warnings.catch_warnings():  # of styles and other things that are no cells
         warnings.simplefilter("ignore")

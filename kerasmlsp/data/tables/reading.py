@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kerasmlsp.data.tables._formats import _ENDINGS, _chunks, _empty, _names, _separated
+from kerasmlsp.data.tables._formats import _ENDINGS, _chunks, _empty, _excel_rows, _names, _separated
 from kerasmlsp.data.tables._opening import _endings, _explained, open_text
 from kerasmlsp.files import existing
 
@@ -123,14 +123,14 @@ def columns(path: str | Path, *, encoding: str = "utf-8") -> list[str]:
 
 
 def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[str]], str]:
-    """Reads a CSV or TSV that may be without a header, plain or compressed.
+    """Reads a CSV or TSV, plain or compressed, or an Excel file, that may be without a header.
 
     Args:
         path: The file.
         encoding: As in `read_table`.
 
     Returns:
-        The cells of all rows that are not blank, and the separator, found as by `read_table`.
+        The cells of all rows that are not blank, as text, and the separator, found as by `read_table`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -146,6 +146,8 @@ def read_rows(path: str | Path, *, encoding: str = "utf-8") -> tuple[list[list[s
     path = existing(path)
     if path.is_dir():
         raise ValueError(f"`path` must be a file of rows, not a folder. Received: {path}")
+    if path.suffix.lower() == ".xlsx":
+        return _excel_rows(path), ","
     with open_text(path, encoding) as text:
         separator, rows = _separated(path, text)
         return [row for _, row in rows], separator

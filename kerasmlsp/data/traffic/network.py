@@ -115,14 +115,14 @@ def _matrix(path, rows, roads):
 
 def _is_number(text):
     try:
-        float(text)
+        float(text.replace(",", "."))
     except ValueError:
         return False
     return True
 
 
 def _number(path, row, text):
-    value = float(text) if _is_number(text) else -1.0
+    value = float(text.replace(",", ".")) if _is_number(text) else -1.0
     if not (np.isfinite(value) and value >= 0):
         raise ValueError(f"`path` must hold numbers of at least 0. Received: {path} with {text!r} in row {row}")
     return value

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import series, tables
 from kerasmlsp.files import listed
 
 _log = logging.getLogger("kerasmlsp")
@@ -134,9 +134,7 @@ def _stamp_column(path, table, time_column):
 
 
 def _numbers(column, zeros_missing, problems):
-    import pandas as pd
-
-    values = pd.to_numeric(column, errors="coerce").to_numpy("float64", copy=True)
+    values = series.numbers(column)
     problems.update(
         {
             name: int(count)
