@@ -117,8 +117,8 @@ def loader(encoded: Encoded) -> Callable:
     ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
     labels = tf.constant(encoded.labels)
 
-    def load(indices, key=None):
-        return text.dense(tf.gather(ids, indices), LENGTH_STEP), tf.gather(labels, indices)
+    def load(indices, key=None, longest=0):
+        return text.dense(tf.gather(ids, indices), LENGTH_STEP, least=longest), tf.gather(labels, indices)
 
     return load
 
@@ -126,7 +126,7 @@ def loader(encoded: Encoded) -> Callable:
 def training_batches(encoded: Encoded, config: Config, *, drop_remainder: bool = False) -> batching.Batches:
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
-    return batching.Batches(order, loader(encoded))
+    return batching.Batches(order, loader(encoded), encoded.lengths)
 
 
 def dataset(encoded: Encoded, batch_size: int) -> "tuple[tf.data.Dataset, np.ndarray]":

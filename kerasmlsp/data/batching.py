@@ -25,6 +25,9 @@ class Batches:
             `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
             augmentation that survives a restart. In one of several processes `indices` are its rows alone, and
             `uniform` draws what they get in any number of processes.
+        lengths: Length of every example, `(examples,)`, or of its sequences, `(examples, sequences)`, where rows are
+            padded. `load` then gets a third argument, int64 `()` or `(sequences,)`: the longest of the whole batch, to
+            pad to, since one of several processes has only its rows.
 
     Example:
         >>> import tensorflow as tf
@@ -37,6 +40,7 @@ class Batches:
 
     order: Callable[[int], list[np.ndarray]]
     load: Callable
+    lengths: ArrayLike | None = None
 
     def dataset(self, position: Callable[[], tuple[int, int]]) -> "tf.data.Dataset":
         """Makes a `tf.data.Dataset` that yields the rest of one epoch each time it is iterated.
@@ -52,16 +56,21 @@ class Batches:
         """
         import tensorflow as tf
 
+        lengths = None if self.lengths is None else np.asarray(self.lengths, np.int64)
+
         def remaining():
             epoch, done = position()
             for step, indices in enumerate(self.order(epoch)[done:], start=done):
-                yield distribution.share(indices), np.array([epoch, step], np.int64)
+                longest = () if lengths is None else (lengths[indices].max(axis=0),)
+                yield distribution.share(indices), np.array([epoch, step], np.int64), *longest
 
         signature = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int64))
+        if lengths is not None:
+            signature = (*signature, tf.TensorSpec(lengths.shape[1:], tf.int64))
         dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
         with distribution.own_rows():
             dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
-        if distribution.place()[1] > 1:
+        if distribution.place()[1] > 1 and lengths is None:
             _check_shapes(dataset.element_spec)
         epoch, done = position()
         rest = self.order(epoch)[done:]
@@ -74,7 +83,8 @@ def _check_shapes(specs):
         if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
             raise ValueError(
                 "Every batch must have arrays of one shape for several processes, each of which knows its own rows "
-                f"alone, as rows that are padded to the longest have not. Received: shape {spec.shape}"
+                "alone: give `Batches` the `lengths` of what is padded to the longest. "
+                f"Received: shape {spec.shape}"
             )
 
 
@@ -242,7 +252,7 @@ def bucketed(
 
 
 def by_tokens(
-    lengths: ArrayLike, tokens: int, *, seed: int = 0, multiple: int = 1
+    lengths: ArrayLike, tokens: int, *, seed: int = 0, multiple: int = 1, rows: int = 1
 ) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` whose batches hold about as many tokens each, padding included, and hence long examples fewer.
 
@@ -258,9 +268,11 @@ def by_tokens(
             own.
         seed: Seed of the order.
         multiple: Batches are padded to a multiple of this length.
+        rows: Every batch has a multiple of so many examples, to be shared among as many devices, even where those are
+            too long for `tokens`. A few examples, less than `rows` and always the same, are left out for it.
 
     Raises:
-        ValueError: There is no example, a length is less than 1, or `tokens` or `multiple` is.
+        ValueError: There are fewer examples than `rows`, a length is less than 1, or `tokens`, `multiple` or `rows` is.
 
     Example:
         >>> lengths = np.array([9, 1, 2, 3, 3, 2])
@@ -272,21 +284,27 @@ def by_tokens(
     if not len(lengths) or lengths.min() < 1:
         least = "none" if not len(lengths) else f"a length of {lengths.min()}"
         raise ValueError(f"`lengths` must hold at least one example, and lengths of at least 1. Received: {least}")
-    if tokens < 1 or multiple < 1:
-        raise ValueError(f"`tokens` and `multiple` must be at least 1. Received: tokens={tokens}, multiple={multiple}")
+    if tokens < 1 or multiple < 1 or not 1 <= rows <= len(lengths):
+        raise ValueError(
+            f"`tokens` and `multiple` must be at least 1, and `rows` from 1 to the {len(lengths)} examples. "
+            f"Received: tokens={tokens}, multiple={multiple}, rows={rows}"
+        )
     lengths = lengths.reshape(len(lengths), -1)
-    padded = -(-lengths[np.lexsort(lengths.T)] // multiple) * multiple
+    kept = np.sort(np.random.default_rng(seed).permutation(len(lengths))[len(lengths) % rows :])
+    own = lengths[kept]
+    padded = -(-own[np.lexsort(own.T)] // multiple) * multiple
     cuts, begin = [], 0
     while begin < len(padded):
-        # No batch has more rows than tokens.
-        longest = np.maximum.accumulate(padded[begin : begin + tokens]).max(axis=1)
+        # No batch has more rows than tokens, but for those of `rows`.
+        longest = np.maximum.accumulate(padded[begin : begin + max(tokens, rows)]).max(axis=1)
         full = longest * np.arange(1, len(longest) + 1) > tokens
-        begin += max(1, int(np.argmax(full)) if full.any() else len(full))
+        most = int(np.argmax(full)) if full.any() else len(full)
+        begin += max(1, most // rows) * rows
         cuts.append(begin)
 
     def order(epoch):
         random = np.random.default_rng([seed, epoch])
-        indices = random.permutation(len(lengths))
+        indices = kept[random.permutation(len(kept))]
         batches = np.split(indices[np.lexsort(lengths[indices].T)], cuts[:-1])
         return [batches[i] for i in random.permutation(len(batches))]
 
