@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -258,10 +259,10 @@ def loader(encoded: Encoded) -> Callable:
 def training_batches(encoded: Encoded, config: Config) -> batching.Batches:
     """Returns `Batches` of about as many units each, whose order follows from seed and epoch.
 
-    On several devices each has a multiple of as many pairs.
+    With `jit="on"` each has a multiple of eight pairs, or of as many as there are devices, which share it.
     """
-    parts = distribution.parts()
-    order = batching.by_tokens(encoded.lengths, config.batch_tokens, seed=config.seed, rows=parts)
+    rows = math.lcm(8, distribution.parts()) if config.jit == "on" else 1
+    order = batching.by_tokens(encoded.lengths, config.batch_tokens, seed=config.seed, rows=rows)
     return batching.Batches(order, loader(encoded), encoded.lengths)
 
 

@@ -11,16 +11,19 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import on_disk, tables
 from kerasmlsp.files import existing, listed, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
 
 IMBALANCE = 100
 """Examples of the largest class for each of the smallest, from which on `tell_imbalance` speaks."""
+_ROWS = 10_000
+"""Rows of a table that are read at a time."""
 MOST_FRACTIONS = 20
 """Different labels that may be numbers with a fraction, such as stars from 0.5 to 5."""
 
@@ -33,7 +36,8 @@ def read_labelled_texts(
     split: str | None = None,
     encoding: str = "utf-8",
     least_classes: int = 2,
-) -> tuple[list[str], list[str]]:
+    stored: bool = False,
+) -> tuple[Any, list[str]]:
     """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
 
     Rows or files whose text or label is missing or blank are left out, and their number is logged.
@@ -47,6 +51,7 @@ def read_labelled_texts(
         split: "train" or "test" where `path` is a folder that holds both; otherwise None.
         encoding: That of the files, as Python names it.
         least_classes: Classes that there must be: two to train on, while a test set may be of one.
+        stored: Whether to keep the texts on disk, as `kerasmlsp.data.on_disk.Texts`, and not in a list.
 
     Returns:
         Texts, and labels as text in the form they are written in: "001", "1" and "1.0" are three classes.
@@ -69,7 +74,8 @@ def read_labelled_texts(
         raise ValueError(f"`split` must be None where `path` is a file. Received: {split!r} for {path}")
     else:
         rows = _table_rows(path, text_column, label_column, encoding)
-    texts, labels, left_out = [], [], 0
+    texts: Any = on_disk.Texts() if stored else []
+    labels, left_out = [], 0
     for text, label in rows:
         if text.strip() and label.strip():
             texts.append(text)
@@ -268,7 +274,7 @@ def _number(label: str) -> float | None:
 
 
 def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
-    for chunk in tables.read_table(path, chunk_size=50_000, encoding=encoding):
+    for chunk in tables.read_table(path, chunk_size=_ROWS, encoding=encoding):
         tables.check_columns(path, chunk.columns, text_column=text_column, label_column=label_column)
         yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
 
@@ -343,11 +349,11 @@ def _folder_rows(folder: Path, encoding: str):
             yield tables.read_text(file, encoding=encoding), name
 
 
-def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> str:
+def fingerprint(*sources: str | Path | np.ndarray | on_disk.Arrays | Iterable[str | float]) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of data, to tell in a run whether it is still the same.
 
     Args:
-        *sources: Paths of files or folders, NumPy arrays, or iterables of strings or numbers. A folder counts with the
+        *sources: Paths of files or folders, NumPy arrays, the same on disk, or iterables of strings or numbers. A folder counts with the
             names and contents of all its files that are not hidden.
 
     Raises:
@@ -361,6 +367,11 @@ def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> st
     for source in sources:
         if isinstance(source, np.ndarray) and source.dtype != object:
             _add(digest, f"{source.dtype.str}{source.shape}".encode(), np.ascontiguousarray(source).tobytes())
+        elif isinstance(source, on_disk.Arrays):
+            _add(digest, f"{source.dtype.str}{source.shape}".encode())
+            digest.update((int(source.lengths.sum()) * source.dtype.itemsize).to_bytes(8, "big"))
+            for values in source:
+                digest.update(values.tobytes())
         elif isinstance(source, (str, Path)):
             _add_path(digest, existing(source))
         else:

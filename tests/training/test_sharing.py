@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -160,6 +161,60 @@ def test_each_process_loads_its_rows_alone(monkeypatch):
         batches = Batches(shuffled(8, 4), lambda indices, key: indices)
         found.append([rows.tolist() for rows in batches.dataset(lambda: (0, 0)).as_numpy_iterator()])
     assert [one + other for one, other in zip(*found, strict=True)] == [each.tolist() for each in shuffled(8, 4)(0)]
+
+
+def sentences():
+    from kerasmlsp.apps.sentiment import config, data
+    from kerasmlsp.data import on_disk
+
+    tokens = on_disk.Arrays("int32")
+    for length in range(1, 129):
+        tokens.append(np.full(length, length))
+    settings = config.Config(batch_size=64)
+    return data.training_batches(data.Encoded(tokens, np.arange(128, dtype="int32")), settings)
+
+
+def captions():
+    from kerasmlsp.apps.caption import config, data
+
+    starts = np.concatenate([[0], np.cumsum(np.arange(3, 35))])
+    encoded = data.Encoded(np.arange(32) // 2, np.arange(starts[-1], dtype="int32"), starts, 0)
+    take = data.taker(np.arange(16.0)[:, None], -np.arange(16.0)[:, None])
+    return data.training_batches(encoded, "features", take, config.Config(batch_size=16))
+
+
+def pairs():
+    from kerasmlsp.apps.translate import config, data
+
+    starts = np.concatenate([[0], np.cumsum(np.arange(2, 34))])
+    encoded = data.Encoded(np.arange(starts[-1]), starts[::1], np.arange(starts[-1]) % 50, starts, 0)
+    return data.training_batches(encoded, config.Config(batch_tokens=128, jit="on"))
+
+
+@pytest.mark.parametrize("make", [sentences, captions, pairs])
+def test_padded_rows_are_as_long_in_every_process(make, monkeypatch):
+    def batches():
+        return [keras.tree.flatten(each) for each in make().dataset(lambda: (0, 0)).as_numpy_iterator()]
+
+    expected, parts = batches(), []
+    for number in range(2):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        parts.append(batches())
+    assert len({each[0].shape for each in expected}) > 1
+    for whole, first, second in zip(expected, *parts, strict=True):
+        for values, *rows in zip(whole, first, second, strict=True):
+            np.testing.assert_array_equal(np.concatenate(rows), values)
+
+
+def test_process_0_alone_writes_what_is_watched(tmp_path, monkeypatch):
+    from kerasmlsp.apps.gan import watching
+
+    for number, expected in ((1, set()), (0, {"warnings.txt", "film", "film.gif"})):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        watching.Alarms(tmp_path)(0, "mode collapse", "alike")
+        watching.save_frame(tmp_path / "film", 0, np.zeros((4, 4), np.uint8))
+        watching.film(tmp_path, 1)
+        assert {path.name for path in tmp_path.iterdir()} == expected
 
 
 @pytest.mark.parametrize(
