@@ -34,7 +34,7 @@ class Examples:
     """
 
     kind: str
-    inputs: np.ndarray | on_disk.Arrays
+    inputs: Any
     labels: list[str]
     groups: np.ndarray | None = None
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)

@@ -77,7 +77,7 @@ class LabelledImages:
         {'rock/1.jpg': 'rock', 'paper/1.jpg': 'paper'}
     """
 
-    pixels: np.ndarray | on_disk.Arrays
+    pixels: Any
     labels: list
     names: list
     unreadable: list

@@ -38,7 +38,8 @@ class Arrays:
         self.dtype, self.row = np.dtype(dtype), None if row is None else tuple(row)
         self._file, self._lock = tempfile.TemporaryFile(), threading.Lock()
         # Where each begins, in numbers, and which of them are here; None for all.
-        self._starts, self._chosen = array.array("q", [0]), None
+        self._starts = array.array("q", [0])
+        self._chosen: np.ndarray | None = None
 
     def append(self, values: ArrayLike) -> None:
         """Writes one array behind the others.
