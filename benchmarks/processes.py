@@ -1,4 +1,4 @@
-"""A training of GPT in two processes beside one: steps per second, at the same global batch, on the CPUs of one machine.
+"""A training of GPT in two processes beside one: steps per second at the same global batch, on one machine.
 
     python -m benchmarks.processes
     python -m benchmarks.processes --steps 10 --rounds 3
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 from pathlib import Path
 
 from benchmarks.ratios import compare, table
@@ -36,7 +37,7 @@ def work(folder, steps, rounds):
     from kerasmlsp.data import batching
 
     class Clock(keras.callbacks.Callback):
-        speeds: list = []
+        speeds: typing.ClassVar[list] = []
 
         def on_epoch_begin(self, epoch, logs=None):
             self.begun = time.perf_counter()

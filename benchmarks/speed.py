@@ -84,9 +84,10 @@ def measure_first(options):
     for name in NETS:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as kept:
             generation_speed.export(_net(name), folder)
-            command = [sys.executable, "-c", script, folder]
-            _last_line([*command, kept])
-            jobs = {"anew": lambda line=command: _last_line(line), "kept": lambda line=[*command, kept]: _last_line(line)}
+            anew = [sys.executable, "-c", script, folder]
+            _last_line([*anew, kept])
+            commands = {"anew": anew, "kept": [*anew, kept]}
+            jobs = {job: functools.partial(_last_line, command) for job, command in commands.items()}
             runs = in_turns(jobs, options.rounds)
         for job, told in (("anew", "nothing compiled before"), ("kept", "compiled by an earlier process")):
             loads, firsts, later = zip(*runs[job], strict=True)

@@ -353,8 +353,8 @@ def fingerprint(*sources: str | Path | np.ndarray | on_disk.Arrays | Iterable[st
     """Returns 16 hexadecimal digits of the SHA-256 of data, to tell in a run whether it is still the same.
 
     Args:
-        *sources: Paths of files or folders, NumPy arrays, the same on disk, or iterables of strings or numbers. A folder counts with the
-            names and contents of all its files that are not hidden.
+        *sources: Paths of files or folders, NumPy arrays, the same on disk, or iterables of strings or numbers. A
+            folder counts with the names and contents of all its files that are not hidden.
 
     Raises:
         FileNotFoundError: There is no such file or folder.

@@ -19,6 +19,30 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+class _File:
+    """A temporary file that is closed with the last of its users."""
+
+    def __init__(self):
+        self.stream, self.lock = tempfile.TemporaryFile(), threading.Lock()  # noqa: SIM115
+
+    def __del__(self):
+        self.stream.close()
+
+    def append(self, content):
+        with self.lock:
+            self.stream.write(content)
+
+    def read(self, offset, size):
+        with self.lock:
+            if not hasattr(os, "pread"):
+                self.stream.seek(offset)
+                content = self.stream.read(size)
+                self.stream.seek(0, os.SEEK_END)
+                return content
+            self.stream.flush()
+        return os.pread(self.stream.fileno(), size, offset)
+
+
 class Arrays:
     """Arrays of one type, one after the other in a temporary file. In memory is only where each begins.
 
@@ -36,7 +60,7 @@ class Arrays:
 
     def __init__(self, dtype: Any, row: Sequence[int] | None = None):
         self.dtype, self.row = np.dtype(dtype), None if row is None else tuple(row)
-        self._file, self._lock = tempfile.TemporaryFile(), threading.Lock()
+        self._file = _File()
         # Where each begins, in numbers, and which of them are here; None for all.
         self._starts = array.array("q", [0])
         self._chosen: np.ndarray | None = None
@@ -51,8 +75,7 @@ class Arrays:
         if self._chosen is not None or (values.ndim != 1 if self.row is None else values.shape != self.row):
             wanted = "a vector" if self.row is None else f"of shape {self.row}"
             raise ValueError(f"`values` must be {wanted}, behind all others. Received: shape {values.shape}")
-        with self._lock:
-            self._file.write(values.tobytes())
+        self._file.append(values.tobytes())
         self._starts.append(self._starts[-1] + values.size)
 
     def taken(self, indices: ArrayLike) -> "Arrays":
@@ -110,19 +133,9 @@ class Arrays:
     def _read(self, number):
         place = number if self._chosen is None else self._chosen[number]
         begin, end = self._starts[place], self._starts[place + 1]
-        content = self._bytes(begin * self.dtype.itemsize, (end - begin) * self.dtype.itemsize)
+        content = self._file.read(begin * self.dtype.itemsize, (end - begin) * self.dtype.itemsize)
         values = np.frombuffer(content, self.dtype)
         return values if self.row is None else values.reshape(self.row)
-
-    def _bytes(self, offset, size):
-        with self._lock:
-            if not hasattr(os, "pread"):
-                self._file.seek(offset)
-                content = self._file.read(size)
-                self._file.seek(0, os.SEEK_END)
-                return content
-            self._file.flush()
-        return os.pread(self._file.fileno(), size, offset)
 
 
 class Texts(Sequence[str]):

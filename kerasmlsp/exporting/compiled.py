@@ -50,7 +50,8 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
 def _own(place):
     """Whether this user alone can write to a folder."""
     facts = place.stat()
-    return os.access(place, os.W_OK) and (not hasattr(os, "getuid") or facts.st_uid == os.getuid()) and not facts.st_mode & 0o022
+    owner = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+    return owner and os.access(place, os.W_OK) and not facts.st_mode & 0o022
 
 
 def _machine():
