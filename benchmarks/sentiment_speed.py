@@ -218,7 +218,7 @@ def measure_file(options):
     encoded = data.encode(texts, np.zeros(len(texts)), words, config["max_tokens"])
     tokenising = time.perf_counter() - started
     ids = np.zeros((len(texts), encoded.lengths.max()), np.int32)
-    ids[np.arange(ids.shape[1]) < encoded.lengths[:, None]] = encoded.tokens
+    ids[np.arange(ids.shape[1]) < encoded.lengths[:, None]] = encoded.tokens.joined(range(len(texts)))[0]
     with tempfile.TemporaryDirectory() as folder:
         source, output = Path(folder, "texts.csv"), Path(folder, "answers.csv")
         with open(source, "w", newline="", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasmlsp import distribution
 from kerasmlsp.files import write_atomically
 
 
@@ -143,7 +144,8 @@ class UpdateNorms(keras.callbacks.Callback):
                     numbers = (self.epoch + 1, self.step, layer, gradient / count, update / count)
                     self.rows.append(dict(zip(self.COLUMNS, numbers, strict=True)))
         self.recorded = self.step
-        write_atomically(self.path, self._write)
+        if distribution.leads():
+            write_atomically(self.path, self._write)
 
     def _write(self, path):
         with open(path, "w", newline="") as file:

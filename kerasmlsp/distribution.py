@@ -171,6 +171,16 @@ def place() -> tuple[int, int]:
     return (_job.number, _job.count) if _job else (0, 1)
 
 
+def parts() -> int:
+    """Returns into how many parts every batch is shared: the number of devices, but for those that part a model.
+
+    Example:
+        >>> parts()
+        1
+    """
+    return _job.replicas if _job else 1
+
+
 def leads() -> bool:
     """Whether this is process 0, which writes files.
 
@@ -259,11 +269,11 @@ def check(sizes: Iterable[int]) -> None:
     Example:
         >>> check([32, 7])
     """
-    parts = _job.replicas if _job else 1
+    count = parts()
     for size in sizes:
-        if size % parts:
+        if size % count:
             raise ValueError(
-                f"Every batch must have a multiple of {parts} rows, to be shared among {parts} devices: give another "
+                f"Every batch must have a multiple of {count} rows, to be shared among {count} devices: give another "
                 f"batch size, or leave out what does not fill a batch (`drop_remainder`). Received: a batch of {size}"
             )
 

@@ -361,11 +361,11 @@ def loader(encoded: Encoded, name: str, take: Callable) -> Callable:
     ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
     pictures = tf.constant(encoded.pictures)
 
-    def load(indices, *key):
-        tokens = text.dense(tf.gather(ids, indices), LENGTH_STEP)
+    def load(indices, key=(0, 0), longest=0):
+        tokens = text.dense(tf.gather(ids, indices), LENGTH_STEP, least=longest)
         targets = tokens[:, 1:]
         weights = tf.cast(targets > text.UNKNOWN, tf.float32)
-        inputs = {name: take(tf.gather(pictures, indices), *key), "token_ids": tokens[:, :-1]}
+        inputs = {name: take(tf.gather(pictures, indices), key), "token_ids": tokens[:, :-1]}
         return inputs, targets, weights
 
     return load
@@ -376,7 +376,7 @@ def training_batches(
 ) -> batching.Batches:
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
-    return batching.Batches(order, loader(encoded, name, take))
+    return batching.Batches(order, loader(encoded, name, take), encoded.lengths)
 
 
 def dataset(encoded: Encoded, name: str, take: Callable, batch_size: int = 128) -> "tf.data.Dataset":

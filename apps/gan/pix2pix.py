@@ -119,10 +119,8 @@ class Film(keras.callbacks.Callback):
             self.model.jax_state_sync()
         drawn = translated(self.model.averaged_generator, self.held_out.masks, self.numbers)
         logs["held_out_l1"] = float(np.abs(drawn.astype(float) - self.held_out.pixels).mean())
-        self.folder.mkdir(exist_ok=True)
         rows = np.concatenate([drawn[:_SHOWN], self.held_out.pixels[:_SHOWN]])
-        frame = plotting.image_grid(rows, columns=len(rows) // 2, scale=None)
-        write_atomically(self.folder / f"{epoch + 1:04d}.png", lambda path: plotting.picture(frame, path))
+        watching.save_frame(self.folder, epoch, plotting.image_grid(rows, columns=len(rows) // 2, scale=None))
 
 
 def translated(generator: keras.Model, sources: np.ndarray, numbers: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasmlsp import plotting
+from kerasmlsp import distribution, plotting
 from kerasmlsp.apps.gan import data, model
 from kerasmlsp.apps.gan.config import Config
 from kerasmlsp.files import write_atomically
@@ -26,6 +26,8 @@ WARNINGS, FILM = "warnings.txt", "film"
 class Alarms:
     """Warnings of a run: on the log, and a line each in its `warnings.txt`, one of a kind in an epoch.
 
+    Of several processes, process 0 tells them.
+
     Args:
         run: The run folder.
     """
@@ -38,6 +40,8 @@ class Alarms:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
     def __call__(self, epoch: int, kind: str, text: str) -> None:
+        if not distribution.leads():
+            return
         begin = f"epoch {epoch + 1}, {kind}: "
         lines = self.lines()
         # An epoch that was broken off and is gone through again has told it already.
@@ -206,13 +210,21 @@ class Measure(keras.callbacks.Callback):
         if len(lost) and self.features.classes:
             names = ", ".join(str(self.features.classes[kind]) for kind in lost)
             self.alarms(epoch, "classes lost", f"hardly any drawn image is taken for {names}.")
-        self.folder.mkdir(exist_ok=True)
-        frame = plotting.image_grid(drawn[: self.frame], scale=None)
-        write_atomically(self.folder / f"{epoch + 1:04d}.png", lambda path: plotting.picture(frame, path))
+        save_frame(self.folder, epoch, plotting.image_grid(drawn[: self.frame], scale=None))
+
+
+def save_frame(folder: Path, epoch: int, frame: np.ndarray) -> None:
+    """Writes the picture of an epoch, counted from 0, into the folder of the film; of several processes, process 0."""
+    if distribution.leads():
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"{epoch + 1:04d}.png", lambda path: plotting.picture(frame, path))
 
 
 def film(run: str | os.PathLike, epochs: int) -> Path | None:
-    """Writes `film.gif` of the frames of the first `epochs` epochs; returns its path, or None where there is none."""
+    """Writes `film.gif` of the frames of the first `epochs` epochs; returns its path, or None where there is none.
+
+    Of several processes, process 0 writes.
+    """
     from PIL import Image
 
     paths = [Path(run) / FILM / f"{epoch + 1:04d}.png" for epoch in range(epochs)]
@@ -221,5 +233,6 @@ def film(run: str | os.PathLike, epochs: int) -> Path | None:
         return None
     frames = [frame if frame.ndim == 3 else frame[..., None] for frame in frames]
     target = Path(run) / "film.gif"
-    write_atomically(target, lambda path: plotting.animation(frames, path))
+    if distribution.leads():
+        write_atomically(target, lambda path: plotting.animation(frames, path))
     return target

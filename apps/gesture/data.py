@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasmlsp.apps.gesture.config import Config
-from kerasmlsp.data import backgrounds, batching, images, labelled, splits, tables, tfds
+from kerasmlsp.data import backgrounds, batching, images, labelled, on_disk, splits, tables, tfds
 from kerasmlsp.files import existing
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ SHAPES = {"landmarks": (21, 2), "history": (16, 2)}
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Examples in memory.
+    """Examples.
 
     Args:
         kind: "images", "landmarks" or "history".
-        inputs: uint8 `(examples, size, size, 3)`, or float32 `(examples, points, 2)`.
+        inputs: uint8 `(examples, size, size, 3)`, in memory or on disk, or float32 `(examples, points, 2)`.
         labels: Class of each, as text.
         groups: Person of each, `(examples,)`; None where that is not known.
         left_out: How many pictures were left out, by reason.
     """
 
     kind: str
-    inputs: np.ndarray
+    inputs: Any
     labels: list[str]
     groups: np.ndarray | None = None
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -46,7 +46,7 @@ class Examples:
         """Returns some of the examples."""
         groups = None if self.groups is None else self.groups[indices]
         labels = [self.labels[i] for i in indices]
-        return Examples(self.kind, self.inputs[indices], labels, groups, self.left_out)
+        return Examples(self.kind, _taken(self.inputs, indices), labels, groups, self.left_out)
 
 
 def read(
@@ -57,6 +57,7 @@ def read(
     manual_dir: str | Path | None = None,
     split: str = "train",
     kind: str | None = None,
+    stored: bool = False,
 ) -> Examples:
     """Reads labelled examples. Of equal pictures the first is kept, so that none is both trained on and held out.
 
@@ -67,6 +68,7 @@ def read(
         manual_dir: Folder with the original files of `dataset`.
         split: Which part of `dataset`.
         kind: What the examples must be; None for what the configuration says.
+        stored: Whether to keep pictures on disk, as `kerasmlsp.data.on_disk.Arrays`.
 
     Raises:
         FileNotFoundError: A file or folder is not there.
@@ -75,9 +77,10 @@ def read(
     kind = kind or (None if config.input == "auto" else config.input)
     if path is not None and dataset is None:
         path = existing(path)
-        found = _numbers(path, config, kind) if _holds_numbers(path, kind, config.encoding) else _pictures(path, config)
+        numbers = _holds_numbers(path, kind, config.encoding)
+        found = _numbers(path, config, kind) if numbers else _pictures(path, config, stored)
     elif path is None and dataset is not None:
-        found = _from_tfds(dataset, split, manual_dir, config)
+        found = _from_tfds(dataset, split, manual_dir, config, stored)
     else:
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if kind not in (None, found.kind):
@@ -85,8 +88,8 @@ def read(
     return found
 
 
-def read_own(config: Config) -> tuple[Examples, list[str]]:
-    """Reads the examples that a run is trained on, without classes of too few.
+def read_own(config: Config, *, stored: bool = False) -> tuple[Examples, list[str]]:
+    """Reads the examples that a run is trained on, without classes of too few; `stored` is as of `read`.
 
     Returns:
         `Examples`, and the classes that are left out.
@@ -95,13 +98,13 @@ def read_own(config: Config) -> tuple[Examples, list[str]]:
         FileNotFoundError: A file or folder is not there.
         ValueError: The data cannot be used.
     """
-    examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir)
+    examples = read(config, config.data, dataset=config.dataset, manual_dir=config.manual_dir, stored=stored)
     labelled.check_classes(str(config.data or config.dataset), examples.labels)
     kept, rare = labelled.frequent(examples.labels, config.min_count)
     return examples.taken(kept) if rare else examples, rare
 
 
-def _pictures(path, config):
+def _pictures(path, config, stored):
     found = images.read_labelled_images(
         path,
         config.size,
@@ -109,6 +112,7 @@ def _pictures(path, config):
         label_column=config.label_column,
         encoding=config.encoding,
         least_classes=1,
+        stored=stored,
     )
     left_out = images.reasons(reason for _, reason in found.unreadable)
     kept = _first_of_kind(found.pixels, path)
@@ -117,7 +121,11 @@ def _pictures(path, config):
         groups = splits.rounds(names, labels)
     elif config.group_pattern:
         groups = splits.matched(names, config.group_pattern)
-    return Examples("images", found.pixels[kept], labels, groups, left_out | _copies(found.pixels, kept))
+    return Examples("images", _taken(found.pixels, kept), labels, groups, left_out | _copies(found.pixels, kept))
+
+
+def _taken(values, indices):
+    return values.taken(indices) if isinstance(values, on_disk.Arrays) else values[indices]
 
 
 def _first_of_kind(pixels, source):
@@ -132,18 +140,19 @@ def _copies(pixels, kept):
     return {"copies of others": len(pixels) - len(kept)} if len(kept) < len(pixels) else {}
 
 
-def _from_tfds(dataset, split, manual_dir, config):
+def _from_tfds(dataset, split, manual_dir, config, stored):
     features = ("image", config.label_column)
     examples, info = tfds.load_tfds(dataset, split, features=features, manual_dir=manual_dir)
     label = info.features[config.label_column]
-    rows = [
-        (images.resize(row["image"], config.size), row[config.label_column]) for row in examples.as_numpy_iterator()
-    ]
     name = label.int2str if hasattr(label, "int2str") else str
-    pixels = np.stack([pixels for pixels, _ in rows])
+    pixels: Any = on_disk.Arrays("uint8", (config.size, config.size, 3)) if stored else []
+    labels = []
+    for row in examples.as_numpy_iterator():
+        pixels.append(images.resize(row["image"], config.size))
+        labels.append(name(row[config.label_column]))
+    pixels = pixels if stored else np.stack(pixels)
     kept = _first_of_kind(pixels, dataset)
-    labels = [name(rows[i][1]) for i in kept]
-    return Examples("images", pixels[kept], labels, left_out=_copies(pixels, kept))
+    return Examples("images", _taken(pixels, kept), [labels[i] for i in kept], left_out=_copies(pixels, kept))
 
 
 def _holds_numbers(path, kind, encoding):
@@ -288,19 +297,15 @@ def training_batches(
     return batching.Batches(order, load)
 
 
-def loader(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Callable:
+def loader(inputs: np.ndarray | on_disk.Arrays, targets: np.ndarray, weights: np.ndarray) -> Callable:
     """Returns the function from example indices to inputs, targets and weights."""
-    import tensorflow as tf
-
-    values = [tf.constant(each) for each in (inputs, targets, weights)]
-
-    def load(indices, key=None):
-        return tuple(tf.gather(each, indices) for each in values)
-
-    return load
+    takers = [on_disk.taker(each) for each in (inputs, targets, weights)]
+    return lambda indices, key=None: tuple(take(indices) for take in takers)
 
 
-def with_backgrounds(take: Callable, pictures: np.ndarray, config: Config, background: np.ndarray | None) -> Callable:
+def with_backgrounds(
+    take: Callable, pictures: np.ndarray | on_disk.Arrays, config: Config, background: np.ndarray | None
+) -> Callable:
     """Returns `take`, a function as of `loader` for pictures, with other backgrounds in every batch.
 
     What stands behind the things becomes another, where it is plain. A batch is followed by pictures that show none of
@@ -309,7 +314,10 @@ def with_backgrounds(take: Callable, pictures: np.ndarray, config: Config, backg
     """
     import tensorflow as tf
 
-    things = tf.constant(np.stack([backgrounds.foreground(picture) for picture in pictures]))
+    things = on_disk.Arrays("uint8", (*pictures.shape[1:3], 1))
+    for picture in pictures:
+        things.append(backgrounds.foreground(picture))
+    thing_of = on_disk.taker(things)
     others, pool = (None, 0) if background is None else (tf.constant(background), len(background))
 
     def drawn(count, seed):
@@ -322,7 +330,7 @@ def with_backgrounds(take: Callable, pictures: np.ndarray, config: Config, backg
         chance = batching.uniform([count, 1, 1, 1], seeds[1])
         if others is not None:
             behind = tf.where(chance < config.backdrop / 2, drawn(count, seeds[2]), behind)
-        thing = tf.cast(tf.gather(things, indices), tf.float32)
+        thing = tf.cast(thing_of(indices), tf.float32)
         return tf.where(chance < config.backdrop, backgrounds.replaced(found, thing, behind), found)
 
     def cut(found, seed):
@@ -349,4 +357,6 @@ def dataset(examples: Examples, targets: np.ndarray, batch_size: int = 256) -> "
     """Returns a `tf.data.Dataset` of all examples in their order."""
     import tensorflow as tf
 
-    return tf.data.Dataset.from_tensor_slices((examples.inputs, targets)).batch(batch_size).prefetch(2)
+    inputs, wanted = on_disk.taker(examples.inputs), on_disk.taker(targets)
+    rows = tf.data.Dataset.range(len(targets)).batch(batch_size)
+    return rows.map(lambda indices: (inputs(indices), wanted(indices))).prefetch(2)

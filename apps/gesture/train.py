@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("kerasmlsp")
 
 NET = "net"
+_PART = 100
+"""Pictures that are changed at a time."""
 
 
 def train(config: Config, run: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def _train(config, run, resume):
             "`--background` adds pictures to every batch, which several processes cannot share: leave it out."
         )
     background = data.read_background(config.background, config.size)
-    examples, rare = data.read_own(config)
+    examples, rare = data.read_own(config, stored=True)
     architecture = config.architecture_for(examples.kind)
     config.refuse_for(examples.kind)
     classes = sorted(set(examples.labels))
@@ -96,12 +98,15 @@ def calibrated(net: "keras.Model", examples: data.Examples, classes: Sequence[st
         classes: Names of the classes.
         config: The configuration.
     """
-    shown = [examples.inputs]
-    if examples.kind == "images":
-        shown += robustness.changed(examples.inputs).values()
-    probabilities = net.predict(np.concatenate(shown), batch_size=256, verbose=0)
-    labels = np.tile(np.searchsorted(classes, examples.labels), len(shown))
-    return classification.calibrated(labels, probabilities, config.answered)
+    numbers, labels, probabilities = np.searchsorted(classes, examples.labels), [], []
+    for begin in range(0, len(numbers), _PART):
+        part = slice(begin, begin + _PART)
+        shown = [examples.inputs[part]]
+        if examples.kind == "images":
+            shown += robustness.changed(shown[0]).values()
+        probabilities.append(net.predict(np.concatenate(shown), batch_size=256, verbose=0))
+        labels.append(np.tile(numbers[part], len(shown)))
+    return classification.calibrated(np.concatenate(labels), np.concatenate(probabilities), config.answered)
 
 
 def fit(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasmlsp import training
+from kerasmlsp import distribution, training
 from kerasmlsp.data import masks
 from kerasmlsp.extras import required
 from kerasmlsp.files import write_atomically
@@ -20,7 +20,12 @@ STEP = 2
 
 
 def save_prior(examples: "Examples", run: training.Run) -> None:
-    """Writes the most frequent class of each place, `(size, size)`, as `prior.png` of the run."""
+    """Writes the most frequent class of each place, `(size, size)`, as `prior.png` of the run.
+
+    Of several processes, process 0 writes.
+    """
+    if not distribution.leads():
+        return
     counts = np.stack([(examples.places == place + 1).sum(0) for place in range(len(examples.classes))])
     write_atomically(run / PRIOR, lambda path: masks.write_mask(counts.argmax(0).astype(np.uint8), path))
 

@@ -1,6 +1,7 @@
 """Labelled texts from files or TensorFlow Datasets, and their token ids as batches."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasmlsp.apps.sentiment.config import Config
-from kerasmlsp.data import batching, labelled, text, tfds
+from kerasmlsp.data import batching, labelled, on_disk, text, tfds
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -26,18 +27,16 @@ class Encoded:
     """Texts as token ids.
 
     Args:
-        tokens: Ids of all texts one after the other, int32 `(tokens,)`.
-        starts: Where each text begins, int64 `(texts + 1,)`; the last is the number of tokens.
+        tokens: Ids of each text, int32, on disk.
         labels: Class numbers, int32 `(texts,)`.
     """
 
-    tokens: np.ndarray
-    starts: np.ndarray
+    tokens: on_disk.Arrays
     labels: np.ndarray
 
     @property
     def lengths(self) -> np.ndarray:
-        return np.diff(self.starts)
+        return self.tokens.lengths
 
 
 def read(
@@ -49,26 +48,29 @@ def read(
     text_column: str = "text",
     label_column: str = "label",
     encoding: str = "utf-8",
-) -> tuple[list[str], list[str]]:
+) -> tuple[on_disk.Texts, list[str]]:
     """Reads labelled texts from a file or folder, or from TensorFlow Datasets.
 
     Returns:
-        Texts and their labels, two lists of strings.
+        Texts, which are in a temporary file, and their labels.
 
     Raises:
         ValueError: Neither or both of `path` and `dataset` are given, or the data cannot be used.
     """
     if path is not None and dataset is None:
         columns = {"text_column": text_column, "label_column": label_column}
-        return labelled.read_labelled_texts(path, **columns, encoding=encoding, least_classes=1)
+        return labelled.read_labelled_texts(path, **columns, encoding=encoding, least_classes=1, stored=True)
     if path is not None or dataset is None:
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     columns = (text_column, label_column)
     examples, info = tfds.load_tfds(dataset, split, features=columns, manual_dir=manual_dir)
-    rows = list(examples.as_numpy_iterator())
     label = info.features[label_column]
     name = label.int2str if hasattr(label, "int2str") else _as_text
-    return [_as_text(row[text_column]) for row in rows], [name(row[label_column]) for row in rows]
+    texts, labels = on_disk.Texts(), []
+    for row in examples.as_numpy_iterator():
+        texts.append(_as_text(row[text_column]))
+        labels.append(name(row[label_column]))
+    return texts, labels
 
 
 def _as_text(value):
@@ -94,31 +96,32 @@ def encode(texts: Sequence[str], labels: ArrayLike, words: Sequence[str], max_to
     """
     import tensorflow as tf
 
-    lookup = text.lookup(words)
-    parts, lengths = [], []
+    lookup, tokens = text.lookup(words), on_disk.Arrays("int32")
     for start in range(0, len(texts), 1000):
         ids = lookup(text.truncate(text.tokenize(tf.constant(texts[start : start + 1000])), max_tokens))
-        parts.append(ids.flat_values.numpy().astype(np.int32))
-        lengths.append(ids.row_lengths().numpy())
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return Encoded(np.concatenate(parts), starts, np.asarray(labels, np.int32))
+        for row in np.split(ids.flat_values.numpy(), np.cumsum(ids.row_lengths().numpy())[:-1]):
+            tokens.append(row)
+    return Encoded(tokens, np.asarray(labels, np.int32))
 
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
     """Returns the texts of two `Encoded` as one."""
-    starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
-    return Encoded(np.concatenate([first.tokens, second.tokens]), starts, np.concatenate([first.labels, second.labels]))
+    tokens = on_disk.Arrays("int32")
+    for row in itertools.chain(first.tokens, second.tokens):
+        tokens.append(row)
+    return Encoded(tokens, np.concatenate([first.labels, second.labels]))
 
 
 def loader(encoded: Encoded) -> Callable:
     """Returns the function from example indices to token ids `(batch, length)` and class numbers `(batch,)`."""
     import tensorflow as tf
 
-    ids = tf.RaggedTensor.from_row_splits(encoded.tokens, encoded.starts)
     labels = tf.constant(encoded.labels)
 
-    def load(indices, key=None):
-        return text.dense(tf.gather(ids, indices), LENGTH_STEP), tf.gather(labels, indices)
+    def load(indices, key=None, longest=0):
+        values, counts = tf.numpy_function(encoded.tokens.joined, [indices], (tf.int32, tf.int64), stateful=False)
+        rows = tf.RaggedTensor.from_row_lengths(tf.ensure_shape(values, [None]), tf.ensure_shape(counts, [None]))
+        return text.dense(rows, LENGTH_STEP, least=longest), tf.gather(labels, indices)
 
     return load
 
@@ -126,7 +129,7 @@ def loader(encoded: Encoded) -> Callable:
 def training_batches(encoded: Encoded, config: Config, *, drop_remainder: bool = False) -> batching.Batches:
     """Returns length-bucketed `Batches` whose order follows from seed and epoch."""
     order = batching.bucketed(encoded.lengths, config.batch_size, seed=config.seed, drop_remainder=drop_remainder)
-    return batching.Batches(order, loader(encoded))
+    return batching.Batches(order, loader(encoded), encoded.lengths)
 
 
 def dataset(encoded: Encoded, batch_size: int) -> "tuple[tf.data.Dataset, np.ndarray]":

@@ -72,7 +72,7 @@ def evaluate(
     texts, labels = data.read(path, dataset=dataset, manual_dir=manual_dir, split="test", **columns)
     classes = config["classes"]
     known = labelled.of_known(labels, classes, config.get("rare", ()))
-    texts, labels = [texts[i] for i in known], [labels[i] for i in known]
+    texts, labels = texts.taken(known), [labels[i] for i in known]
     numbers = np.searchsorted(classes, labels)
     probabilities = predict(model, texts, words, config["max_tokens"])
     found, lacking = classification.measure(numbers, probabilities)

@@ -48,10 +48,10 @@ def _train(config, run, resume):
     log.info("%d texts of %d classes, %d of them held out.", len(texts), len(classes), len(held_out))
     log.info("Counting the words, and reading the texts as words.")
 
-    words = text.vocabulary(text.count_words([texts[i] for i in chosen]), config.vocabulary_size)
+    words = text.vocabulary(text.count_words(texts.taken(chosen)), config.vocabulary_size)
     run.write(VOCABULARY, words)
-    encoded = data.encode([texts[i] for i in chosen], numbers[chosen], words, config.max_tokens)
-    whole = [texts[i] for i in held_out]
+    encoded = data.encode(texts.taken(chosen), numbers[chosen], words, config.max_tokens)
+    whole = texts.taken(held_out)
     validation = data.encode(whole, numbers[held_out], words, config.max_tokens)
 
     sizes, names = (len(words) + 2, len(classes)), model.members(config.architecture)
@@ -87,11 +87,11 @@ def _read(config):
     kept = splits.without(splits.text_keys(texts), splits.text_keys(others))
     if len(kept) < len(texts):
         log.info("Left out %d of %d texts: they occur twice or are in --exclude.", len(texts) - len(kept), len(texts))
-    texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
+    texts, labels = texts.taken(kept), [labels[i] for i in kept]
     if len(set(labels)) < 2:
         raise ValueError("Fewer than two classes are left once repeated texts and those of `--exclude` are left out.")
     kept, rare = labelled.frequent(labels, config.min_count)
-    texts, labels = [texts[i] for i in kept], [labels[i] for i in kept]
+    texts, labels = texts.taken(kept), [labels[i] for i in kept]
     if not config.class_weights:
         labelled.tell_imbalance(labels)
     return texts, labels, rare

@@ -3,11 +3,13 @@
 import collections
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasmlsp import distribution
 from kerasmlsp.apps.translate import sources
 from kerasmlsp.apps.translate.config import Config
 from kerasmlsp.data import batching, labelled, normalization, splits, subwords, text, tfds
@@ -244,18 +246,24 @@ def loader(encoded: Encoded) -> Callable:
     source_rows = tf.RaggedTensor.from_row_splits(encoded.sources, encoded.source_starts)
     target_rows = tf.RaggedTensor.from_row_splits(encoded.targets, encoded.target_starts)
 
-    def load(indices, *key):
-        tokens = text.dense(tf.gather(target_rows, indices))
+    def load(indices, key=None, longest=(0, 0)):
+        tokens = text.dense(tf.gather(target_rows, indices), least=longest[1] + 1)
         targets = tokens[:, 1:]
-        inputs = {"source_ids": text.dense(tf.gather(source_rows, indices)), "target_ids": tokens[:, :-1]}
+        sources_ = text.dense(tf.gather(source_rows, indices), least=longest[0])
+        inputs = {"source_ids": sources_, "target_ids": tokens[:, :-1]}
         return inputs, targets, tf.cast(targets > subwords.UNKNOWN, tf.float32)
 
     return load
 
 
 def training_batches(encoded: Encoded, config: Config) -> batching.Batches:
-    """Returns `Batches` of about as many units each, whose order follows from seed and epoch."""
-    return batching.Batches(batching.by_tokens(encoded.lengths, config.batch_tokens, seed=config.seed), loader(encoded))
+    """Returns `Batches` of about as many units each, whose order follows from seed and epoch.
+
+    With `jit="on"` each has a multiple of eight pairs, or of as many as there are devices, which share it.
+    """
+    rows = math.lcm(8, distribution.parts()) if config.jit == "on" else 1
+    order = batching.by_tokens(encoded.lengths, config.batch_tokens, seed=config.seed, rows=rows)
+    return batching.Batches(order, loader(encoded), encoded.lengths)
 
 
 def dataset(encoded: Encoded, tokens: int) -> "tf.data.Dataset":

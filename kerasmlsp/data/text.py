@@ -2,7 +2,7 @@
 
 import collections
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasmlsp.data import normalization
 
@@ -69,12 +69,13 @@ def truncate(tokens: "tf.RaggedTensor", limit: int) -> "tf.RaggedTensor":
     return tf.concat([tokens[:, :head], tokens[:, head:][:, -(limit // 2) :]], axis=1)
 
 
-def dense(rows: "tf.RaggedTensor", multiple: int = 1) -> "tf.Tensor":
+def dense(rows: "tf.RaggedTensor", multiple: int = 1, *, least: Any = 0) -> "tf.Tensor":
     """Pads ragged rows on the right to a common length: the next multiple of `multiple` that is not 0.
 
     Args:
         rows: Ragged `(batch, None)`.
         multiple: The length is a multiple of this, which limits the shapes that a compiled function meets.
+        least: Length of the longest of more rows than these, a whole number or a scalar tensor.
 
     Returns:
         `(batch, length)`, padded with 0 or "".
@@ -89,9 +90,10 @@ def dense(rows: "tf.RaggedTensor", multiple: int = 1) -> "tf.Tensor":
 
     padded = rows.to_tensor()
     length = tf.shape(padded)[1]
+    longest = tf.maximum(length, tf.cast(least, tf.int32))
     return tf.pad(
         padded,
-        [[0, 0], [0, tf.maximum(-(-length // multiple), 1) * multiple - length]],
+        [[0, 0], [0, tf.maximum(-(-longest // multiple), 1) * multiple - length]],
         constant_values="" if rows.dtype == tf.string else 0,
     )
 

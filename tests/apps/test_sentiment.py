@@ -286,7 +286,7 @@ def test_long_and_odd_texts_are_answered(workshop):
 def test_encoding_of_tfds_like_and_plain_lists():
     encoded = data.encode(["good film", "", "bad"], [1, 0, 0], ["film", "good"], 10)
     assert encoded.lengths.tolist() == [2, 0, 1]
-    assert encoded.tokens.tolist() == [3, 2, 1]
+    assert [row.tolist() for row in encoded.tokens] == [[3, 2], [], [1]]
     ids, labels = data.loader(encoded)(np.array([1, 0]))
     assert ids.shape == (2, data.LENGTH_STEP) and labels.numpy().tolist() == [0, 1]
 

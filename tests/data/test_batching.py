@@ -155,9 +155,20 @@ def test_batches_of_pairs_are_alike_in_both_lengths():
     assert places < 1.15 * lengths.sum()
 
 
+def test_batches_of_tokens_are_shared_evenly():
+    lengths = np.random.default_rng(0).integers(1, 40, 502)
+    order = batching.by_tokens(lengths, 256, rows=4)
+    first, second = order(0), order(1)
+    assert all(len(batch) % 4 == 0 for batch in first) and sorted(map(len, first)) == sorted(map(len, second))
+    assert all(len(batch) == 4 or len(batch) * lengths[batch].max() <= 256 for batch in first)
+    # The two that are left out are the same.
+    assert len(set(np.concatenate(first))) == 500 and set(np.concatenate(first)) == set(np.concatenate(second))
+
+
 @pytest.mark.parametrize(
     ("lengths", "options", "told"),
     [
+        ([3], {"tokens": 9, "rows": 2}, "to the 1 examples.*rows=2"),
         ([], {"tokens": 9}, "Received: none"),
         ([3, 0], {"tokens": 9}, "Received: a length of 0"),
         ([3], {"tokens": 0}, "tokens=0"),

@@ -1,7 +1,8 @@
 """Trains a small GPT, a small CNN and a layer, all with dropout, alone or as one of several processes.
 
 Arguments: folder of the runs, epochs, seconds between checkpoints, and which nets. With the variable MESH, as 2x2, a
-net is parted among devices, and the largest share of its state on one of them is printed.
+net is parted among devices, and the largest share of its state on one of them is printed. With ALONE, a folder, process
+0 trains each net there once more without the others.
 """
 
 import os
@@ -101,6 +102,13 @@ def main(folder, epochs, seconds, *names):
         print(largest_share(gpt()[0]))
     elif distribution.announced():
         distribution.start()
+    train_all(folder, epochs, seconds, names)
+    if (alone := os.environ.get("ALONE")) and distribution.leads():
+        distribution._job = None
+        train_all(alone, epochs, seconds, names)
+
+
+def train_all(folder, epochs, seconds, names):
     for name in names:
         build, batches, held_out = {"gpt": gpt, "cnn": cnn, "dense": dense}[name]()
         validation = tf.data.Dataset.from_tensor_slices(held_out).batch(4)

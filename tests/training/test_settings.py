@@ -57,7 +57,7 @@ def test_every_option_has_one_sentence_of_help():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(options.__file__).parent.glob("*/config.py")), ids=lambda path: path.parent.name
+    "path", sorted(Path(options.__file__).parents[1].glob("*/config.py")), ids=lambda path: path.parent.name
 )
 def test_every_field_of_an_application_is_an_option_with_a_sentence_of_help(path):
     config = importlib.import_module(f"kerasmlsp.apps.{path.parent.name}.config").Config

@@ -3,12 +3,14 @@
 import contextlib
 import csv
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,9 +27,10 @@ ALONE = {
     "XLA_FLAGS": "--xla_backend_optimization_level=1 --xla_cpu_multi_thread_eigen=false",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+EPOCHS = 30
 
 
-def environments(count, devices=1, mesh=None):
+def environments(count, devices=1, mesh=None, alone=None):
     """The environment of each of several processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -40,6 +43,8 @@ def environments(count, devices=1, mesh=None):
         }
     if mesh:
         environment["MESH"] = mesh
+    if alone:
+        environment["ALONE"] = str(alone)
     return [environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)} for number in range(count)]
 
 
@@ -63,22 +68,35 @@ def assert_alike(first, second, tolerance=1e-6):
         assert one == pytest.approx(other, abs=tolerance, rel=tolerance)
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
-    trained(1, tmp_path / "one", 1, "dense")
-    trained(2, tmp_path / "two", 1, "dense")
+    trained(2, tmp_path / "two", 1, "dense", alone=tmp_path / "one")
     one, two = (tmp_path / count / "dense" for count in ("one", "two"))
     assert_alike(one, two)
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """What one process comes to in two epochs."""
+    folder = tmp_path_factory.mktemp("one")
+    trained(1, folder, 2, "gpt", "cnn")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def longer(one, tmp_path_factory):
+    """The same with an epoch more."""
+    folder = shutil.copytree(one, tmp_path_factory.mktemp("longer") / "runs")
+    trained(1, folder, 3, "gpt")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "devices"), [(2, 1), (1, 2), (4, 1), (2, 2)])
-def test_any_number_of_processes_and_devices_trains_alike(count, devices, tmp_path):
-    trained(1, tmp_path / "one", 2, "gpt", "cnn")
-    trained(count, tmp_path / "more", 2, "gpt", "cnn", devices=devices)
+def test_any_number_of_processes_and_devices_trains_alike(count, devices, one, tmp_path):
+    trained(count, tmp_path, 2, "gpt", "cnn", devices=devices)
     for name in ("gpt", "cnn"):
-        assert_alike(tmp_path / "one" / name, tmp_path / "more" / name)
+        assert_alike(one / name, tmp_path / name)
 
 
 def assert_equal(first, second):
@@ -90,15 +108,21 @@ def assert_equal(first, second):
         np.testing.assert_array_equal(values, theirs[name])
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What two processes come to that nobody kills."""
+    folder = tmp_path_factory.mktemp("whole")
+    trained(2, folder, EPOCHS, "cnn")
+    return folder / "cnn"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("late", [False, True])
-def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, tmp_path):
-    epochs = 30
-    trained(2, tmp_path / "whole", epochs, "cnn")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed"), str(epochs), "0", "cnn"]
+def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, whole, tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(EPOCHS), "0", "cnn"]
     killed = [subprocess.Popen(command, env=each) for each in environments(2)]
-    place = tmp_path / "killed" / "cnn" / "checkpoint.npz"
+    place = tmp_path / "cnn" / "checkpoint.npz"
     until = time.monotonic() + 120
     # Before the first checkpoint: as soon as the folder is there.
     while not (place if late else place.parent).exists() and time.monotonic() < until:
@@ -108,22 +132,20 @@ def test_a_killed_process_ends_all_and_the_run_goes_on(victim, late, tmp_path):
     codes = [each.wait(60) for each in killed]
     assert 0 not in codes
     assert time.monotonic() - begun < 30
-    trained(2, tmp_path / "killed", epochs, "cnn")
-    assert_equal(tmp_path / "whole" / "cnn", tmp_path / "killed" / "cnn")
+    trained(2, tmp_path, EPOCHS, "cnn")
+    assert_equal(whole, tmp_path / "cnn")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "devices", "mesh"), [(1, 2, "1x2"), (1, 4, "2x2"), (1, 4, "1x4"), (2, 2, "2x2")])
-def test_a_net_is_parted_among_devices(count, devices, mesh, tmp_path):
-    trained(1, tmp_path / "whole", 2, "gpt")
-    shares = trained(count, tmp_path / "parted", 2, "gpt", devices=devices, mesh=mesh)
-    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
+def test_a_net_is_parted_among_devices(count, devices, mesh, one, longer, tmp_path):
+    shares = trained(count, tmp_path, 2, "gpt", devices=devices, mesh=mesh)
+    assert_alike(one / "gpt", tmp_path / "gpt", tolerance=1e-5)
     parts = int(mesh[-1])
     assert 1 / parts <= float(shares[0].split()[0]) <= 1 / parts + 0.01
     # What a mesh has trained goes on without one.
-    trained(1, tmp_path / "parted", 3, "gpt")
-    trained(1, tmp_path / "whole", 3, "gpt")
-    assert_alike(tmp_path / "whole" / "gpt", tmp_path / "parted" / "gpt", tolerance=1e-5)
+    trained(1, tmp_path, 3, "gpt")
+    assert_alike(longer / "gpt", tmp_path / "gpt", tolerance=1e-5)
 
 
 def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
@@ -160,6 +182,60 @@ def test_each_process_loads_its_rows_alone(monkeypatch):
         batches = Batches(shuffled(8, 4), lambda indices, key: indices)
         found.append([rows.tolist() for rows in batches.dataset(lambda: (0, 0)).as_numpy_iterator()])
     assert [one + other for one, other in zip(*found, strict=True)] == [each.tolist() for each in shuffled(8, 4)(0)]
+
+
+def sentences():
+    from kerasmlsp.apps.sentiment import config, data
+    from kerasmlsp.data import on_disk
+
+    tokens = on_disk.Arrays("int32")
+    for length in range(1, 129):
+        tokens.append(np.full(length, length))
+    settings = config.Config(batch_size=64)
+    return data.training_batches(data.Encoded(tokens, np.arange(128, dtype="int32")), settings)
+
+
+def captions():
+    from kerasmlsp.apps.caption import config, data
+
+    starts = np.concatenate([[0], np.cumsum(np.arange(3, 35))])
+    encoded = data.Encoded(np.arange(32) // 2, np.arange(starts[-1], dtype="int32"), starts, 0)
+    take = data.taker(np.arange(16.0)[:, None], -np.arange(16.0)[:, None])
+    return data.training_batches(encoded, "features", take, config.Config(batch_size=16))
+
+
+def pairs():
+    from kerasmlsp.apps.translate import config, data
+
+    starts = np.concatenate([[0], np.cumsum(np.arange(2, 34))])
+    encoded = data.Encoded(np.arange(starts[-1]), starts, np.arange(starts[-1]) % 50, starts, 0)
+    return data.training_batches(encoded, config.Config(batch_tokens=128, jit="on"))
+
+
+@pytest.mark.parametrize("make", [sentences, captions, pairs])
+def test_padded_rows_are_as_long_in_every_process(make, monkeypatch):
+    def batches():
+        return [keras.tree.flatten(each) for each in make().dataset(lambda: (0, 0)).as_numpy_iterator()]
+
+    expected, parts = batches(), []
+    for number in range(2):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        parts.append(batches())
+    assert len({tuple(values.shape for values in each) for each in expected}) > 1
+    for whole, first, second in zip(expected, *parts, strict=True):
+        for values, *rows in zip(whole, first, second, strict=True):
+            np.testing.assert_array_equal(np.concatenate(rows), values)
+
+
+def test_process_0_alone_writes_what_is_watched(tmp_path, monkeypatch):
+    from kerasmlsp.apps.gan import watching
+
+    for number, expected in ((1, set()), (0, {"warnings.txt", "film", "film.gif"})):
+        monkeypatch.setattr(distribution, "_job", distribution._Job(number, 2, 2, None))
+        watching.Alarms(tmp_path)(0, "mode collapse", "alike")
+        watching.save_frame(tmp_path / "film", 0, np.zeros((4, 4), np.uint8))
+        watching.film(tmp_path, 1)
+        assert {path.name for path in tmp_path.iterdir()} == expected
 
 
 @pytest.mark.parametrize(

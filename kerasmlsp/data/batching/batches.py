@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasmlsp import distribution
 
@@ -24,6 +25,9 @@ class Batches:
             `tf.data`. `key` is the pair of epoch and step: the seed of `tf.random.stateless_*` for random
             augmentation that survives a restart. In one of several processes `indices` are its rows alone, and
             `uniform` draws what they get in any number of processes.
+        lengths: Length of every example, `(examples,)`, or of its sequences, `(examples, sequences)`, where rows are
+            padded. `load` then gets a third argument, int64 `()` or `(sequences,)`: the longest of the whole batch, to
+            pad to, since one of several processes has only its rows.
 
     Example:
         >>> import tensorflow as tf
@@ -36,6 +40,7 @@ class Batches:
 
     order: Callable[[int], list[np.ndarray]]
     load: Callable
+    lengths: ArrayLike | None = None
 
     def dataset(self, position: Callable[[], tuple[int, int]]) -> "tf.data.Dataset":
         """Makes a `tf.data.Dataset` that yields the rest of one epoch each time it is iterated.
@@ -51,16 +56,21 @@ class Batches:
         """
         import tensorflow as tf
 
+        lengths = None if self.lengths is None else np.asarray(self.lengths, np.int64)
+
         def remaining():
             epoch, done = position()
             for step, indices in enumerate(self.order(epoch)[done:], start=done):
-                yield distribution.share(indices), np.array([epoch, step], np.int64)
+                longest = () if lengths is None else (lengths[indices].max(axis=0),)
+                yield distribution.share(indices), np.array([epoch, step], np.int64), *longest
 
         signature = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([2], tf.int64))
+        if lengths is not None:
+            signature = (*signature, tf.TensorSpec(lengths.shape[1:], tf.int64))
         dataset = tf.data.Dataset.from_generator(remaining, output_signature=signature)
         with distribution.own_rows():
             dataset = dataset.map(self.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
-        if distribution.place()[1] > 1:
+        if distribution.place()[1] > 1 and lengths is None:
             _check_shapes(dataset.element_spec)
         epoch, done = position()
         rest = self.order(epoch)[done:]
@@ -73,7 +83,8 @@ def _check_shapes(specs):
         if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
             raise ValueError(
                 "Every batch must have arrays of one shape for several processes, each of which knows its own rows "
-                f"alone, as rows that are padded to the longest have not. Received: shape {spec.shape}"
+                "alone: give `Batches` the `lengths` of what is padded to the longest. "
+                f"Received: shape {spec.shape}"
             )
 
 

@@ -96,7 +96,7 @@ def bucketed(
 
 
 def by_tokens(
-    lengths: ArrayLike, tokens: int, *, seed: int = 0, multiple: int = 1
+    lengths: ArrayLike, tokens: int, *, seed: int = 0, multiple: int = 1, rows: int = 1
 ) -> Callable[[int], list[np.ndarray]]:
     """Returns an `order` whose batches hold about as many tokens each, padding included, and hence long examples fewer.
 
@@ -112,9 +112,11 @@ def by_tokens(
             own.
         seed: Seed of the order.
         multiple: Batches are padded to a multiple of this length.
+        rows: Every batch has a multiple of so many examples, to be shared among as many devices, even where those are
+            too long for `tokens`. A few examples, less than `rows` and always the same, are left out for it.
 
     Raises:
-        ValueError: There is no example, a length is less than 1, or `tokens` or `multiple` is.
+        ValueError: There are fewer examples than `rows`, a length is less than 1, or `tokens`, `multiple` or `rows` is.
 
     Example:
         >>> lengths = np.array([9, 1, 2, 3, 3, 2])
@@ -126,21 +128,27 @@ def by_tokens(
     if not len(lengths) or lengths.min() < 1:
         least = "none" if not len(lengths) else f"a length of {lengths.min()}"
         raise ValueError(f"`lengths` must hold at least one example, and lengths of at least 1. Received: {least}")
-    if tokens < 1 or multiple < 1:
-        raise ValueError(f"`tokens` and `multiple` must be at least 1. Received: tokens={tokens}, multiple={multiple}")
+    if tokens < 1 or multiple < 1 or not 1 <= rows <= len(lengths):
+        raise ValueError(
+            f"`tokens` and `multiple` must be at least 1, and `rows` from 1 to the {len(lengths)} examples. "
+            f"Received: tokens={tokens}, multiple={multiple}, rows={rows}"
+        )
     lengths = lengths.reshape(len(lengths), -1)
-    padded = -(-lengths[np.lexsort(lengths.T)] // multiple) * multiple
+    kept = np.sort(np.random.default_rng(seed).permutation(len(lengths))[len(lengths) % rows :])
+    own = lengths[kept]
+    padded = -(-own[np.lexsort(own.T)] // multiple) * multiple
     cuts, begin = [], 0
     while begin < len(padded):
-        # No batch has more rows than tokens.
-        longest = np.maximum.accumulate(padded[begin : begin + tokens]).max(axis=1)
+        # No batch has more rows than tokens, but for those of `rows`.
+        longest = np.maximum.accumulate(padded[begin : begin + max(tokens, rows)]).max(axis=1)
         full = longest * np.arange(1, len(longest) + 1) > tokens
-        begin += max(1, int(np.argmax(full)) if full.any() else len(full))
+        most = int(np.argmax(full)) if full.any() else len(full)
+        begin += max(1, most // rows) * rows
         cuts.append(begin)
 
     def order(epoch):
         random = np.random.default_rng([seed, epoch])
-        indices = random.permutation(len(lengths))
+        indices = kept[random.permutation(len(kept))]
         batches = np.split(indices[np.lexsort(lengths[indices].T)], cuts[:-1])
         return [batches[i] for i in random.permutation(len(batches))]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import labelled
+from kerasmlsp.data import labelled, on_disk
 from kerasmlsp.data.images.decoding import MOST_PIXELS, _read, read_image
 from kerasmlsp.extras import install
 from kerasmlsp.files import existing, visible_files
@@ -45,7 +45,7 @@ class LabelledImages:
     """Pictures of one size with their classes.
 
     Args:
-        pixels: uint8 `(images, height, width, 3)`.
+        pixels: uint8 `(images, height, width, 3)`, in memory or on disk.
         labels: Class of each, as text.
         names: Path of each as its folder or table names it; empty for pictures without files.
         unreadable: Path and reason of every file or row that was left out.
@@ -57,7 +57,7 @@ class LabelledImages:
         {'rock/1.jpg': 'rock', 'paper/1.jpg': 'paper'}
     """
 
-    pixels: np.ndarray
+    pixels: Any
     labels: list
     names: list
     unreadable: list
@@ -146,7 +146,7 @@ def kept(found: Sequence, what: object) -> tuple[list[int], list[str]]:
     """Tells which pictures could be read, and logs how many could not, and why.
 
     Args:
-        found: What `read_each` yields.
+        found: What `read_each` yields, or anything that is no error in the place of a picture.
         what: What the log calls them all.
 
     Returns:
@@ -156,8 +156,8 @@ def kept(found: Sequence, what: object) -> tuple[list[int], list[str]]:
         >>> kept([np.zeros((8, 8, 3), np.uint8)], "photos")
         ([0], [])
     """
-    good = [place for place, each in enumerate(found) if isinstance(each, np.ndarray)]
-    problems = [str(each) for each in found if not isinstance(each, np.ndarray)]
+    good = [place for place, each in enumerate(found) if not isinstance(each, Exception)]
+    problems = [str(each) for each in found if isinstance(each, Exception)]
     if problems:
         told = files.listed(reasons(problems))
         _log.warning("Left out %d of %d pictures of %s: %s. %s", len(problems), len(found), what, told, problems[0])
@@ -197,6 +197,7 @@ def read_labelled_images(
     encoding: str = "utf-8",
     least_classes: int = 2,
     most_pixels: int = MOST_PIXELS,
+    stored: bool = False,
 ) -> LabelledImages:
     """Reads pictures and their classes from a folder that has one subfolder per class, or from a table of paths.
 
@@ -211,6 +212,7 @@ def read_labelled_images(
         encoding: That of a table of text.
         least_classes: Classes that there must be: two to train on, while a test set may be of one.
         most_pixels: As in `read_image`.
+        stored: Whether to keep the pixels on disk, as `kerasmlsp.data.on_disk.Arrays`.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -229,14 +231,19 @@ def read_labelled_images(
     """
     columns: dict[str, Any] = {"path_column": path_column, "label_column": label_column, "encoding": encoding}
     rows, gaps, base = labelled.list_files(path, class_folders, list_images, **columns)
-    found: list[Any] = list(read_each([base / name for name, _ in rows], size, most_pixels=most_pixels))
+    pixels: Any = on_disk.Arrays("uint8", (size, size, 3)) if stored else []
+    found: list[Any] = []
+    for each in read_each([base / name for name, _ in rows], size, most_pixels=most_pixels):
+        if isinstance(each, np.ndarray):
+            pixels.append(each)
+        found.append(each if isinstance(each, Exception) else None)
     good, problems = kept(found, path)
-    bad = [name for (name, _), each in zip(rows, found, strict=True) if not isinstance(each, np.ndarray)]
+    bad = [name for (name, _), each in zip(rows, found, strict=True) if each is not None]
     unreadable = [*zip(bad, problems, strict=True), *[("", "rows without path or label")] * gaps]
     labels = [rows[i][1] for i in good]
     labelled.check_classes(path, {label for _, label in rows}, least_classes)
     labelled.check_read(rows, labels, "picture", reasons(problems))
-    return LabelledImages(np.stack([found[i] for i in good]), labels, [rows[i][0] for i in good], unreadable)
+    return LabelledImages(pixels if stored else np.stack(pixels), labels, [rows[i][0] for i in good], unreadable)
 
 
 def class_folders(folder: str | Path) -> dict[str, Path]:

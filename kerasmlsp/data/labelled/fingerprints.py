@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasmlsp.data import on_disk
 from kerasmlsp.files import existing, visible_files
 
 
-def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> str:
+def fingerprint(*sources: str | Path | np.ndarray | on_disk.Arrays | Iterable[str | float]) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of data, to tell in a run whether it is still the same.
 
     Args:
-        *sources: Paths of files or folders, NumPy arrays, or iterables of strings or numbers. A folder counts with the
-            names and contents of all its files that are not hidden.
+        *sources: Paths of files or folders, NumPy arrays, the same on disk, or iterables of strings or numbers. A
+            folder counts with the names and contents of all its files that are not hidden.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -27,6 +28,11 @@ def fingerprint(*sources: str | Path | np.ndarray | Iterable[str | float]) -> st
     for source in sources:
         if isinstance(source, np.ndarray) and source.dtype != object:
             _add(digest, f"{source.dtype.str}{source.shape}".encode(), np.ascontiguousarray(source).tobytes())
+        elif isinstance(source, on_disk.Arrays):
+            _add(digest, f"{source.dtype.str}{source.shape}".encode())
+            digest.update((int(source.lengths.sum()) * source.dtype.itemsize).to_bytes(8, "big"))
+            for values in source:
+                digest.update(values.tobytes())
         elif isinstance(source, (str, Path)):
             _add_path(digest, existing(source))
         else:

@@ -3,14 +3,18 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kerasmlsp.data import tables
+from kerasmlsp.data import on_disk, tables
 from kerasmlsp.data.labelled.classes import check_classes
 from kerasmlsp.files import existing, visible_files, visible_folders
 
 _log = logging.getLogger("kerasmlsp")
+
+_ROWS = 10_000
+"""Rows of a table that are read at a time."""
 
 
 def read_labelled_texts(
@@ -21,7 +25,8 @@ def read_labelled_texts(
     split: str | None = None,
     encoding: str = "utf-8",
     least_classes: int = 2,
-) -> tuple[list[str], list[str]]:
+    stored: bool = False,
+) -> tuple[Any, list[str]]:
     """Reads texts and their class labels from a table, or from a folder that has one subfolder per class.
 
     Rows or files whose text or label is missing or blank are left out, and their number is logged.
@@ -35,6 +40,7 @@ def read_labelled_texts(
         split: "train" or "test" where `path` is a folder that holds both; otherwise None.
         encoding: That of the files, as Python names it.
         least_classes: Classes that there must be: two to train on, while a test set may be of one.
+        stored: Whether to keep the texts on disk, as `kerasmlsp.data.on_disk.Texts`, and not in a list.
 
     Returns:
         Texts, and labels as text in the form they are written in: "001", "1" and "1.0" are three classes.
@@ -57,7 +63,8 @@ def read_labelled_texts(
         raise ValueError(f"`split` must be None where `path` is a file. Received: {split!r} for {path}")
     else:
         rows = _table_rows(path, text_column, label_column, encoding)
-    texts, labels, left_out = [], [], 0
+    texts: Any = on_disk.Texts() if stored else []
+    labels, left_out = [], 0
     for text, label in rows:
         if text.strip() and label.strip():
             texts.append(text)
@@ -118,7 +125,7 @@ def list_files(
 
 
 def _table_rows(path: Path, text_column: str, label_column: str, encoding: str):
-    for chunk in tables.read_table(path, chunk_size=50_000, encoding=encoding):
+    for chunk in tables.read_table(path, chunk_size=_ROWS, encoding=encoding):
         tables.check_columns(path, chunk.columns, text_column=text_column, label_column=label_column)
         yield from zip(_as_texts(chunk[text_column]), _as_texts(chunk[label_column]), strict=True)
 
