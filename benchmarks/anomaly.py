@@ -128,19 +128,18 @@ def measure_ours(data, architecture, seed, epochs, folder, done, log):
     from kerasmlsp.apps.anomaly.config import Config
 
     normal, beats, labels = data
-    for score, words in SCORES.items():
-        name = f"kerasmlsp {architecture}, {words}"
-        if ("ecg5000", name, seed) in done:
-            continue
-        config = Config(architecture=architecture, seed=seed, epochs=epochs, score=score)
-        places = np.arange(len(normal))
-        found = app_data.Normals(normal[..., None], np.stack([places, places], 1), {})
-        # The folder has the trained nets from the second way to score on.
-        _, held, detector = train.fit(
-            found, dataclasses.replace(config), "segments", folder / f"{architecture}-{seed}", resume=True
-        )
+    names = {score: f"kerasmlsp {architecture}, {words}" for score, words in SCORES.items()}
+    lacking = [score for score, name in names.items() if ("ecg5000", name, seed) not in done]
+    if not lacking:
+        return
+    config = Config(architecture=architecture, seed=seed, epochs=epochs)
+    places = np.arange(len(normal))
+    found = app_data.Normals(normal[..., None], np.stack([places, places], 1), {})
+    _, nets = train.trained(found, config, "segments", folder / f"{architecture}-{seed}", resume=True)
+    for score in lacking:
+        held, detector = train.scored(found, nets, dataclasses.replace(config, score=score), "segments")
         scores = detector.predict(beats[..., None].astype("float32"), batch_size=256, verbose=0)["score"].astype(float)
-        log({"part": "ecg5000", "name": name, "seed": seed, **row_of(labels, scores, held)})
+        log({"part": "ecg5000", "name": names[score], "seed": seed, **row_of(labels, scores, held)})
 
 
 def corpus(folder):
@@ -259,6 +258,7 @@ def main():
     parser.add_argument("--architectures", default=",".join(ARCHITECTURES))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, help="default the architecture's own")
+    parser.add_argument("--no-baselines", action="store_true", help="leave out of ECG5000 what is no net")
     parser.add_argument("--no-stumpy", action="store_true", help="leave the matrix profile out")
     parser.add_argument("--split", type=Path, metavar="DIR", help="write train.tsv and test.tsv of ECG5000, and stop")
     options = parser.parse_args()
@@ -281,7 +281,7 @@ def main():
     seeds = [int(seed) for seed in options.seeds.split(",")]
     if options.ecg5000:
         data = ecg5000(options.ecg5000)
-        for seed in seeds:
+        for seed in [] if options.no_baselines else seeds:
             # The matrix profile has nothing random but the folds for its threshold, and takes minutes.
             measure_baselines(data, seed, seed == seeds[0] and not options.no_stumpy, done, log)
         for architecture in filter(None, options.architectures.split(",")):

@@ -30,6 +30,7 @@ def configured(folder, architecture, encoder, seed, options):
         architecture=architecture,
         encoder=encoder,
         holdout_pattern=options.holdout,
+        image_size=options.image_size,
         epochs=options.epochs,
         seed=seed,
     )
@@ -58,6 +59,7 @@ def main():
     parser.add_argument("--encoders", default="scratch,efficientnet")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--epochs", type=int, help="default the recipe's own")
+    parser.add_argument("--image-size", type=int, default=224, help="height and width that the net sees")
     parser.add_argument("--holdout", default="^0001TP", help="regular expression of the drive that is held out")
     parser.add_argument("--no-boosting", action="store_true", help="leave out the boosted trees, which take minutes")
     options = parser.parse_args()
