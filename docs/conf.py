@@ -121,6 +121,7 @@ def setup(app):
     app.add_directive("gallery", site_parts.Shown)
     app.connect("builder-inited", lambda app: builder_diagrams.draw(HERE / _DIAGRAMS))
     app.connect("doctree-read", site_parts.link_code)
+    app.connect("doctree-read", site_parts.describe_outputs)
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.connect("source-read", _link_beside)
     app.connect("autodoc-process-docstring", _finish_docstring)

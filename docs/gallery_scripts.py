@@ -75,6 +75,12 @@ def places() -> dict[str, str]:
     return {name.replace("_", "-"): f"/gallery/{folder}/{name}" for folder, names in groups for name in names}
 
 
+def picture(name: str) -> str:
+    """Where the picture of a figure is, as pages name it."""
+    folder, _, stem = places()[name].rpartition("/")
+    return f"{folder}/images/sphx_glr_{stem}_001.png"
+
+
 def what(name: str) -> str:
     """What a figure shows, in a sentence."""
     return inspect.getdoc(getattr(figures, name.replace("-", "_"))).split("\n")[0]

@@ -27,8 +27,7 @@ class Shown(SphinxDirective):
     def run(self):
         [name] = self.content
         what = gallery_scripts.what(name)
-        folder, _, stem = gallery_scripts.places()[name].rpartition("/")
-        picture = nodes.image(uri=f"{folder}/images/sphx_glr_{stem}_001.png", alt=what.replace("`", ""))
+        picture = nodes.image(uri=gallery_scripts.picture(name), alt=what.replace("`", ""))
         parts = enumerate(what.split("`"))
         words = [nodes.literal("", part) if number % 2 else nodes.Text(part) for number, part in parts]
         text = nodes.caption("", "", _figure(name, self.env.docname), nodes.Text(": "), *words)
@@ -48,6 +47,16 @@ def link_code(app, tree) -> None:
             code.replace_self(_link(code.deepcopy(), docname, "py", "obj", f"kerasmlsp.{dotted[1]}"))
         elif text in _REFERENCE:
             code.replace_self(_link(code.deepcopy(), docname, "py", "obj", _REFERENCE[text]))
+
+
+def describe_outputs(app, tree) -> None:
+    """Gives the pictures that cells draw a text: what a figure shows, or the comment behind `show()`."""
+    for cell in tree.findall(lambda node: "cell" in node.get("classes", ()) if hasattr(node, "get") else False):
+        source = next(iter(cell.findall(nodes.literal_block))).astext()
+        figure = re.findall(r"^figures\.(\w+)\(", source, re.MULTILINE)
+        shown = re.findall(r"\bshow\(.*\)  # (.+)$", source, re.MULTILINE)
+        for picture in cell.findall(nodes.image):
+            picture["alt"] = gallery_scripts.what(figure[-1]).replace("`", "") if figure else shown[-1]
 
 
 def _figure(name, docname):

@@ -126,6 +126,15 @@ def test_the_citation_is_of_this_version():
     assert f"\nversion: {kerasmlsp.__version__}\n" in (DOCS.parent / "CITATION.cff").read_text()
 
 
+@pytest.mark.parametrize("page", **names(NOTEBOOKS))
+def test_pictures_of_cells_have_a_text(page):
+    """A comment behind `show()`; those of `kerasmlsp.figures` have the first line of their docstring."""
+    calls = [line for code in cells(page) for line in code.splitlines() if re.match(r"(plt\.)?show\(", line)]
+    assert all(re.search(r"\)  # \w.+$", line) for line in calls)
+    drawing = [code for code in cells(page) if "plt.subplots(" in code and "def show" not in code]
+    assert all("show(" in code for code in drawing)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", **names(NOTEBOOKS))
 def test_cells_run(page, tmp_path):
