@@ -69,6 +69,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "kerasmlsp"
 html_show_sourcelink = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_theme_options = {"logo": {"text": "kerasmlsp"}, "show_toc_level": 2, "navigation_with_keys": False}
 
