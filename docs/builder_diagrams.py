@@ -1,9 +1,11 @@
-"""Diagrams of the model builders for the reference. Each is drawn anew only when the code of its builder has changed."""
+"""Diagrams of the model builders for the reference, each drawn anew only when the code of its builder has changed."""
 
 import hashlib
 import inspect
 import json
 from pathlib import Path
+
+import joblib
 
 from kerasmlsp import models, plotting
 from kerasmlsp.apps import catalogue
@@ -13,15 +15,7 @@ from kerasmlsp.apps.parameters import PARAMETERS
 def draw(folder: Path) -> None:
     """Draws what `kerasmlsp models show` makes of each builder: NAME.png, and NAME.json with the same in words."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in models.__all__:
-        facts, digest = folder / f"{name}.json", _digest(getattr(models, name))
-        if facts.exists() and json.loads(facts.read_text())["digest"] == digest:
-            continue
-        model, arguments = catalogue.build(getattr(models, name), {})
-        plotting.diagram(model, folder / f"{name}.png")
-        call = f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
-        blocks = [" ".join([box.name, box.what.replace("\n", ", ")]).strip() for box in plotting.blocks(model)]
-        facts.write_text(json.dumps({"digest": digest, "call": call, "blocks": blocks}))
+    joblib.Parallel(n_jobs=2)(joblib.delayed(_draw)(name, folder) for name in models.__all__)
 
 
 def described(name: str, folder: Path, place: str) -> list[str]:
@@ -44,6 +38,17 @@ def described(name: str, folder: Path, place: str) -> list[str]:
         "",
         *_html("</details>"),
     ]
+
+
+def _draw(name, folder):
+    facts, digest = folder / f"{name}.json", _digest(getattr(models, name))
+    if facts.exists() and json.loads(facts.read_text())["digest"] == digest:
+        return
+    model, arguments = catalogue.build(getattr(models, name), {})
+    plotting.diagram(model, folder / f"{name}.png")
+    call = f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
+    blocks = [" ".join([box.name, box.what.replace("\n", ", ")]).strip() for box in plotting.blocks(model)]
+    facts.write_text(json.dumps({"digest": digest, "call": call, "blocks": blocks}))
 
 
 def _html(text):

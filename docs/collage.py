@@ -1,6 +1,6 @@
 """Twelve figures of the gallery on one picture, which README shows; after `make docs`:
 
-    python docs/collage.py
+python docs/collage.py
 """
 
 from pathlib import Path
@@ -25,8 +25,9 @@ def row(names: list[str]) -> Image.Image:
     height = round(room / sum(each.width / each.height for each in pictures))
     whole, left = Image.new("RGB", (WIDTH, height), "white"), 0
     for each in pictures:
-        whole.paste(each.resize((round(each.width * height / each.height), height), Image.Resampling.LANCZOS), (left, 0))
-        left += round(each.width * height / each.height) + GAP
+        width = round(each.width * height / each.height)
+        whole.paste(each.resize((width, height), Image.Resampling.LANCZOS), (left, 0))
+        left += width + GAP
     return whole
 
 
