@@ -70,4 +70,4 @@ $(VENV)/.tested: $(VENV)/.created setup.cfg pyproject.toml
 
 $(VENV)/.documented: $(VENV)/.created setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
-	touch $(VENV)/.installed $@
+	touch $@

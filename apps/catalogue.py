@@ -9,6 +9,7 @@ Models are built without their weights, so that the largest takes no memory.
 
 import ast
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def show(name, sizes, figure, as_json):
         from kerasmlsp import models as builders
 
     builder = getattr(builders, name)
-    model, arguments = _build(builder, values)
+    model, arguments = build(builder, values)
     facts = {
         "builder": name,
         "what": builder.__doc__.strip().split("\n")[0],
@@ -158,8 +159,24 @@ def literal(package: str, name: str) -> Any:
     return next(ast.literal_eval(node.value) for node in nodes if getattr(node.targets[0], "id", "") == name)
 
 
-def _build(builder, values):
-    """Builds a model without its weights, with examples for the arguments that it asks for and were not given."""
+def build(builder: Callable, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Builds a model without its weights, with examples for the arguments that it asks for and were not given.
+
+    Args:
+        builder: A builder of `kerasmlsp.models`.
+        values: Arguments that are given, by name.
+
+    Returns:
+        The model, and the arguments that it was built with, models by their names.
+
+    Raises:
+        click.UsageError: The builder has no such argument, or refuses a value.
+
+    Example:
+        >>> from kerasmlsp import models
+        >>> build(models.lenet5, {})[1]
+        {'num_classes': 10}
+    """
     import inspect
 
     import keras

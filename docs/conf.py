@@ -8,10 +8,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import builder_diagrams  # noqa: E402
 import gallery_scripts  # noqa: E402
+import site_parts  # noqa: E402
 
 # Not in the folder of the sources: GitHub and the tests would take what is generated for pages.
 _SCRIPTS = "../build/docs/scripts"
+_DIAGRAMS = "../build/docs/diagrams"
 gallery_scripts.write(HERE / _SCRIPTS)
 
 project = "kerasmlsp"
@@ -55,6 +58,8 @@ sphinx_gallery_conf = {
     "subsection_order": [f"{_SCRIPTS}/{folder}" for folder in gallery_scripts.folders()],
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "parallel": 2,
+    "remove_config_comments": True,
     "download_all_examples": False,
     "write_computation_times": False,
     "show_signature": False,
@@ -64,6 +69,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "kerasmlsp"
 html_show_sourcelink = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_theme_options = {"logo": {"text": "kerasmlsp"}, "show_toc_level": 2, "navigation_with_keys": False}
 
@@ -105,16 +112,18 @@ def _visit_math(translator, node):
 
 
 def _finish_docstring(app, what, name, value, options, lines):
-    """Parts code from a plural's s, and adds to a builder how many parameters its example has."""
-    from kerasmlsp.apps.parameters import PARAMETERS
-
+    """Parts code from a plural's s, and adds an example and its diagram to a builder."""
     lines[:] = [re.sub(r"(?<=\w)`(?=s\b)", r"`\\ ", line) for line in lines]
-    builder = name.removeprefix("kerasmlsp.models.")
-    if what == "function" and builder in PARAMETERS:
-        lines += ["", f"``kerasmlsp models show {builder}`` draws an example of {PARAMETERS[builder]:,} parameters."]
+    package, _, builder = name.rpartition(".")
+    if what == "function" and package == "kerasmlsp.models":
+        lines += builder_diagrams.described(builder, HERE / _DIAGRAMS, f"/{_DIAGRAMS}")
 
 
 def setup(app):
+    app.add_directive("gallery", site_parts.Shown)
+    app.connect("builder-inited", lambda app: builder_diagrams.draw(HERE / _DIAGRAMS))
+    app.connect("doctree-read", site_parts.link_code)
+    app.connect("doctree-read", site_parts.describe_outputs)
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.connect("source-read", _link_beside)
     app.connect("autodoc-process-docstring", _finish_docstring)

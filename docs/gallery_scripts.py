@@ -1,5 +1,6 @@
-"""The scripts of the gallery: one for each figure of `kerasmlsp.figures`, made from its docstring."""
+"""The gallery: a script for each figure of `kerasmlsp.figures`, made from its docstring."""
 
+import functools
 import hashlib
 import inspect
 import textwrap
@@ -7,8 +8,14 @@ from pathlib import Path
 
 from kerasmlsp import figures
 
-# Drawn as by `--quick`, since with their defaults they take more than half a minute.
-QUICK = {"pretraining"}
+# Arguments of those that would take more than half a minute; they still show what they are to show.
+SMALLER: dict = {
+    "lstm_variants": {"seeds": 1},
+    "pretraining": {"labelled": (300,), "images": 2000, "epochs": 5, "updates": 400, "tested": 1000},
+    "resnet_vs_plain": {"seeds": 1},
+}
+# Those that measure seconds run alone.
+TIMED = {"ar_speed", "backprop_cost"}
 
 _SCRIPT = '''"""
 {title}
@@ -19,7 +26,7 @@ _SCRIPT = '''"""
 ``kerasmlsp figures {title}`` draws it, too. What can be changed: :func:`kerasmlsp.figures.{name}`.
 """
 # Made from {digest}.
-
+{settings}
 from kerasmlsp import figures
 
 drawing = figures.{name}({arguments})
@@ -60,7 +67,25 @@ def scrape(block, block_vars, gallery_conf) -> str:
         return ""
     path = next(block_vars["image_path_iterator"])
     drawing.save(path)
-    return figure_rst([path], gallery_conf["src_dir"], Path(block_vars["src_file"]).stem.replace("_", " "))
+    return figure_rst([path], gallery_conf["src_dir"], what(Path(block_vars["src_file"]).stem).replace("`", ""))
+
+
+@functools.cache
+def places() -> dict[str, str]:
+    """Where the page of each figure is, by the name that the command has for it."""
+    groups = zip(folders(), figures.GROUPS.values(), strict=True)
+    return {name.replace("_", "-"): f"/gallery/{folder}/{name}" for folder, names in groups for name in names}
+
+
+def picture(name: str) -> str:
+    """Where the picture of a figure is, as pages name it."""
+    folder, _, stem = places()[name].rpartition("/")
+    return f"{folder}/images/sphx_glr_{stem}_001.png"
+
+
+def what(name: str) -> str:
+    """What a figure shows, in a sentence."""
+    return inspect.getdoc(getattr(figures, name.replace("-", "_"))).split("\n")[0]
 
 
 def _heading(title, text):
@@ -72,7 +97,6 @@ def _script(name):
     paragraphs = inspect.getdoc(function).split("\n\n")
     # Up to the arguments: what it shows, and of which slide.
     end = next(number for number, each in enumerate(paragraphs) if each.startswith(("Args:", "Returns:")))
-    arguments = figures.QUICK[name] if name in QUICK else {}
     return _SCRIPT.format(
         title=title,
         line="=" * len(title),
@@ -80,5 +104,6 @@ def _script(name):
         name=name,
         # So that it is drawn again when the code has changed.
         digest=hashlib.sha256(Path(inspect.getsourcefile(function)).read_bytes()).hexdigest()[:12],
-        arguments=", ".join(f"{key}={value!r}" for key, value in arguments.items()),
+        arguments=", ".join(f"{key}={value!r}" for key, value in SMALLER.get(name, {}).items()),
+        settings="# sphinx_gallery_parallel = False\n" if name in TIMED else "",
     )

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
@@ -64,7 +65,8 @@ def test_every_figure_has_a_script_in_the_gallery():
     module = scripts()
     found = {path: text for path, text in module.scripts().items() if path.endswith(".py")}
     assert sorted(Path(path).stem for path in found) == sorted(figures.__all__)
-    assert figures.QUICK.keys() >= module.QUICK
+    for name, arguments in module.SMALLER.items():
+        inspect.signature(getattr(figures, name)).bind(**arguments)
     for path, text in found.items():
         called = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         assert f"figures.{Path(path).stem}" in [ast.unparse(call.func) for call in called], path
@@ -94,20 +96,43 @@ def test_notebooks_check_what_they_find():
     assert [page.name for page in pages if "assert " not in "".join(cells(page))] == []
 
 
+def column(name, number):
+    """What a column of a deck's table in the map of the lectures names."""
+    decks = re.split(r"^## ", (DOCS / "lectures.md").read_text(), flags=re.MULTILINE)
+    [table] = [deck for deck in decks if DECKS[name] in deck.splitlines()[0]]
+    rows = [line.split("|")[number] for line in table.splitlines() if line.startswith("| ") and "| slide" not in line]
+    return {each for row in rows for each in re.findall(r"`([\w-]+)`", row)}
+
+
 @pytest.mark.parametrize("name", DECKS)
 def test_lectures_name_the_builders_of_their_slides(name):
     text = (DOCS / f"lectures/{name}.md").read_text()
-    decks = re.split(r"^## ", (DOCS / "lectures.md").read_text(), flags=re.MULTILINE)
-    [table] = [deck for deck in decks if DECKS[name] in deck.splitlines()[0]]
-    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ") and "| slide" not in line]
     # Code in the pages names them, too.
-    lacking = {each for row in rows for each in re.findall(r"`(\w+)`", row)} - set(re.findall(r"\w+", text))
+    lacking = column(name, 2) - set(re.findall(r"\w+", text))
     assert not lacking, lacking
     assert text.count("**Exercise.**") == text.count("<summary>Solution</summary>") == text.count("</details>") >= 4
 
 
+@pytest.mark.parametrize("name", DECKS)
+def test_lectures_show_the_figures_of_their_slides(name):
+    text = (DOCS / f"lectures/{name}.md").read_text()
+    shown = set(re.findall(r"^```\{gallery\}\n([\w-]+)\n```$", text, re.MULTILINE))
+    assert shown <= {figure.replace("_", "-") for figure in figures.__all__}
+    drawn = {figure.replace("_", "-") for figure in re.findall(r"^figures\.(\w+)\(", text, re.MULTILINE)}
+    assert column(name, 5) <= shown | drawn
+
+
 def test_the_citation_is_of_this_version():
     assert f"\nversion: {kerasmlsp.__version__}\n" in (DOCS.parent / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize("page", **names(NOTEBOOKS))
+def test_pictures_of_cells_have_a_text(page):
+    """A comment behind `show()`; those of `kerasmlsp.figures` have the first line of their docstring."""
+    calls = [line for code in cells(page) for line in code.splitlines() if re.match(r"(plt\.)?show\(", line)]
+    assert all(re.search(r"\)  # \w.+$", line) for line in calls)
+    drawing = [code for code in cells(page) if "plt.subplots(" in code and "def show" not in code]
+    assert all("show(" in code for code in drawing)
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def test_every_builder_is_listed_with_its_parameters_and_lecture():
 
 @pytest.fixture(scope="module")
 def built():
-    return {name: catalogue._build(getattr(models, name), {})[0] for name in models.__all__}
+    return {name: catalogue.build(getattr(models, name), {})[0] for name in models.__all__}
 
 
 def test_listed_parameters_are_those_of_the_builders(built):
