@@ -41,7 +41,7 @@ def paths(pages):
     return [str(page.relative_to(ROOT)) for page in pages]
 
 
-pytestmark = pytest.mark.usefixtures("forked_replay")
+pytestmark = pytest.mark.usefixtures("replayed_here")
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from kerasmlsp import files, models
 HERE = Path(__file__).parent
 FAMILIES = [importlib.import_module(path.stem) for path in sorted(HERE.glob("cases_*.py"))]
 CASES = {name: case for family in FAMILIES for name, case in family.CASES.items()}
+# In fast tests of what does not depend on the model, as a rule.
+ONE_OF_EACH = [list(family.CASES)[-1] for family in FAMILIES]
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 # Training needs a graph, which takes seconds to make of these: `make test` takes one step, as of all.
 # fmt: off
@@ -223,10 +225,10 @@ def test_what_makes_no_model_is_refused(name, changes, pattern):
         CASES[name].make(**changes)
 
 
-def save_all(folder):
+def save_all(folder, names=tuple(CASES)):
     """Writes a folder for each model with its file, eight examples and its answers."""
-    for name, case in CASES.items():
-        model = stepped(name)[0]
+    for name in names:
+        case, model = CASES[name], stepped(name)[0]
         (folder / name).mkdir(parents=True)
         model.save(folder / name / "model.keras", include_optimizer=False)
         np.savez(folder / name / "inputs.npz", **case.inputs())
@@ -279,13 +281,18 @@ def differences(folder, kind, **environment):
     return {line["model"]: line for line in map(json.loads, result.stdout.splitlines())}
 
 
-def bad(found):
-    assert set(found) == set(CASES)
+def bad(found, names=CASES):
+    assert set(found) == set(names)
     return {n: line for n, line in found.items() if not line.get("difference", np.inf) <= CASES[n].tolerance}
 
 
-def test_models_come_back_from_files_in_a_fresh_process(saved):
-    assert not bad(differences(saved, "keras"))
+# All that TensorFlow wrote are loaded in other processes, and on the other backend, by `make test-jax`.
+@pytest.mark.parametrize(
+    "names", [ONE_OF_EACH, pytest.param(list(CASES), marks=pytest.mark.slow)], ids=["one of each family", "all"]
+)
+def test_models_come_back_from_files_in_a_fresh_process(names, tmp_path):
+    save_all(tmp_path, names)
+    assert not bad(differences(tmp_path, "keras"), names)
 
 
 @pytest.mark.slow
