@@ -56,8 +56,9 @@ def alone(quick_tensorflow):
 
 @pytest.fixture(scope="module")
 def replayed_here():
-    """Exports are verified in this process, which keeps the saved models; `tests/exporting` has processes of their own."""
+    """Exports are verified in this process, which keeps the saved models; `tests/exporting` starts some for it."""
     import replaying
+
     from kerasmlsp.exporting import loading, verifying
 
     kept = replaying.Kept()

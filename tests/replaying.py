@@ -1,8 +1,8 @@
 """Exports verified in the process of the tests, which then has the saved model that the tests call.
 
-To start a process, to load a saved model in it and to prepare its graphs takes as long as all else of a small export. That
-a saved model works in a fresh process, in which nothing of kerasmlsp can be imported, is what `tests/exporting` proves; it
-would not if Python had to be called back, which is refused here.
+To start a process, to load a saved model in it and to prepare its graphs takes as long as all else of a small export.
+That a saved model works in a fresh process, in which nothing of kerasmlsp can be imported, is what `tests/exporting`
+proves; it would not if Python had to be called back, which is refused here.
 """
 
 import inspect
@@ -21,7 +21,7 @@ CHANGES = {
 
 
 class Kept:
-    """In place of `loading.restore` and `verifying.replay`: what was loaded is kept, by the files that it was loaded from."""
+    """In place of `loading.restore` and `verifying.replay`: what was loaded is kept, by its files."""
 
     def __init__(self):
         self.load, self.loaded = loading.restore, {}

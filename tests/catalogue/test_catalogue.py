@@ -25,33 +25,26 @@ CASES = {name: case for family in FAMILIES for name, case in family.CASES.items(
 # In fast tests of what does not depend on the model, as a rule.
 ONE_OF_EACH = [list(family.CASES)[-1] for family in FAMILIES]
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-# Training needs a graph, which takes seconds to make of these: `make test` takes one step, as of all.
+# Training needs a graph, which takes seconds to make: one of each kind of layer and of loss in a fast test.
 # fmt: off
-SLOW = {
-    "additive_attention_encoder_decoder", "attention_captioner", "bc_resnet", "bidirectional_classifier",
-    "bidirectional_tagger", "chorale_transformer", "convlstm_autoencoder", "convlstm_classifier",
-    "convlstm_forecaster", "convlstm_signal_autoencoder", "efficientnet_lite0", "efficientnet_lite0_features",
-    "fcn_16s", "fcn_32s", "fcn_8s", "frame_recall_transformer", "frame_transformer", "gpt", "gpt1", "gpt2",
-    "gru_language_model", "learned_position_transformer", "masked_language_model", "masked_patch_predictor",
-    "multiplicative_attention_encoder_decoder", "pix2pix_discriminator", "pix2pix_generator",
-    "plain18", "plain34", "recurrent_encoder_decoder", "resnet18",
-    "resnet20", "resnet20_weighted", "resnet34", "resnet50", "segmentation_net", "ssd", "tonicnet",
-    "transformer_captioner", "transformer_classifier", "transformer_translator", "wav2vec",
+TRAINED = {
+    "alvinn", "attention_lstm", "denoising_autoencoder", "frame_recall_lstm", "landmark_mlp", "logistic_regression",
+    "motion_tcn", "naive_bayes_ngrams", "rotation_predictor", "simple_rnn_language_model", "text_cnn",
 }
 # fmt: on
 
 
-def each(names, trained=False):
+def each(names, quick=tuple(CASES)):
     """The tests of one model belong together (`--dist loadgroup`): it is trained once in a process."""
 
     def marks(name):
-        return [pytest.mark.xdist_group(name), *[pytest.mark.slow] * (trained and name in SLOW)]
+        return [pytest.mark.xdist_group(name), *[pytest.mark.slow] * (name not in quick)]
 
     return pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in names])
 
 
-def with_(flag, trained=False):
-    return each((name for name, case in CASES.items() if getattr(case, flag)), trained)
+def with_(flag, quick=tuple(CASES)):
+    return each((name for name, case in CASES.items() if getattr(case, flag)), quick)
 
 
 EACH = each(CASES)
@@ -130,7 +123,7 @@ def test_a_size_has_the_same_name_in_every_builder():
 
 
 def test_every_builder_has_a_case():
-    assert set(CASES) == set(models.__all__) and set(CASES) > SLOW
+    assert set(CASES) == set(models.__all__) and {name for name in TRAINED if CASES[name].reaches} == TRAINED
 
 
 @EACH
@@ -161,7 +154,8 @@ def test_one_step_changes_every_trainable_weight(name):
     assert [path for path in unmoved if not path.endswith(CASES[name].unmoved or ("\0",))] == []
 
 
-@with_("reaches", trained=True)
+# That each learns is a second look: one step has changed every weight.
+@with_("reaches", quick=TRAINED)
 def test_a_model_overfits_eight_examples(name):
     """The model of `stepped` goes on: its optimizer has variables, without which TensorFlow makes a second graph."""
     case, model = CASES[name], stepped(name)[0]
@@ -172,7 +166,8 @@ def test_a_model_overfits_eight_examples(name):
     assert losses[-1] < case.reaches, f"from {losses[0]:.4f} to {losses[-1]:.4f}"
 
 
-@EACH
+# Every layer has its precisions in tests/layers.
+@each(CASES, quick=ONE_OF_EACH)
 def test_mixed_precision_gives_numbers(name):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
