@@ -3,7 +3,6 @@
 import gc
 import os
 
-import forked
 import pytest
 
 # Here and in processes that are started: two of pytest-xdist's share two cores, and what XLA compiles runs a few times.
@@ -56,10 +55,14 @@ def alone(quick_tensorflow):
 
 
 @pytest.fixture(scope="module")
-def forked_replay():
-    """Exports are verified in forked processes; `tests/exporting` has some of their own started."""
-    from kerasmlsp.exporting import verifying
+def replayed_here():
+    """Exports are verified in this process, which keeps the saved models; `tests/exporting` starts some for it."""
+    import replaying
 
+    from kerasmlsp.exporting import loading, verifying
+
+    kept = replaying.Kept()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verifying, "_run", forked.run_script)
+        patch.setattr(verifying, "replay", kept.replay)
+        patch.setattr(loading, "restore", kept.restore)
         yield

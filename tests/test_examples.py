@@ -69,7 +69,12 @@ def own_methods(value):
     }
 
 
-@pytest.mark.parametrize("name", names())
+def quickly():
+    """The files with those that draw figures marked as slow: tests/figures draws each of them."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("kerasmlsp.figures.")) for name in names()]
+
+
+@pytest.mark.parametrize("name", quickly())
 def test_examples_print_what_they_say(name):
     module, said = importlib.import_module(name), []
     runner = doctest.DocTestRunner(optionflags=FLAGS)

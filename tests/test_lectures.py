@@ -58,5 +58,10 @@ def test_every_quoted_slide_is_in_the_deck_of_its_lecturer():
         decks[lecturer] = [letters(line) for text in texts for line in text.splitlines()]
     paths = [path for folder in ("kerasmlsp", "apps") for path in sorted((ROOT / folder).rglob("*.py"))]
     quoted = [(path.name, *each) for path in paths for each in references(path.read_text(encoding="utf-8"))]
-    wrong = [each for each in quoted if not any(line.startswith(letters(each[-1])) for line in decks[each[-2]])]
+    titles = [letters(each[-1]) for each in quoted]
+    wrong = [
+        each
+        for each, title in zip(quoted, titles, strict=True)
+        if not any(line.startswith(title) for line in decks[each[-2]])
+    ]
     assert len(quoted) > 150 and wrong == []

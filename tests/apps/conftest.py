@@ -1,37 +1,19 @@
 """What holds for the tests of every application."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 
 import kerasmlsp
-from kerasmlsp.exporting import loading
 
 
 @pytest.fixture(scope="module", autouse=True)
-def kept_models(forked_replay):
-    """Commands of one file share what they loaded: to load a model and compile its loops takes seconds each time."""
-    load, kept = loading.load, {}
+def kept_nets(replayed_here):
+    """Commands of one file share what they loaded, while nothing has changed its weights: to load a net takes long.
 
-    def load_once(path):
-        written = [Path(path, name) for name in ("saved_model.pb", "card.json")]
-        if not all(map(Path.is_file, written)):
-            return load(path)
-        key = os.path.abspath(path), *(each.stat().st_mtime_ns for each in written)
-        if key not in kept:
-            kept[key] = load(path)
-        return kept[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "load", load_once)
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kept_nets():
-    """The same for the nets of runs, by the contents of their files, while nothing has changed their weights."""
+    The nets of runs are known by the contents of their files; `replayed_here` does the same for saved models.
+    """
     load, kept = kerasmlsp.load_model, {}
 
     def load_once(path, **options):

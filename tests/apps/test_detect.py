@@ -71,7 +71,7 @@ def workshop(tmp_path_factory):
     words = ("--data", "train.csv", "--run", "whole", "--epochs", 12, "--flip", "both", *QUICK)
     told = command("detect", "train", *words)
     (folder / "told.txt").write_text(told.output)
-    command("detect", "evaluate", "--run", "whole", "--data", "test.csv")
+    (folder / "measured.json").write_text(json.dumps(run_json("evaluate", "--run", "whole", "--data", "test.csv")))
     command("detect", "export", "--run", "whole", "--licence", "none", "--data-note", "scenes of a test")
     yield folder
     os.chdir(before)
@@ -94,7 +94,7 @@ def test_training_leaves_a_whole_run(workshop):
 
 
 def test_evaluation_measures_and_draws(workshop):
-    result = run_json("evaluate", "--run", "whole", "--data", "test.csv")
+    result = json.loads((workshop / "measured.json").read_text())
     assert all(within(values) for values in result["metrics"].values())
     assert result["metrics"]["mAP50"]["value"] > 0.5 and set(result["metrics"]) == {"mAP50", "AP", "AP75"}
     mean = np.mean([each["AP50"] for each in result["classes"].values()])

@@ -204,6 +204,8 @@ def test_a_map_says_what_it_needs(workshop, monkeypatch):
     assert "pip install -e '.[clustering]'" in told and not Path("map2.png").exists()
 
 
+# As tests/targets has it of the net, in a second.
+@pytest.mark.slow
 def test_the_continuous_bag_of_words_learns_topics_too(workshop):
     words = ("--architecture", "cbow", "--run", "bag", "--epochs", 8, *SMALL, "--learning-rate", 0.2)
     result = json.loads(command("embed", "train", "--data", "text.txt", *words, "--json").stdout)

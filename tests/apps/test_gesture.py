@@ -76,7 +76,8 @@ def workshop(tmp_path_factory):
     command("augment", "backgrounds", "--output", "walls", "--count", 40, "--size", 32)
     options = ("--rounds", "--epochs", 14, "--background", "walls", *QUICK)
     command("gesture", "train", "--data", "photos", "--run", "whole", *options)
-    command("gesture", "evaluate", "--run", "whole", "--data", "test", "--background", "walls")
+    measured = run_json("evaluate", "--run", "whole", "--data", "test", "--background", "walls")
+    (folder / "measured.json").write_text(json.dumps(measured))
     command("gesture", "export", "--run", "whole", "--licence", "none", "--data-note", "shapes of a test")
     yield folder
     os.chdir(before)
@@ -110,7 +111,7 @@ def test_a_test_of_one_class_is_measured(workshop):
 
 
 def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
-    result = run_json("evaluate", "--run", "whole", "--data", "test", "--background", "walls")
+    result = json.loads((workshop / "measured.json").read_text())
     measured = result["metrics"]
     assert {"accuracy in grey", "accuracy before the background pictures", "above 0.9 of background"} < set(measured)
     # Shapes look the same in a mirror, and light makes no difference.
@@ -127,6 +128,8 @@ def test_evaluation_measures_other_light_and_what_is_unknown(workshop):
     assert "accuracy in grey" in shown and "unsure below" in shown
 
 
+# The steps of such a training are those of tests/interpret.
+@pytest.mark.slow
 def test_a_net_trains_on_adversarial_pictures_and_is_measured_under_attack(workshop):
     options = ("--architecture", "lenet", "--epochs", 1, "--adversarial", 4, *QUICK)
     command("gesture", "train", "--data", "photos", "--run", "firm", *options)

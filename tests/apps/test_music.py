@@ -197,6 +197,7 @@ def test_without_the_extra_a_melody_in_abc_is_harmonised_as_a_picture(workshop, 
     assert result.stderr.count("pip install -e '.[music]'") == 3
 
 
+@pytest.mark.slow
 def test_without_the_extra_a_run_is_measured_on_json(workshop, monkeypatch):
     Path("songs.json").write_text(json.dumps([piece(seed).pitches.tolist() for seed in range(2)]))
     Path("runs/music/whole/evaluation/sample.mid").unlink(missing_ok=True)

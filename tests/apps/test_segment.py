@@ -69,7 +69,8 @@ def workshop(tmp_path_factory):
         patch.setitem(FILTERS, ("encoder-decoder", "scratch"), (8, 16, 16))  # of which a graph is quicker
         told = command("segment", "train", "--data", "pictures", *NAMED, "--run", "whole", "--epochs", 8, *QUICK)
     (folder / "told.txt").write_text(told.output)
-    command("segment", "evaluate", "--run", "whole", "--data", "test", "--masks", "testmasks")
+    measured = run_json("evaluate", "--run", "whole", "--data", "test", "--masks", "testmasks")
+    (folder / "measured.json").write_text(json.dumps(measured))
     command("segment", "export", "--run", "whole", "--licence", "none", "--data-note", "scenes of a test")
     yield folder
     os.chdir(before)
@@ -88,7 +89,7 @@ def test_training_leaves_a_whole_run(workshop):
 
 
 def test_evaluation_measures_and_draws(workshop):
-    result = run_json("evaluate", "--run", "whole", "--data", "test", "--masks", "testmasks")
+    result = json.loads((workshop / "measured.json").read_text())
     assert all(within(values) for values in result["metrics"].values())
     found, prior = result["metrics"]["mean IoU"]["value"], result["beside"]["location prior"]["value"]
     assert found > 0.5 and found > prior + 0.1 and result["metrics"]["pixel accuracy"]["value"] > 0.8

@@ -216,6 +216,8 @@ def test_a_stopped_training_goes_on_the_same(workshop):
     stop_and_resume("traffic", words, "net-1-refit/history.csv")
 
 
+# That a training which is taken up ends the same is held by tests/training.
+@pytest.mark.slow
 def test_a_resumed_run_ends_the_same(measured):
     shutil.copytree("runs/traffic/whole", "runs/traffic/again")
     (Path("runs/traffic/again") / "model.keras").unlink()

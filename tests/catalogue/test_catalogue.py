@@ -22,34 +22,29 @@ from kerasmlsp import files, models
 HERE = Path(__file__).parent
 FAMILIES = [importlib.import_module(path.stem) for path in sorted(HERE.glob("cases_*.py"))]
 CASES = {name: case for family in FAMILIES for name, case in family.CASES.items()}
+# In fast tests of what does not depend on the model, as a rule.
+ONE_OF_EACH = [list(family.CASES)[-1] for family in FAMILIES]
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-# Training needs a graph, which takes seconds to make of these: `make test` takes one step, as of all.
+# Training needs a graph, which takes seconds to make: one of each kind of layer and of loss in a fast test.
 # fmt: off
-SLOW = {
-    "additive_attention_encoder_decoder", "attention_captioner", "bc_resnet", "bidirectional_classifier",
-    "bidirectional_tagger", "chorale_transformer", "convlstm_autoencoder", "convlstm_classifier",
-    "convlstm_forecaster", "convlstm_signal_autoencoder", "efficientnet_lite0", "efficientnet_lite0_features",
-    "fcn_16s", "fcn_32s", "fcn_8s", "frame_recall_transformer", "frame_transformer", "gpt", "gpt1", "gpt2",
-    "gru_language_model", "learned_position_transformer", "masked_language_model", "masked_patch_predictor",
-    "multiplicative_attention_encoder_decoder", "pix2pix_discriminator", "pix2pix_generator",
-    "plain18", "plain34", "recurrent_encoder_decoder", "resnet18",
-    "resnet20", "resnet20_weighted", "resnet34", "resnet50", "segmentation_net", "ssd", "tonicnet",
-    "transformer_captioner", "transformer_classifier", "transformer_translator", "wav2vec",
+TRAINED = {
+    "alvinn", "attention_lstm", "denoising_autoencoder", "frame_recall_lstm", "landmark_mlp", "logistic_regression",
+    "motion_tcn", "naive_bayes_ngrams", "rotation_predictor", "simple_rnn_language_model", "text_cnn",
 }
 # fmt: on
 
 
-def each(names, trained=False):
+def each(names, quick=tuple(CASES)):
     """The tests of one model belong together (`--dist loadgroup`): it is trained once in a process."""
 
     def marks(name):
-        return [pytest.mark.xdist_group(name), *[pytest.mark.slow] * (trained and name in SLOW)]
+        return [pytest.mark.xdist_group(name), *[pytest.mark.slow] * (name not in quick)]
 
     return pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in names])
 
 
-def with_(flag, trained=False):
-    return each((name for name, case in CASES.items() if getattr(case, flag)), trained)
+def with_(flag, quick=tuple(CASES)):
+    return each((name for name, case in CASES.items() if getattr(case, flag)), quick)
 
 
 EACH = each(CASES)
@@ -128,7 +123,7 @@ def test_a_size_has_the_same_name_in_every_builder():
 
 
 def test_every_builder_has_a_case():
-    assert set(CASES) == set(models.__all__) and set(CASES) > SLOW
+    assert set(CASES) == set(models.__all__) and {name for name in TRAINED if CASES[name].reaches} == TRAINED
 
 
 @EACH
@@ -159,7 +154,8 @@ def test_one_step_changes_every_trainable_weight(name):
     assert [path for path in unmoved if not path.endswith(CASES[name].unmoved or ("\0",))] == []
 
 
-@with_("reaches", trained=True)
+# That each learns is a second look: one step has changed every weight.
+@with_("reaches", quick=TRAINED)
 def test_a_model_overfits_eight_examples(name):
     """The model of `stepped` goes on: its optimizer has variables, without which TensorFlow makes a second graph."""
     case, model = CASES[name], stepped(name)[0]
@@ -170,7 +166,8 @@ def test_a_model_overfits_eight_examples(name):
     assert losses[-1] < case.reaches, f"from {losses[0]:.4f} to {losses[-1]:.4f}"
 
 
-@EACH
+# Every layer has its precisions in tests/layers.
+@each(CASES, quick=ONE_OF_EACH)
 def test_mixed_precision_gives_numbers(name):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -223,10 +220,10 @@ def test_what_makes_no_model_is_refused(name, changes, pattern):
         CASES[name].make(**changes)
 
 
-def save_all(folder):
+def save_all(folder, names=tuple(CASES)):
     """Writes a folder for each model with its file, eight examples and its answers."""
-    for name, case in CASES.items():
-        model = stepped(name)[0]
+    for name in names:
+        case, model = CASES[name], stepped(name)[0]
         (folder / name).mkdir(parents=True)
         model.save(folder / name / "model.keras", include_optimizer=False)
         np.savez(folder / name / "inputs.npz", **case.inputs())
@@ -279,13 +276,18 @@ def differences(folder, kind, **environment):
     return {line["model"]: line for line in map(json.loads, result.stdout.splitlines())}
 
 
-def bad(found):
-    assert set(found) == set(CASES)
+def bad(found, names=CASES):
+    assert set(found) == set(names)
     return {n: line for n, line in found.items() if not line.get("difference", np.inf) <= CASES[n].tolerance}
 
 
-def test_models_come_back_from_files_in_a_fresh_process(saved):
-    assert not bad(differences(saved, "keras"))
+# All that TensorFlow wrote are loaded in other processes, and on the other backend, by `make test-jax`.
+@pytest.mark.parametrize(
+    "names", [ONE_OF_EACH, pytest.param(list(CASES), marks=pytest.mark.slow)], ids=["one of each family", "all"]
+)
+def test_models_come_back_from_files_in_a_fresh_process(names, tmp_path):
+    save_all(tmp_path, names)
+    assert not bad(differences(tmp_path, "keras"), names)
 
 
 @pytest.mark.slow

@@ -105,9 +105,9 @@ def test_music_refuses_nonsense_and_knows_what_is_left_out():
 def test_a_prompt_is_read_from_its_end():
     model = loaded("chargen")
     limit = model.card["prompt_characters"]
-    text = "To be, or not to be: that is the question.\n" * 25_000
+    text = "To be, or not to be: that is the question.\n" * 2500
     states = [model.call("start", prompt=[prompt]) for prompt in (text, text[-limit:], text[1 - limit :])]
-    assert len(text) > 1_000_000 and limit == 1024
+    assert len(text) > 100_000 and limit == 1024
     np.testing.assert_array_equal(states[0]["logits"], states[1]["logits"])
     assert states[0]["position"][0] == limit + 1 and states[2]["position"][0] == limit
     assert f"{limit:,} characters" in model.card["limits"]

@@ -89,20 +89,20 @@ def test_greedy_takes_the_likeliest_each_time(model, decoder):
 
 
 def test_a_row_is_the_same_alone_in_any_batch_and_in_pieces(decoder):
-    template = np.full((4, 12), FREE, "int32")
-    template[:, :2] = [[1, 2], [3, 4], [5, 0], [2, 2]]
+    template = np.full((3, 7), FREE, "int32")  # beyond the window of the net, as each step takes long here
+    template[:, :2] = [[1, 2], [3, 4], [5, 0]]
     options = {"temperature": 0.9, "top_k": 4, "top_p": 0.95}
     together, _ = fill(decoder, template, **options)
-    for row in range(4):
+    for row in range(3):
         alone, _ = fill(decoder, template[row : row + 1], seeds=np.array([row], "int32"), **options)
         assert alone[0].tolist() == together[row].tolist()
     seeds, carry, pieces = _seeds(template), None, []
-    for begin in (0, 3, 6, 9):
+    for begin in (0, 3, 6):
         tokens, _, carry = generation.fill(decoder, template[:, begin : begin + 3], seeds=seeds, carry=carry, **options)
         pieces.append(numpy(tokens))
     assert (np.concatenate(pieces, 1) == together).all()
     # What was written stays the same where it is given back as a prompt.
-    template[:, :7] = together[:, :7]
+    template[:, :5] = together[:, :5]
     assert (fill(decoder, template, **options)[0] == together).all()
 
 
@@ -122,7 +122,7 @@ def test_rows_of_a_state_go_on_as_their_texts_do(decoder):
 
 
 def test_another_seed_writes_another_text(decoder):
-    template = np.full((40, 10), FREE, "int32")
+    template = np.full((40, 6), FREE, "int32")
     texts = {tuple(row) for row in fill(decoder, template)[0].tolist()}
     assert len(texts) > 30
     assert (fill(decoder, template)[0] == fill(decoder, template)[0]).all()
@@ -249,19 +249,19 @@ def test_every_row_may_have_settings_of_its_own(decoder):
 
 
 def test_after_the_stop_token_comes_nothing_else(decoder):
-    tokens, scores = fill(decoder, np.full((60, 20), FREE, "int32"), stop=2)
+    tokens, scores = fill(decoder, np.full((200, 9), FREE, "int32"), stop=2)
     ended = 0
     for row, score in zip(tokens, scores, strict=True):
         if 2 in row.tolist():
             place = row.tolist().index(2)
-            ended += place < 19
+            ended += place < 8
             assert (row[place:] == 2).all() and (score[place + 1 :] == 0).all() and score[place] < 0
     assert ended > 10
 
 
 def test_the_stop_token_waits_for_its_place(decoder):
-    tokens, _ = fill(decoder, np.full((60, 12), FREE, "int32"), stop=2, stop_from=5)
-    assert not (tokens[:, :5] == 2).any() and (tokens[:, 5] == 2).any()
+    tokens, _ = fill(decoder, np.full((200, 5), FREE, "int32"), stop=2, stop_from=3)
+    assert not (tokens[:, :3] == 2).any() and (tokens[:, 3] == 2).any()
 
 
 # ---- beams ---------------------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path):
     def load(indices, key):
         return ({name: tf.gather(values, indices) for name, values in data.items()},)
 
-    batches = batching.Batches(batching.shuffled(8, 4), load)
+    batches = batching.Batches(batching.shuffled(8, 8), load)
     whole = training.fit(conditional, batches, run=tmp_path / "whole", epochs=2)
     training.fit(conditional, batches, run=tmp_path / "broken", epochs=1)
     assert_same(state(training.fit(conditional, batches, run=tmp_path / "broken", epochs=2, resume=True)), state(whole))

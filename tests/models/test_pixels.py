@@ -103,7 +103,7 @@ def naive(model, shape):
     return generation.Decoder(lambda batch: keras.ops.zeros((batch, places), "int32"), step, 4)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])  # the steps of three are held above
 def test_the_same_seed_draws_what_the_whole_net_draws(channels):
     model, shape = net(channels), (4, 5, channels)
     template = np.full((6, 20 * channels), generation.FREE, "int32")
