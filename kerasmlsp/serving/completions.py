@@ -95,7 +95,7 @@ def _count(value):
 
 
 def _stop(value):
-    stop = [value] if type(value) is str and value else value or []
+    stop = [] if value in (None, "") else [value] if type(value) is str else value
     are_texts = type(stop) is list and all(type(each) is str and 0 < len(each) <= LONGEST_STOP for each in stop)
     if not are_texts or len(stop) > STOPS:
         raise invalid(

@@ -208,6 +208,7 @@ def test_triton_gets_nets_that_answer_as_the_saved_model():
         (("triton", "--model", "sentiment"), 1, "sentiment cannot be deployed for Triton: its input text is text"),
         (("triton", "--model", "music"), 1, "its input particles is one for all rows"),
         (("tfserving", "--model", "none"), 1, "There is no saved model of 'none'"),
+        (("ray", "--model", "../gan"), 1, "`--model` must be of letters, digits and _.-, for URLs. Received: '../gan'"),
         (
             ("tfserving", "--models", "nowhere"),
             1,
@@ -240,6 +241,18 @@ def test_a_folder_is_replaced_only_if_it_was_written_here_and_that_is_wanted():
     assert [path.name for path in Path().iterdir()] == ["out"]
     Path("file").write_text("mine")
     assert "file is already there" in command("deploy", "ray", "file", "--model", "gan", code=1).stderr
+
+
+def test_a_folder_within_a_model_is_refused_and_names_are_texts():
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    shutil.copytree(exporting.find("lenet_features").parent, "mine/no")
+    within = command("deploy", "tfserving", "mine/no/1/out", "--models", "mine", code=1).stderr
+    assert within == f"Error: The path must not lie in a saved model. Received: a place in {Path('mine/no/1')}\n"
+    assert not list(Path("mine/no/1").glob("*out*"))
+    command("deploy", "ray", "out", "--models", "mine")
+    (application,) = yaml.safe_load(Path("out/serve_config.yaml").read_text())["applications"]
+    named = (application["name"], application["args"]["model"], application["deployments"][0]["name"])
+    assert named == ("no", "no", "no")
 
 
 def test_a_disk_that_is_full_leaves_what_was_there(monkeypatch):

@@ -65,7 +65,7 @@ def raw(client, method, path, body=b"", headers=()):
         return answer(connection)
 
 
-# TensorFlow Serving's routes; the numbers are those of the list that docs/reference/serving.md shows.
+# TensorFlow Serving's routes; the numbers are those of docs/serving-conformance.md.
 
 
 @pytest.mark.parametrize(

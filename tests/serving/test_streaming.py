@@ -291,6 +291,7 @@ def test_of_several_texts_none_is_written_on_when_one_fails_or_the_client_is_gon
         ({"n": True}, 400, "`n` must be from 1 to 8. Received: true"),
         ({"n": 2, "best_of": 3}, 400, "`best_of` is not offered. Received: 3"),
         ({"stop": 1}, 400, "`stop` must be a text or up to 4, of up to 1,000 characters each. Received: 1"),
+        ({"stop": 0}, 400, "`stop` must be a text"),
         ({"stop": ["a", 1]}, 400, "`stop` must be a text"),
         ({"stop": ["a", ""]}, 400, "`stop` must be a text"),
         ({"stop": ["a", "b", "c", "d", "e"]}, 400, "`stop` must be a text or up to 4"),

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def chosen(names: Sequence[str], models: Path | None) -> list[Model]:
 
     Raises:
         FileNotFoundError: There is no such model, or none at all.
-        ValueError: A model is damaged or has no card.
+        ValueError: A model is damaged or has no card, or its name cannot stand in URLs and configurations.
 
     Example:
         >>> [model.name for model in chosen(["sentiment", "gesture"], None)]
@@ -67,6 +68,8 @@ def chosen(names: Sequence[str], models: Path | None) -> list[Model]:
         names = next((there for place in places if (there := _names(place))), [])
         if not names:
             raise FileNotFoundError(f"`models` must hold saved models, as sentiment/1. Received: {places[0]}")
+    if odd := next((name for name in names if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name, re.ASCII)), None):
+        raise ValueError(f"`names` (--model) must be of letters, digits and _.-, for URLs. Received: {odd!r}")
     found = [
         Model(name, path, loading.read_card(path))
         for name in sorted(set(names))
@@ -145,6 +148,9 @@ def _check(path, force):
 def copy(models: Sequence[Model], folder: Path) -> None:
     """Copies models into `folder/NAME/VERSION`, with card and warm-up requests.
 
+    Raises:
+        ValueError: The folder lies in one of them.
+
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
@@ -153,6 +159,8 @@ def copy(models: Sequence[Model], folder: Path) -> None:
         True
     """
     for model in models:
+        if model.path.resolve() in folder.resolve().parents:
+            raise ValueError(f"`path` must not lie in a saved model. Received: a place in {model.path}")
         shutil.copytree(model.path, folder / model.name / model.version)
 
 

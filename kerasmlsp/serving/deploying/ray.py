@@ -21,18 +21,18 @@ _PLACE = """\
       # variables of the node's environment are read, as $HOME/models. Ray does not tell from where the file comes, so
       # that a path must not begin in its folder.
 """
-# The front joins up to 64 requests into batches, so that a replica has to have more than a few.
+# In quotes, as YAML takes a name such as no or 1 for something else. The front joins up to 64 requests into batches, so that a replica has to have more than a few.
 _APPLICATION = """\
-  - name: {name}
-    route_prefix: /{name}
+  - name: "{name}"
+    route_prefix: "/{name}"
     import_path: kerasmlsp.serving.on_ray:build
     args:
-      model: {name}
+      model: "{name}"
 {models}
       threads: 1
       timeout: 30
     deployments:
-      - name: {name}
+      - name: "{name}"
         max_ongoing_requests: 64
         max_queued_requests: 256
         graceful_shutdown_timeout_s: 30
