@@ -186,7 +186,7 @@ def measure_fuzz(options):
     if not program.is_file():
         raise FileNotFoundError(f"{program} is not there: pip install schemathesis, --python schemathesis=PATH.")
     words = [program, "run", "--no-color", "--checks", "not_a_server_error", "--phases", "coverage,fuzzing"]
-    words += ["--request-timeout", "150", "--generation-database", "none", "--report", "json"]
+    words += ["--request-timeout", "150", "--workers", "4", "--generation-database", "none", "--report", "json"]
     cases = failures = 0
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         models = link(options, Path(name, "models"), *FUZZED)

@@ -149,12 +149,8 @@ class Calls:
         """What a body asks for; a large one is read beside the loop."""
         if len(body) <= self.reader.large:
             return kind(body, self.engine.servable, *place)
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                return await self.reader.read(kind, body, self.engine.servable, *place)
-        except TimeoutError:
-            text = f"The answer took longer than {self.settings.timeout:g} s"
-            raise ServingError("DEADLINE_EXCEEDED", text) from None
+        async with self._in_time():
+            return await self.reader.read(kind, body, self.engine.servable, *place)
 
     async def _asked(self, servable, signature_name, inputs):
         if signature_name == "serving_bytes":
@@ -262,10 +258,21 @@ class Calls:
             if stream:
                 await _send_events(request, send, completion.pieces())
                 return None
-            return Answer(orjson.dumps(await completion.whole()))
+            # A stream may take as long as it likes, since its client sees that it goes on.
+            async with self._in_time():
+                return Answer(orjson.dumps(await completion.whole()))
 
     async def _body(self, request, most=sys.maxsize):
         return await request.body(min(self.settings.max_body, most), self.store)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self):
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                yield
+        except TimeoutError:
+            text = f"The answer took longer than {self.settings.timeout:g} s"
+            raise ServingError("DEADLINE_EXCEEDED", text) from None
 
     @contextlib.contextmanager
     def _counted(self, name, api, entrypoint="REST"):

@@ -312,6 +312,18 @@ def test_errors_of_completions_are_as_openai_has_them(client, body, status, text
     assert not client.engine.calls
 
 
+def test_a_completion_has_the_time_of_one_request():
+    with served(timeout=0.5) as client:
+        client.engine.seconds = 0.2
+        told = complete(client, prompt="x", max_tokens=300)
+        assert told.status_code == 504 and "longer than 0.5 s" in told.json()["error"]["message"]
+        # A stream goes on for as long as its steps are in time.
+        client.engine.seconds = 0.05
+        assert complete(client, prompt="x", max_tokens=300, stream=True).text.endswith("data: [DONE]\n\n")
+        asked = len(client.engine.calls)
+        assert asked > 5
+
+
 # The shipped model
 
 
