@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasmlsp.serving import values
 from kerasmlsp.serving.errors import ServingError, invalid
-from kerasmlsp.serving.streaming import Writing, is_offered, options, read, texts
+from kerasmlsp.serving.streaming import LONGEST, PIECE, Writing, is_offered, options, read, texts
 
 if TYPE_CHECKING:
     from kerasmlsp.serving.engine import Servable
@@ -198,7 +198,7 @@ class Completion:
             'pieces'
         """
         before = dict.fromkeys(range(len(self._asked.writings)), self._asked.before)
-        async with contextlib.aclosing(self._written()) as found:
+        async with contextlib.aclosing(self._written(PIECE)) as found:
             async for index, text, reason in found:
                 yield self.piece(index, before.pop(index, "") + text, reason)
 
@@ -219,7 +219,7 @@ class Completion:
         writings, before = self._asked.writings, self._asked.before
         parts: list[list[str]] = [[] for _ in writings]
         reasons: list[str | None] = [None] * len(writings)
-        async with contextlib.aclosing(self._written()) as found:
+        async with contextlib.aclosing(self._written(LONGEST)) as found:
             async for index, text, reason in found:
                 parts[index].append(text)
                 reasons[index] = reason
@@ -230,9 +230,9 @@ class Completion:
         usage = {"prompt_tokens": read, "completion_tokens": total, "total_tokens": read + total}
         return {**self._head, "choices": choices, "usage": usage}
 
-    async def _written(self):
+    async def _written(self, longest):
         """Number of the choice, piece and reason, of all choices beside each other."""
-        sources = [texts(each, self._timeout) for each in self._asked.writings]
+        sources = [texts(each, self._timeout, longest) for each in self._asked.writings]
         length = self._asked.writings[0].length
         running = {number: until(each, self._asked.stop, length) for number, each in enumerate(sources)}
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FIRST, PIECE = 8, 32
 """Characters of the first step, which is to come soon, and of the others, for which few calls matter more."""
+LONGEST = 1024
+"""Characters of a step, at most, where nobody sees a text before it is whole."""
 _MOST = 100_000
 DONE = b"data: [DONE]\n\n"
 """The last event of a stream that is whole."""
@@ -120,12 +122,13 @@ def _value(name, value, info):
         raise invalid(f"`{name}` must be of type {kind}. Received: {values.quoted(value)}") from error
 
 
-async def texts(writing: Writing, timeout: float) -> AsyncGenerator[str, None]:
+async def texts(writing: Writing, timeout: float, longest: int = PIECE) -> AsyncGenerator[str, None]:
     """Yields the text piece by piece: joined, it is what one call would write.
 
     Args:
         writing: What to write.
         timeout: Seconds that each step may take.
+        longest: Characters of a step, at most: each has twice those of the one before, once there are `PIECE`.
 
     Raises:
         ServingError: As of `Servable.predict`.
@@ -146,10 +149,10 @@ async def texts(writing: Writing, timeout: float) -> AsyncGenerator[str, None]:
     state = await servable.predict("start", writing.prompt, timeout)
     # A piece may end within a character where a model writes bytes.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    left = writing.length
+    left, wanted = writing.length, FIRST
     while left > 0:
-        piece = min(FIRST if left == writing.length else PIECE, left)
-        left -= piece
+        piece = min(wanted, left)
+        left, wanted = left - piece, min(max(2 * wanted, PIECE), longest)
         inputs = {**state, **writing.options, "length": np.array([piece], np.int32)}
         answer = await servable.predict("step", inputs, timeout)
         state = {name: answer[name] for name in state}

@@ -169,6 +169,11 @@ def test_completions_are_as_openai_has_them(client):
     assert step[-1]["temperature"].tolist() == [1.0] and step[-1]["seed"].tolist() != [0]
 
 
+def test_what_nobody_sees_before_it_is_whole_is_written_in_ever_longer_steps(client):
+    complete(client, prompt="", max_tokens=200, seed=1)
+    assert [int(each["length"][0]) for _, name, each in client.engine.calls if name == "step"] == [8, 32, 64, 96]
+
+
 def test_completions_stream(client):
     *pieces, done = events(complete(client, prompt="", max_tokens=50, seed=0, stream=True))
     assert done == "[DONE]"
