@@ -11,7 +11,6 @@ import functools
 import os
 import sys
 import time
-from pathlib import Path
 
 import click
 

@@ -157,8 +157,7 @@ def watch(
 
 
 def read_lines(source: str | Path, *, channels: Sequence[str] = (), encoding: str = "utf-8") -> Iterator[str]:
-    """Yields the lines of a file or of stdin ("-") as they come, or what an Excel file or a record of PhysioNet (`.hea`)
-    holds as such.
+    """Yields the lines of a file or of stdin ("-") as they come, or what an Excel file or a record of PhysioNet holds.
 
     Raises:
         FileNotFoundError: There is no such file.

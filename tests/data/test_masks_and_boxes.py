@@ -251,5 +251,5 @@ def test_a_table_of_boxes_has_commas_in_numbers_and_classes_for_labels(tmp_path)
     np.testing.assert_allclose(found.in_pixels()[0], [[10.5, 0, 20.5, 15]], atol=1e-4)
     rows = [f"a.png;0,{number:02};1;1;9;9\n" for number in range(10, 40)]
     path.write_text("path;label;xmin;ymin;xmax;ymax\n" + "".join(rows))
-    with pytest.raises(ValueError, match="`label_column` must hold classes.*a quantity to estimate"):
+    with pytest.raises(ValueError, match=r"`label_column` must hold classes.*a quantity to estimate"):
         boxes.read_boxed_images(path, 8)

@@ -114,7 +114,9 @@ def test_neighbours_are_near_in_the_spectral_order():
 
 
 def test_numbers_of_other_countries_are_read(tmp_path):
-    speeds = traffic.read_speeds(write(tmp_path / "a.csv", "time;A;B\n2024-05-01 00:00;61,5;60\n2024-05-01 00:05;7;8,25\n"))
+    speeds = traffic.read_speeds(
+        write(tmp_path / "a.csv", "time;A;B\n2024-05-01 00:00;61,5;60\n2024-05-01 00:05;7;8,25\n")
+    )
     assert speeds.values.tolist() == [[61.5, 60], [7, 8.25]] and not speeds.missing.any()
     network = traffic.read_network(write(tmp_path / "b.csv", "1;0,5;0\n0,5;1;0\n0;0;1\n"), ROADS)
     assert network.adjacency[0].tolist() == [1, 0.5, 0]

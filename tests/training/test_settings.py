@@ -56,7 +56,9 @@ def test_every_option_has_one_sentence_of_help():
         assert known.help.endswith(".") and len(known.help) < 100, field.name
 
 
-@pytest.mark.parametrize("path", sorted(Path(options.__file__).parent.glob("*/config.py")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(Path(options.__file__).parent.glob("*/config.py")), ids=lambda path: path.parent.name
+)
 def test_every_field_of_an_application_is_an_option_with_a_sentence_of_help(path):
     config = importlib.import_module(f"kerasmlsp.apps.{path.parent.name}.config").Config
     known = {field.name: found.help for field, _, _, found in fields(config)}

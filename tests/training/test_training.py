@@ -587,7 +587,7 @@ def test_a_whole_file_that_names_a_class_not_imported_says_which(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
-    with pytest.raises(ValueError, match="mine>Twice, mine>thrice. Import kerasmlsp.apps.mine, then"):
+    with pytest.raises(ValueError, match=r"mine>Twice, mine>thrice\. Import kerasmlsp\.apps\.mine, then"):
         kerasmlsp.load_model(path)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=f"{path} is damaged"):
