@@ -583,7 +583,12 @@ def test_a_whole_file_that_names_a_class_not_imported_says_which(tmp_path):
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     # As of a class of an application, which the library does not import.
-    parts["config.json"] = parts["config.json"].replace(b'"__main__"', b'"kerasmlsp.apps.mine"')
+    place = {"module": "kerasmlsp.apps.mine"}
+    config = json.loads(
+        parts["config.json"],
+        object_hook=lambda each: each | place if str(each.get("registered_name")).startswith("mine>") else each,
+    )
+    parts["config.json"] = json.dumps(config)
     with zipfile.ZipFile(path, "w") as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
