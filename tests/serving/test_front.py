@@ -639,6 +639,7 @@ def test_a_token_is_wanted_everywhere_but_for_health():
         assert "/v1/models/echo:predict" not in client.get("/docs").text
         allowed = client.get("/docs", headers={"Authorization": "Bearer a-long-secret"}).text
         assert "/v1/models/echo:predict" in allowed
+        assert "curl -H &quot;Authorization: Bearer $KERASMLSP_TOKEN&quot; -d" in allowed
         assert client.engine.metrics.reasons["token"] > 10
         assert client.options("/v1/models", headers={"Origin": "https://page"}).status_code == 200
 
@@ -683,6 +684,9 @@ def test_the_interface_is_described(client):
     assert "/streams/writer" in paths and "/streams/echo" not in paths and "/v1/completions" in paths
     page = client.get("/docs")
     assert "<b>Told & sold</b>" not in page.text and "&lt;b&gt;Told &amp; sold&lt;/b&gt;" in page.text
+    asked = f"-d &#x27;{{&quot;inputs&quot;: {{&quot;x&quot;: [0.5]}}}}&#x27; http://127.0.0.1:{client.port}/v1/models/double"
+    assert f"<pre>curl {asked}:predict</pre>" in page.text
+    assert "http://localhost:8501/v1/models/double:predict" in client.get("/docs", headers={"Host": "<b>"}).text
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "<script" not in page.text
 
