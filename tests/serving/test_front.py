@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from running import answer, connect, request, running
 
-from kerasmlsp.serving import openapi
+from kerasmlsp.serving import bodies, openapi
 from kerasmlsp.serving.errors import ServingError
 from kerasmlsp.serving.front import Front, FrontSettings
 from kerasmlsp.serving.metrics import Metrics
@@ -600,6 +600,17 @@ def test_a_process_that_is_lost_costs_no_more_than_what_it_read(beside):
     os.kill(reader._process.pid, signal.SIGKILL)
     asking.join()
     assert told[0].json() == {"outputs": [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]}  # by the next process
+
+
+def test_a_process_that_has_ended_is_not_left_as_a_zombie(beside, monkeypatch):
+    monkeypatch.setattr(bodies, "_IDLE", 2 - bodies._MOMENT)
+    assert beside.post("/v1/models/double:predict", json={"inputs": [1, 2, 3, 4, 5, 6, 7]}).status_code == 200
+    process = beside.front._calls.reader._process
+    os.kill(process.pid, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while process.returncode is None:  # which is known once somebody has asked
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_large_body_is_waited_for_no_longer_than_others():
