@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -292,7 +293,7 @@ def _token(token, file):
 
 def _origins(given):
     for each in given:
-        if each != "*" and not (each.startswith(("http://", "https://")) and each.count("/") == 2):
+        if each != "*" and not re.fullmatch(r"https?://[^/\s]+", each):
             raise ValueError(f"`cors` must be as https://example.org, without a path, or *. Received: {each}")
     return tuple(given)
 

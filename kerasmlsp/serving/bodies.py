@@ -28,6 +28,8 @@ from kerasmlsp.serving.tensors import Signature
 
 _IDLE = 30.0
 """Seconds without a body after which the process ends."""
+_MOMENT = 5.0
+"""Seconds after which it has ended then."""
 _GONE = "The process that reads large requests has ended: try again later"
 
 
@@ -159,6 +161,7 @@ class Reader:
         message = {"kind": kind.__name__, "signatures": signatures}
         loop = asyncio.get_running_loop()
         answer, inputs = await loop.run_in_executor(self._thread, self._ask, message, body)
+        loop.call_later(_IDLE + _MOMENT, self._reap)
         if answer["op"] == "failed":
             raise ServingError(answer["code"], answer["message"], status=answer["status"])
         if refused is not None:
@@ -175,6 +178,11 @@ class Reader:
             self._thread.shutdown(cancel_futures=True)
             self._thread = None
         self._end()
+
+    def _reap(self):
+        """Asks how the process ended, if it has: the system keeps it in its list until then."""
+        if (process := self._process) is not None:
+            process.poll()
 
     def _ask(self, message, body):
         """What the process answers; asked again if it had ended before."""

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import hmac
 import logging
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Sequence
@@ -258,10 +259,17 @@ class Front:
             servables = self._calls.newest()
         except ServingError:
             servables = []  # the interface is no secret, the models may be
-        text, style = openapi.page(self._description(servables), servables)
+        text, style = openapi.page(self._description(servables), servables, _url(request))
         allowed = base64.b64encode(hashlib.sha256(style.encode()).digest())
         policy = b"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; frame-ancestors 'none'" % allowed
         return Answer(text.encode(), kind=HTML, headers=(*pages.SAFE, (b"content-security-policy", policy)))
+
+
+def _url(request):
+    """Where the client says that it has reached the server."""
+    host = request.headers.get(b"host", b"")
+    known = host if re.fullmatch(rb"[\w.:\[\]-]+", host) else b"localhost:8501"
+    return f"{request.scope.get('scheme', 'http')}://{known.decode()}"
 
 
 def _preflight(request):

@@ -3,6 +3,7 @@
 import html
 import json
 import math
+import shlex
 import urllib.parse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -293,12 +294,15 @@ def _signature_text(signature):
     return f"{told(signature.inputs)} -> {told(signature.outputs)}".strip()
 
 
-def page(description: dict[str, Any], servables: "Iterable[Servable]") -> tuple[str, str]:
+def page(
+    description: dict[str, Any], servables: "Iterable[Servable]", url: str = "http://localhost:8501"
+) -> tuple[str, str]:
     """Returns the page at `/docs`, which needs no script, and the style in it that a content policy has to allow.
 
     Args:
         description: As from `document`.
         servables: As of `document`.
+        url: Where examples of requests go.
 
     Example:
         >>> text, style = page(document([]), [])
@@ -316,9 +320,10 @@ def page(description: dict[str, Any], servables: "Iterable[Servable]") -> tuple[
         about = escape(str(each.card.get("description", "")))
         parts.append(f"<h3>{escape(each.name)}</h3><p>{about}</p><ul>{''.join(lines)}</ul>")
     tags: dict[str, list[str]] = {}
+    token = ' -H "Authorization: Bearer $KERASMLSP_TOKEN"' if "security" in description else ""
     for path, item in description["paths"].items():
         for verb, operation in item.items():
-            tags.setdefault(operation["tags"][0], []).append(_entry(verb, path, operation))
+            tags.setdefault(operation["tags"][0], []).append(_entry(verb, path, operation, url, token))
     interface = "".join(f"<h3>{escape(tag)}</h3>{''.join(entries)}" for tag, entries in tags.items())
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -330,12 +335,12 @@ def page(description: dict[str, Any], servables: "Iterable[Servable]") -> tuple[
     return text, _STYLE
 
 
-def _entry(verb, path, operation):
+def _entry(verb, path, operation, url, token):
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     told = ""
     if body and "example" in body:
-        data = html.escape(json.dumps(body["example"]), quote=True)
-        told += f"<pre>curl -d '{data}' http://localhost:8501{html.escape(path)}</pre>"
+        command = f"curl{token} -d {shlex.quote(json.dumps(body['example']))} {url}{path}"
+        told += f"<pre>{html.escape(command)}</pre>"
     if body:
         told += f"<pre>{html.escape(json.dumps(body['schema'], indent=1))}</pre>"
     summary = f"<b>{verb.upper()}</b> <code>{html.escape(path)}</code> {html.escape(operation['summary'])}"

@@ -44,7 +44,7 @@ def check(files: np.ndarray, *, most_pixels: int, most_seconds: float) -> None:
 
 def _check(file, most_pixels, most_seconds):
     if file.startswith(_JPEG_XL):
-        raise invalid("JPEG XL is not taken: send a JPEG, PNG, GIF, BMP or WebP file")
+        raise invalid("JPEG XL is not taken: send a JPEG, PNG, GIF or BMP file")
     if (found := pixels(file)) > most_pixels:
         raise _too_large(f"A picture has {found / 1e6:.4g} million pixels; at most {most_pixels / 1e6:g} million")
     if (length := seconds(file)) > most_seconds:

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from running import answer, connect, request, running
 
-from kerasmlsp.serving import openapi
+from kerasmlsp.serving import bodies, openapi
 from kerasmlsp.serving.errors import ServingError
 from kerasmlsp.serving.front import Front, FrontSettings
 from kerasmlsp.serving.metrics import Metrics
@@ -602,6 +602,17 @@ def test_a_process_that_is_lost_costs_no_more_than_what_it_read(beside):
     assert told[0].json() == {"outputs": [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]}  # by the next process
 
 
+def test_a_process_that_has_ended_is_not_left_as_a_zombie(beside, monkeypatch):
+    monkeypatch.setattr(bodies, "_IDLE", 2 - bodies._MOMENT)
+    assert beside.post("/v1/models/double:predict", json={"inputs": [1, 2, 3, 4, 5, 6, 7]}).status_code == 200
+    process = beside.front._calls.reader._process
+    os.kill(process.pid, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while process.returncode is None:  # which is known once somebody has asked
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_a_large_body_is_waited_for_no_longer_than_others():
     with served(large_body=20, timeout=0.5) as client:
         body = {"inputs": [1, 2, 3, 4, 5, 6, 7]}
@@ -639,6 +650,7 @@ def test_a_token_is_wanted_everywhere_but_for_health():
         assert "/v1/models/echo:predict" not in client.get("/docs").text
         allowed = client.get("/docs", headers={"Authorization": "Bearer a-long-secret"}).text
         assert "/v1/models/echo:predict" in allowed
+        assert "curl -H &quot;Authorization: Bearer $KERASMLSP_TOKEN&quot; -d" in allowed
         assert client.engine.metrics.reasons["token"] > 10
         assert client.options("/v1/models", headers={"Origin": "https://page"}).status_code == 200
 
@@ -683,6 +695,9 @@ def test_the_interface_is_described(client):
     assert "/streams/writer" in paths and "/streams/echo" not in paths and "/v1/completions" in paths
     page = client.get("/docs")
     assert "<b>Told & sold</b>" not in page.text and "&lt;b&gt;Told &amp; sold&lt;/b&gt;" in page.text
+    asked = f"-d &#x27;{{&quot;inputs&quot;: {{&quot;x&quot;: [0.5]}}}}&#x27; http://127.0.0.1:{client.port}/v1/models/double"
+    assert f"<pre>curl {asked}:predict</pre>" in page.text
+    assert "http://localhost:8501/v1/models/double:predict" in client.get("/docs", headers={"Host": "<b>"}).text
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "<script" not in page.text
 

@@ -309,7 +309,8 @@ def test_tokens_and_certificates_are_checked_at_the_start(numbers, tmp_path):
     assert "`--token` must be of letters" in refused(*listen, "--token", "a b")
     assert "KERASMLSP_TOKEN must be of letters" in refused(*listen, KERASMLSP_TOKEN="")
     assert "Give either" in refused(*listen, "--token", "a", "--token-file", tmp_path / "token", code=2)
-    assert "`--cors` must be as https://example.org" in refused(*listen, "--cors", "https://example.org/page")
+    for wrong in ("https://example.org/page", "https://", "example.org"):
+        assert "`--cors` must be as https://example.org" in refused(*listen, "--cors", wrong)
 
 
 def test_of_certificates_each_mistake_has_its_sentence(numbers, tmp_path):
