@@ -33,8 +33,8 @@ from kerasmlsp.apps.detect import cli as detect
 from kerasmlsp.apps.embed import cli as embed
 from kerasmlsp.apps.gan import cli as gan
 from kerasmlsp.apps.gesture import cli as gesture
+from kerasmlsp.apps.imagenet import cli as imagenet
 from kerasmlsp.apps.interpret import cli as interpret
-from kerasmlsp.apps.interpret import imagenet
 from kerasmlsp.apps.motion import cli as motion
 from kerasmlsp.apps.music import cli as music
 from kerasmlsp.apps.pixelcnn import cli as pixelcnn

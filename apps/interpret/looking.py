@@ -130,10 +130,10 @@ def subject(name: str, *, class_names: Path | None = None, box: tuple[float, flo
         ValueError: It takes no pictures of a known size, or does not end in classes.
     """
     if name == "imagenet":
-        from kerasmlsp import imagenet as weights
-        from kerasmlsp.apps.interpret import imagenet
+        from kerasmlsp import imagenet
+        from kerasmlsp.apps import options
 
-        return Subject(imagenet.load(), list(weights.classes().values()), central=True)
+        return Subject(options.load_imagenet(), list(imagenet.classes().values()), central=True)
     if Path(name).suffix == ".keras":
         model, classes = _file(Path(name)), _names(class_names)
     else:

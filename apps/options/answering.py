@@ -14,6 +14,8 @@ from kerasmlsp.apps.options.shared import FOLDER, json_option, reject_option
 from kerasmlsp.apps.printing import model_name, print_predictions
 
 if TYPE_CHECKING:
+    import keras
+
     from kerasmlsp.exporting import SavedModel
 
 model_options = together(
@@ -78,6 +80,19 @@ def load_model(folder: Path, *, whole_calls: bool = False) -> "SavedModel":
             f"`--models`. Received: {model.card.get('app') or 'none'}"
         )
     click.echo(f"Model: {model_name(folder)}", err=True)
+    return model
+
+
+def load_imagenet() -> "keras.Model":
+    """Returns EfficientNet-Lite0 with its weights of ImageNet, and says so on stderr.
+
+    Raises:
+        ModuleNotFoundError: The extra `imagenet` is not installed.
+    """
+    with quiet_imports():
+        from kerasmlsp import imagenet, models
+    model = imagenet.load_efficientnet_lite0(models.efficientnet_lite0(1000))
+    click.echo("Model: EfficientNet-Lite0 with weights of ImageNet", err=True)
     return model
 
 

@@ -13,9 +13,8 @@ from click.testing import CliRunner
 from commands import command
 from PIL import Image
 
-from kerasmlsp.apps import cli
+from kerasmlsp.apps import cli, options
 from kerasmlsp.apps.gesture.config import Config
-from kerasmlsp.apps.interpret import imagenet
 
 NAMES = ("dark", "red", "blue")
 
@@ -236,7 +235,7 @@ def classifier(monkeypatch):
     layers = [keras.Input((224, 224, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 9, 8)]
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1000, "softmax")]
     model = keras.Sequential(layers)
-    monkeypatch.setattr(imagenet, "load", lambda: model)
+    monkeypatch.setattr(options, "load_imagenet", lambda: model)
     return model
 
 
