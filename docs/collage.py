@@ -10,12 +10,12 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 ROWS = [
-    ["universal-approximator", "kernels"],
-    ["energy-landscape", "hopfield-recall", "overfitting"],
-    ["filters", "maximisation", "deepfool"],
-    ["scalogram", "gates-over-time", "alignment", "density"],
+    ["kernels", "cover", "spectrogram"],
+    ["deepfool", "self-attention", "alignment"],
+    ["batch-size", "gates-over-time", "word-map"],
+    ["scalogram", "density", "activations"],
 ]
-WIDTH, GAP, COLOURS = 1500, 12, 64
+WIDTH, GAP, COLOURS = 1500, 12, 128
 
 
 def row(names: list[str]) -> Image.Image:

@@ -71,6 +71,8 @@ html_title = "kerasmlsp"
 html_show_sourcelink = False
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+# Of the browser; the theme complains where none is named.
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 html_theme_options = {"logo": {"text": "kerasmlsp"}, "show_toc_level": 2, "navigation_with_keys": False}
 
