@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -265,6 +266,13 @@ def normalised(captions: Iterable[str]) -> list[str]:
 
     lines = tf.strings.reduce_join(words_of(tf.constant(list(captions), tf.string)), axis=-1, separator=" ")
     return [line.decode() for line in lines.numpy()]
+
+
+def each_normalised(groups: Iterable[list[str]]) -> list[list[str]]:
+    """The captions of each picture as `normalised` has them, in one call for all, as each call takes long."""
+    groups = list(groups)
+    lines = iter(normalised(itertools.chain.from_iterable(groups)))
+    return [list(itertools.islice(lines, len(group))) for group in groups]
 
 
 def vocabulary(captions: Iterable[str], size: int, min_count: int) -> tuple[list[str], int]:

@@ -119,7 +119,7 @@ def evaluate(
     if own and table.fingerprint() != net.stored["fingerprint"]:
         raise ValueError(f"The data {config.data or config.dataset} have changed since the run was trained on them.")
     numbers = table.rows(split)
-    references = [data.normalised(table.captions[i]) for i in numbers]
+    references = data.each_normalised(table.captions[i] for i in numbers)
     found = {"greedy": caption(net, values, rows[numbers], config, beams=1)}
     if config.beams > 1:
         found[f"beams of {config.beams}"] = caption(net, values, rows[numbers], config)
@@ -170,7 +170,9 @@ def caption(
         "length_penalty": config.length_penalty,
     }
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *net.captioner.get_layer("front").input_shape[1:]], tf.float32)])
+    signature = [tf.TensorSpec([None, *net.captioner.get_layer("front").input_shape[1:]], tf.float32)]
+
+    @tf.function(input_signature=signature, autograph=False)
     def write(features):
         return model.search(net.captioner, features, **options)
 
@@ -195,7 +197,7 @@ def without_net(
 ) -> dict[str, list[str]]:
     """The captions of both baselines for the pictures `numbers`, by name."""
     train = table.rows("train")
-    captions = [data.normalised(table.captions[i]) for i in train]
+    captions = data.each_normalised(table.captions[i] for i in train)
     vectors, train_vectors = (_vectors(net, values, rows[which]) for which in (numbers, train))
     return {
         "fixed sentence": [baselines.fixed(captions)] * len(numbers),

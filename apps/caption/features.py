@@ -201,6 +201,6 @@ def _forward(encoder):
     import tensorflow as tf
 
     signature = [tf.TensorSpec([None, *encoder.input_shape[1:]], tf.float32)]
-    graph = tf.function(lambda pictures: encoder(pictures, training=False), input_signature=signature)
+    graph = tf.function(lambda pictures: encoder(pictures, training=False), input_signature=signature, autograph=False)
     # ReLUs of some nets go beyond what float16 holds.
     return lambda pictures: np.clip(graph(pictures.astype("float32")).numpy(), -65504, 65504)

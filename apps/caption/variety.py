@@ -94,7 +94,7 @@ def fits(judge: "Run", features: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     net = judge.captioner
     captions = tf.constant(tokens)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def of_one(picture):
         return log_likelihood(net, tf.repeat(picture[None], len(tokens), axis=0), captions)
 

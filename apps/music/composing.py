@@ -35,9 +35,9 @@ class Composer(tf.Module):
         super().__init__()
         self.decoder = generation.stepwise(model)
         # Without XLA, which took longer here even when it had compiled.
-        self._advance = tf.function(self._fill)
+        self._advance = tf.function(self._fill, autograph=False)
 
-    @tf.function(input_signature=_SIGNATURE)  # traced once, whatever the lengths
+    @tf.function(input_signature=_SIGNATURE, autograph=False)  # traced once, whatever the lengths
     def __call__(
         self, template: tf.Tensor, particles: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor, top_p: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -67,7 +67,7 @@ def bits(net: keras.Model, levels: np.ndarray, labels: np.ndarray, *, chunk: int
     """
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def measured(levels, labels):
         logits = net({"label": labels, "levels": levels} if is_conditional(net) else levels, training=False)
         logs = tf.nn.log_softmax(logits) / np.log(2.0)

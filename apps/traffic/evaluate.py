@@ -140,7 +140,7 @@ def influences(
     ways, _ = model.endpoints(net, zeros_missing=False)
     chosen = places[np.unique(np.linspace(0, len(places) - 1, _PROBES).astype(int))]
     [(inputs, _)] = data.dataset(windows, chosen, _PROBES).as_numpy_iterator()
-    function, found, names = tf.function(ways["influence"][0]), {}, windows.speeds.roads
+    function, found, names = tf.function(ways["influence"][0], autograph=False), {}, windows.speeds.roads
     for road in roads:
         number = tf.fill([len(chosen)], names.index(road))
         speeds, minute = tf.constant(inputs["speeds"]), tf.constant(inputs["minute"])

@@ -152,7 +152,9 @@ def translate(net: Run, sentences: Sequence[str], config: Config) -> list[str]:
 
     functions, _ = model.endpoints(net.net, net.units, config)
     function, signature = functions["serving_default"]
-    written = tf.function(lambda text: function(text=text)["translation"], input_signature=[signature["text"]])
+    written = tf.function(
+        lambda text: function(text=text)["translation"], input_signature=[signature["text"]], autograph=False
+    )
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
     found = [""] * len(sentences)
     for begin in range(0, len(order), BATCH):

@@ -66,7 +66,7 @@ def nats(net: keras.Model, pieces: data.Pieces, *, chunk: int = 8) -> np.ndarray
     """Measures pieces: nats of each sample, float32 `(pieces, length)`, also behind the end."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def measured(levels, labels):
         return _nats(net, levels, labels)
 

@@ -1,10 +1,11 @@
 """Every public layer in Keras's own check of layers, and in every precision, on the backend that KERAS_BACKEND names.
 
 Keras's check (`run_layer_test`) builds, saves and restores, calls with symbols and with numbers, trains one step
-(compiled by XLA where the layer allows it) and compares what half precision gives with what it announces.
+(on JAX compiled by XLA) and compares what half precision gives with what it announces.
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 
@@ -340,8 +341,12 @@ def test_every_layer_has_a_case():
     assert {name.partition(",")[0] for name in LAYERS} == {*layers.__all__, *augment.__all__}
 
 
+# On JAX the step is compiled, and so is that of TensorFlow in slow tests: a graph takes longer than all else here.
+@pytest.mark.parametrize("graph", [True] if JAX else [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_pass_the_check_of_keras(name):
+def test_layers_pass_the_check_of_keras(name, graph, monkeypatch):
+    if not graph:
+        monkeypatch.setattr(keras.Model, "compile", functools.partialmethod(keras.Model.compile, run_eagerly=True))
     case = LAYERS[name]
     dtype = case.dtype
     if isinstance(case.shape, Mapping) and not isinstance(dtype, Mapping):
