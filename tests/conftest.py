@@ -9,6 +9,8 @@ import pytest
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# Nothing is kept outside of the folders of the tests.
+os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=")
 
 LONG = ("apps", "catalogue", "layers", "models", "music", "serving", "training")
 """Folders of files that take long."""

@@ -62,16 +62,19 @@ def load_model(folder: Path, *, whole_calls: bool = False) -> "SavedModel":
 
     Args:
         folder: The folder.
-        whole_calls: As `loading.prefer_whole_calls`.
+        whole_calls: For many calls, as `loading.prefer_whole_calls`; otherwise the first answer shall come soon.
 
     Raises:
         ValueError: It is damaged, or of another application than the folder says.
     """
     with quiet_imports():
-        from kerasmlsp.exporting import loading
+        from kerasmlsp.exporting import compiled, loading
 
+        compiled.keep_compiled()
         if whole_calls:
             loading.prefer_whole_calls()
+        else:
+            compiled.prefer_first_answers()
         model = loading.load(folder)
     app = folder.parent.name
     if model.card.get("app") != app:

@@ -1,4 +1,4 @@
-"""What XLA compiles for saved models, kept on disk for the next process."""
+"""First answers of saved models without delay: what XLA compiles is kept on disk, and graphs run as they are."""
 
 import hashlib
 import os
@@ -45,6 +45,24 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
         return None
     os.environ["TF_XLA_FLAGS"] = f"{flags} --tf_xla_persistent_cache_directory={place}".strip()
     return place
+
+
+def prefer_first_answers() -> None:
+    """Has TensorFlow run graphs without optimising them first, which for a few calls takes longer than it saves.
+
+    It holds for the process. What XLA compiles is optimised by itself.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> before = tf.config.optimizer.get_experimental_options()
+        >>> prefer_first_answers()
+        >>> tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+        True
+        >>> tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _own(place):

@@ -52,7 +52,9 @@ class Filler(tf.Module):
         chunk = tf.TensorSpec([None, self.chunk], tf.int32)
         self._advance = tf.function(self._fill, [chunk, scalar, *by_row, *carry], jit_compile=jit)
         template = tf.TensorSpec([None, None], tf.int32)
-        self._filled = tf.function(self._fill_chunks, [scalar, template, by_row, carry])
+        # Not inlined: its loop carries all weights, and the graph would hold it once for each call.
+        alone = {"_noinline": True}
+        self._filled = tf.function(self._fill_chunks, [scalar, template, by_row, carry], experimental_attributes=alone)
 
     @tf.function
     def __call__(self, template, seeds, temperature, top_k, top_p, stop_from=0, start=None):
