@@ -52,9 +52,9 @@ class Config(Settings):
     encoding: str = encoding()
     architecture: str = option("transformer", "Net that writes the captions.", choices=ARCHITECTURES)
     encoder: str = option(
-        EFFICIENTNET, f"{EFFICIENTNET}, a net of keras.applications, or {SCRATCH} to train one from scratch."
+        EFFICIENTNET, f"What sees: {EFFICIENTNET}, a net of keras.applications, or {SCRATCH} to train one from scratch."
     )
-    encoder_weights: str = option("imagenet", "imagenet, random, or a file; not for cnn.")
+    encoder_weights: str = option("imagenet", "Weights of the encoder: imagenet, random, or a file; not for cnn.")
     image_size: int | None = option(
         None, "Height and width that the encoder sees.", least=32, unset="the encoder's own"
     )

@@ -317,15 +317,15 @@ def test_a_graph_knows_the_size_of_a_picture_before_it_decodes_it():
     assert pixels(*files[1:]) == [700 * 300] * 4
     assert pixels(bomb(9_000, 60_000)) == [9_000 * 60_000]
     assert pixels(b"", b"no", b"no picture" * 9) == [0] * 3
-    graph = tf.function(lambda files: images.decoded(files, 16))
-    pictures, sides = graph(tf.constant(files))
+    decode = tf.function(lambda files: images.decoded(files, 16))
+    pictures, sides = decode(tf.constant(files))
     assert pictures.shape == (5, 16, 16, 3) and sides.numpy().tolist() == [300] * 5
     for file in (
         bomb(9_000, 9_000),
         files[0].replace(struct.pack(">HH", 300, 700), struct.pack(">HH", 60_000, 60_000)),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match="at most 64 million pixels"):
-            graph(tf.constant([files[1], file]))
+            decode(tf.constant([files[1], file]))
 
 
 @pytest.mark.parametrize("format", ["TIFF", "AVIF", "WEBP", "BMP", "PPM", "GIF"])

@@ -4,7 +4,18 @@ Only NumPy is imported here; what reads tables imports the rest where it is used
 """
 
 from kerasmlsp.data.series.segments import Segments, read_segments
-from kerasmlsp.data.series.streams import GAP, TIMES, Layout, Stream, cells, layout, number, read_streams, seconds
+from kerasmlsp.data.series.streams import (
+    GAP,
+    TIMES,
+    Layout,
+    Stream,
+    cells,
+    layout,
+    number,
+    numbers,
+    read_streams,
+    seconds,
+)
 
 __all__ = [
     "GAP",
@@ -15,6 +26,7 @@ __all__ = [
     "cells",
     "layout",
     "number",
+    "numbers",
     "read_segments",
     "read_streams",
     "seconds",
