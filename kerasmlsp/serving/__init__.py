@@ -18,7 +18,20 @@ imports neither.
 - `kerasmlsp.serving.on_ray`: the server as applications of Ray Serve.
 """
 
-from kerasmlsp.serving.client import Client
-from kerasmlsp.serving.errors import ServingError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasmlsp.serving.client import Client
+    from kerasmlsp.serving.errors import ServingError
 
 __all__ = ["Client", "ServingError"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, since a worker is not to pay for what a client needs."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kerasmlsp.serving.client import Client
+    from kerasmlsp.serving.errors import ServingError
+
+    return Client if name == "Client" else ServingError

@@ -43,7 +43,7 @@ _MESSAGES = {
 }
 _LARGEST = 2**63 - 1
 # What runs a worker; the descriptor of its socket and the number of its threads are added.
-COMMAND = (sys.executable, "-m", "kerasmlsp.serving.worker")
+COMMAND = (sys.executable, "-m", "kerasmlsp.serving.starting")
 
 
 @dataclasses.dataclass(frozen=True)

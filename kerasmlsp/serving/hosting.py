@@ -187,8 +187,7 @@ class Hosts:
                 await self._start(host)
             limits = await asyncio.to_thread(self._limits, version.path)
             number = next(self._numbers)
-            served = any(each.servable for each in self._host_of)
-            answer = await host.process.load(number, version.path, gently=served)
+            answer = await host.process.load(number, version.path, gently=self._serves())
         except Exception as error:  # whatever it is, it must not stop the others
             self._failed(host, version, error)
         else:
@@ -210,8 +209,11 @@ class Hosts:
         host.process = Process(self._settings.threads, self._metrics, functools.partial(self._lost, host))
         host.started = asyncio.get_running_loop().time()
         self._processes.add(host.process)
-        await host.process.start(self._settings.command)
+        await host.process.start(self._settings.command, gently=self._serves())
         self._changed()
+
+    def _serves(self):
+        return any(each.servable for each in self._host_of)
 
     def _limits(self, path):
         file = path / "batching_params.pbtxt"

@@ -50,8 +50,12 @@ class Process(asyncio.Protocol):
         self._reaping: asyncio.Future | None = None
         self._popen: subprocess.Popen | None = None
 
-    async def start(self, command: Sequence[str] = COMMAND) -> None:
+    async def start(self, command: Sequence[str] = COMMAND, *, gently: bool = False) -> None:
         """Starts the process; it imports TensorFlow when it loads the first version.
+
+        Args:
+            command: Its words.
+            gently: As in `load`.
 
         Raises:
             OSError: If there is no memory, or no such program.
@@ -63,7 +67,7 @@ class Process(asyncio.Protocol):
                 theirs.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
             # TensorFlow's log tells about its build. A group of its own, so that Ctrl+C reaches the front alone.
             self._popen = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(2 * self._threads)],
+                [*command, str(theirs.fileno()), str(2 * self._threads), *(["gently"] if gently else [])],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

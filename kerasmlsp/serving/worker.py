@@ -1,6 +1,6 @@
 """A worker: a process that holds saved models and runs the batches that the front sends it.
 
-    python -m kerasmlsp.serving.worker DESCRIPTOR THREADS
+    python -m kerasmlsp.serving.starting DESCRIPTOR THREADS [gently]
 
 DESCRIPTOR is its end of a Unix socket pair. Messages of the front, by their `op`:
 
@@ -31,6 +31,7 @@ import numpy as np
 
 from kerasmlsp.exporting import loading, reasons
 from kerasmlsp.serving import graphs, protocol
+from kerasmlsp.serving.starting import GENTLE, started
 
 # In the order of the numbers of gRPC, which TensorFlow's errors have.
 _CODES = (
@@ -46,8 +47,6 @@ _CODE_OF = {
     TypeError: "INVALID_ARGUMENT",
     ConnectionError: "UNAVAILABLE",
 }
-# The niceness of threads that load beside what is served: a tenth of what the others get, and all that they leave.
-_GENTLE = 10
 # PR_SET_PDEATHSIG of Linux.
 _SIGNAL_AT_PARENTS_DEATH = 1
 
@@ -132,19 +131,18 @@ class Worker:
                 self._models.pop(order["model"], None)
 
     def _load_one(self, number, path, gently):
-        # A thread that has become nice cannot go back, and hands its niceness on to those that it starts.
         aside = gently and not self._models
         if aside:
-            _share(_GENTLE)
+            _share(GENTLE)
         if not self._prepared:
-            _started(gently, _quietly, self._imports).join()
+            started(gently, _quietly, self._imports).join()
             _quietly(self._prepare)
             self._prepared = True
         made: list = []
-        _started(gently, self._read, number, path, made).join()
+        started(gently, self._read, number, path, made).join()
         if made:
             # What XLA compiles then may take a minute.
-            _started(gently, self._warm_up, number, *made, aside)
+            started(gently, self._warm_up, number, *made, aside)
 
     def _read(self, number, path, made):
         try:
@@ -177,19 +175,6 @@ class Worker:
         # Where the front is gone, the next read ends the worker.
         with self._writing, contextlib.suppress(OSError):
             protocol.send(self._connection, parts)
-
-
-def _started(gently, function, *arguments):
-    """A thread that does what others are not to wait for."""
-
-    def work():
-        if gently and sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GENTLE)
-        function(*arguments)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def _share(niceness):
@@ -239,7 +224,7 @@ def main(
         Traceback (most recent call last):
         ValueError: invalid literal for int() with base 10: 'no number'
     """
-    descriptor, threads = map(int, sys.argv[1:] if arguments is None else arguments)
+    descriptor, threads = map(int, sys.argv[1:3] if arguments is None else arguments)
     # The front says when to end: those who stop a server send it to the whole group of processes.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
@@ -248,7 +233,3 @@ def main(
     Worker(socket.socket(fileno=descriptor), threads, load, imports, prepare).serve()
     # At once, whatever still runs: nobody waits for it.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
