@@ -64,7 +64,7 @@ def without(keys: Iterable, other_keys: Iterable = ()) -> np.ndarray:
     return np.array(kept, dtype=np.int64)
 
 
-def unlike(arrays: Sequence[np.ndarray], what: str, source: object) -> np.ndarray:
+def unlike(arrays: Sequence[np.ndarray] | np.ndarray, what: str, source: object) -> np.ndarray:
     """Returns the indices of arrays that are equal to none before them; the log counts the others.
 
     Args:
