@@ -21,7 +21,8 @@ _PLACE = """\
       # variables of the node's environment are read, as $HOME/models. Ray does not tell from where the file comes, so
       # that a path must not begin in its folder.
 """
-# In quotes, as YAML takes a name such as no or 1 for something else. The front joins up to 64 requests into batches, so that a replica has to have more than a few.
+# Names are in quotes, as YAML takes one such as no or 1 for something else. The front joins up to 64 requests into
+# batches, so that a replica has to have more than a few.
 _APPLICATION = """\
   - name: "{name}"
     route_prefix: "/{name}"
