@@ -247,7 +247,10 @@ def test_a_folder_within_a_model_is_refused_and_names_are_texts():
     yaml = pytest.importorskip("yaml", reason="needs PyYAML")
     shutil.copytree(exporting.find("lenet_features").parent, "mine/no")
     within = command("deploy", "tfserving", "mine/no/1/out", "--models", "mine", code=1).stderr
-    assert within == f"Error: The path must not lie in a saved model. Received: a place in {Path('mine/no/1')}\n"
+    assert (
+        within
+        == f"Error: The folder to write must not lie in a saved model. Received: a place in {Path('mine/no/1')}\n"
+    )
     assert not list(Path("mine/no/1").glob("*out*"))
     command("deploy", "ray", "out", "--models", "mine")
     (application,) = yaml.safe_load(Path("out/serve_config.yaml").read_text())["applications"]

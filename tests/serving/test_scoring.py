@@ -189,6 +189,14 @@ def test_bad_rows_stand_aside_with_the_reason_and_the_others_are_answered(model)
     }
 
 
+def test_texts_beside_numbers_are_taken_as_they_are(model):
+    Path("a.jsonl").write_text('{"text": "ace"}\n{"text": 5}\n{"text": null}\n{"text": ["ace"]}\n{"text": "5"}\n')
+    assert score(model, ["a.jsonl"])["rejected"] == 3
+    assert [(row["input_row"], row["label"]) for row in read()] == [(0, "eca"), (4, "5")]
+    rejected = [json.loads(line) for line in Path("scored/_rejected.jsonl").read_text().splitlines()]
+    assert [row["reason"].partition("Received: ")[2] for row in rejected] == ["5", "None", "['ace']"]
+
+
 def test_a_bad_row_costs_few_calls():
     calls = []
 

@@ -160,7 +160,7 @@ def copy(models: Sequence[Model], folder: Path) -> None:
     """
     for model in models:
         if model.path.resolve() in folder.resolve().parents:
-            raise ValueError(f"`path` must not lie in a saved model. Received: a place in {model.path}")
+            raise ValueError(f"The folder to write must not lie in a saved model. Received: a place in {model.path}")
         shutil.copytree(model.path, folder / model.name / model.version)
 
 

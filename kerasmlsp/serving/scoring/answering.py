@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasmlsp.serving.scoring.reading import Part
+from kerasmlsp.serving.scoring.reading import MIXED, Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,7 +66,9 @@ def _from_column(table, column, known) -> Values:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if known["dtype"] == "string":
-        return array.to_pylist()
+        mixed = MIXED in (table.schema.field(column).metadata or ())
+        # As they were written, so that the model takes what is text, and refuses the others.
+        return [each and json.loads(each) for each in array.to_pylist()] if mixed else array.to_pylist()
     shape = tuple(known["shape"][1:])
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return [_parsed(column, cell, shape) for cell in array.to_pylist()]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json", ".ndjson", ".xlsx")
 """Endings of tables; all but Parquet and Excel also with that of a compression behind."""
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+MIXED = b"mixed"
+"""Marks the field of a column whose values are of several kinds, each as JSON."""
 # Rows by which the size of all is estimated, and bytes of a part at most.
 _SAMPLE, _LARGEST = 64, 64 << 20
 
@@ -265,13 +267,14 @@ def _arrow(frame):
     """A table of what CSV, JSON and Excel hold; values of several kinds in one column become JSON."""
     import pyarrow as pa
 
-    found = {}
-    for name in frame.columns:
-        column = frame[name].astype(object)
+    found, marks = {}, {}
+    for given in frame.columns:
+        name, column = str(given), frame[given].astype(object)
         values = column.where(column.notna(), None).tolist()
         try:
-            found[str(name)] = pa.array(values)
+            found[name] = pa.array(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             kept = [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values]
-            found[str(name)] = pa.array(kept, pa.string())
-    return pa.table(found) if found else pa.table({}).select([])
+            found[name], marks[name] = pa.array(kept, pa.string()), {MIXED: b""}
+    schema = pa.schema([pa.field(name, array.type, metadata=marks.get(name)) for name, array in found.items()])
+    return pa.table(found, schema) if found else pa.table({}).select([])
