@@ -128,18 +128,19 @@ def measure_ours(data, architecture, seed, epochs, folder, done, log):
     from kerasmlsp.apps.anomaly.config import Config
 
     normal, beats, labels = data
-    names = {score: f"kerasmlsp {architecture}, {words}" for score, words in SCORES.items()}
-    lacking = [score for score, name in names.items() if ("ecg5000", name, seed) not in done]
-    if not lacking:
-        return
-    config = Config(architecture=architecture, seed=seed, epochs=epochs)
-    places = np.arange(len(normal))
-    found = app_data.Normals(normal[..., None], np.stack([places, places], 1), {})
-    _, nets = train.trained(found, config, "segments", folder / f"{architecture}-{seed}", resume=True)
-    for score in lacking:
-        held, detector = train.scored(found, nets, dataclasses.replace(config, score=score), "segments")
+    for score, words in SCORES.items():
+        name = f"kerasmlsp {architecture}, {words}"
+        if ("ecg5000", name, seed) in done:
+            continue
+        config = Config(architecture=architecture, seed=seed, epochs=epochs, score=score)
+        places = np.arange(len(normal))
+        found = app_data.Normals(normal[..., None], np.stack([places, places], 1), {})
+        # The folder has the trained nets from the second way to score on.
+        _, held, detector = train.fit(
+            found, dataclasses.replace(config), "segments", folder / f"{architecture}-{seed}", resume=True
+        )
         scores = detector.predict(beats[..., None].astype("float32"), batch_size=256, verbose=0)["score"].astype(float)
-        log({"part": "ecg5000", "name": names[score], "seed": seed, **row_of(labels, scores, held)})
+        log({"part": "ecg5000", "name": name, "seed": seed, **row_of(labels, scores, held)})
 
 
 def corpus(folder):

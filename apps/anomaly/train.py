@@ -1,7 +1,6 @@
 """From signals to a run."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,43 +78,18 @@ def fit(
         Names of the nets, the scores of the normal by those that have not seen them, in their order, and the detector
         made of all nets.
     """
-    names, nets = trained(found, config, task, run, resume=resume)
-    return names, *scored(found, nets, config, task)
-
-
-def trained(
-    found: data.Normals, config: Config, task: str, run: training.Run | Path, *, resume: bool
-) -> "tuple[list[str], list[keras.Model]]":
-    """Trains the nets into folders of a run; arguments as of `fit`. Returns the names of the folders, and the nets."""
     run, settings = training.Run(run), config.complete(task)
     mean, deviation = data.scale(found.values)
     signals = ((found.values - mean) / deviation).astype("float32")
-    names, nets = [], []
+    nets, names, scores = [], [], []
     for number, (chosen, held) in enumerate(data.parts(found, settings, task), 1):
         names.append(f"net_{number}")
         log.info("Training %s on %d of %d.", names[-1], len(chosen), len(signals))
         nets.append(_net(signals[chosen], signals[held], settings, run / names[-1], names[-1], resume))
-    return names, nets
-
-
-def scored(
-    found: data.Normals, nets: "Sequence[keras.Model]", config: Config, task: str
-) -> "tuple[np.ndarray, keras.Model]":
-    """Returns the scores of the normal by those of the trained nets that have not seen them, and the detector of all.
-
-    Args:
-        found: What is normal.
-        nets: What `trained` returns.
-        config: The configuration, whose `score` may be another than that of the training.
-        task: "segments" or "stream".
-    """
-    settings, (mean, deviation) = config.complete(task), data.scale(found.values)
-    scores = []
-    for net, (chosen, held) in zip(nets, data.parts(found, settings, task), strict=True):
-        alone = model.detector([net], mean, deviation, settings, found.values[chosen])
+        alone = model.detector(nets[-1:], mean, deviation, settings, found.values[chosen])
         answers = alone.predict(found.values[held].astype("float32"), batch_size=256, verbose=0)
         scores.append(answers["score"] if task == "segments" else answers["errors"][:, -1])
-    return np.concatenate(scores), model.detector(nets, mean, deviation, settings, found.values)
+    return names, np.concatenate(scores), model.detector(nets, mean, deviation, settings, found.values)
 
 
 def _net(signals, held_out, settings, folder, name, resume):

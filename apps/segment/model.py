@@ -75,7 +75,7 @@ def compiled(config: Config, num_classes: int, steps: int) -> keras.Model:
     """Builds a model and compiles it for `steps` training steps."""
     model = build(config, num_classes)
     loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=VOID, reduction="mean_with_sample_weight")
-    iou = keras.metrics.MeanIoU(num_classes, ignore_class=VOID, sparse_y_pred=False, name="mean_iou")
+    iou = keras.metrics.MeanIoU(num_classes, sparse_y_pred=False, name="mean_iou")
     model.compile(optimizers.build(config, steps), loss, metrics=[iou])
     return model
 
