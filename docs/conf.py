@@ -39,7 +39,7 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build/docs/cells")
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 240
+nb_execution_timeout = 600
 nb_output_stderr = "remove"
 
 autodoc_inherit_docstrings = False

@@ -83,6 +83,11 @@ def picture(name: str) -> str:
     return f"{folder}/images/sphx_glr_{stem}_001.png"
 
 
+def arguments(name: str) -> str:
+    """Arguments by which the gallery's version is smaller, as they are written in a call; else nothing."""
+    return ", ".join(f"{key}={value!r}" for key, value in SMALLER.get(name.replace("-", "_"), {}).items())
+
+
 def what(name: str) -> str:
     """What a figure shows, in a sentence."""
     return inspect.getdoc(getattr(figures, name.replace("-", "_"))).split("\n")[0]
@@ -104,6 +109,6 @@ def _script(name):
         name=name,
         # So that it is drawn again when the code has changed.
         digest=hashlib.sha256(Path(inspect.getsourcefile(function)).read_bytes()).hexdigest()[:12],
-        arguments=", ".join(f"{key}={value!r}" for key, value in SMALLER.get(name, {}).items()),
+        arguments=arguments(name),
         settings="# sphinx_gallery_parallel = False\n" if name in TIMED else "",
     )

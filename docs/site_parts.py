@@ -30,6 +30,8 @@ class Shown(SphinxDirective):
         picture = nodes.image(uri=gallery_scripts.picture(name), alt=what.replace("`", ""))
         parts = enumerate(what.split("`"))
         words = [nodes.literal("", part) if number % 2 else nodes.Text(part) for number, part in parts]
+        if smaller := gallery_scripts.arguments(name):
+            words += [nodes.Text(" Made smaller by "), nodes.literal("", smaller), nodes.Text(".")]
         text = nodes.caption("", "", _figure(name, self.env.docname), nodes.Text(": "), *words)
         return [nodes.figure("", picture, text)]
 
