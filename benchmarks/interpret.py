@@ -10,10 +10,9 @@ Parts: `classes` (top-1 and top-5); `norms` (of DeepFool's changes) beside the a
 `speed` (of DeepFool and FGSM) beside Foolbox and ART, which these two need: `pip install
 adversarial-robustness-toolbox foolbox`; `maps` (insertion, deletion, and rank correlation with the maps of the same
 network with shuffled weights). The toolboxes get the network as logits of pixels from 0 to 1; norms are told of 255.
-For `norms` it is compiled, which spares ART most of its time and changes no norm; for `speed` it is a Keras model, as
-the manuals have it. ART's DeepFool goes up to the boundary and may stay just before it until its steps (`--steps`) are
-done, so that its change is told as it is and 2 % longer. Photographs that the network answers wrongly are in `classes`
-only.
+For `norms` it is compiled, which spares ART most of its time; for `speed` it is a Keras model, as the manuals have it.
+ART's DeepFool may stay before the boundary until its steps (`--steps`) are done, so that its change is told as it is
+and 2 % longer. Photographs that the network answers wrongly are in `classes` only.
 """
 
 import argparse
