@@ -191,7 +191,7 @@ def build(builder: Callable, values: Mapping[str, Any]) -> tuple[Any, dict[str, 
     asked = [name for name, each in parameters.items() if each.default is each.empty]
     with keras.StatelessScope(initialize_variables=False):
         arguments = {name: values[name] if name in values else _example(name) for name in asked}
-        arguments |= _EXAMPLE_OPTIONS.get(builder.__name__, {}) | values
+        arguments |= {**_EXAMPLE_OPTIONS.get(builder.__name__, {}), **values}
         try:
             model = builder(**arguments)
         except Exception as error:  # a value of another type may fail anywhere

@@ -88,7 +88,7 @@ def each_fold(
     count = fold_of.max() + 1
     for fold in range(count):
         inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        if missing := sorted(set(classes) - {labels[place] for place in outside}):
+        if missing := sorted(set(classes) - {labels[int(place)] for place in outside}):
             raise ValueError(f"`--folds` must leave every class to train on. Received: {count}, none of {missing[0]!r}")
         log.info("Fold %d of %d.", fold + 1, count)
         yield fold + 1, inside, outside
