@@ -10,12 +10,14 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 GENTLE = 10
 """The niceness of threads that load beside what is served: a tenth of what the others get, and all that they leave."""
 
 
-def started(gently: bool, function, *arguments) -> threading.Thread:
+def started(gently: bool, function: Callable[..., None], *arguments: Any) -> threading.Thread:
     """Starts and returns a thread that does what others are not to wait for.
 
     A thread that has become nice cannot go back, and hands its niceness on to those that it starts.
