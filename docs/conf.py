@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "kerasmlsp"
+html_favicon = "../kerasmlsp/serving/page/icon.svg"
 html_show_sourcelink = False
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
