@@ -9,8 +9,24 @@ from kerasmlsp.augment._checks import check_batch
 from kerasmlsp.augment._image_batches import AXES, _cast, _check_shares_of_classes, _images, _shape
 
 
+class _Blending(keras.layers.Layer):
+    """What both layers keep: the parameter of their beta distribution, and their draws."""
+
+    def __init__(self, alpha: float, seed: int | None, **kwargs: Any):
+        kwargs.setdefault("dtype", "float32")
+        # Boxes and labels are not to be rounded.
+        super().__init__(autocast=False, **kwargs)
+        if alpha <= 0:
+            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
+        self.alpha, self.seed = alpha, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
+
+
 @keras.saving.register_keras_serializable("kerasmlsp")
-class MixUp(keras.layers.Layer):
+class MixUp(_Blending):
     """Blends every example with another of its batch while training: `l x_i + (1 - l) x_j`, labels alike.
 
     Reference: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
@@ -36,13 +52,7 @@ class MixUp(keras.layers.Layer):
     """
 
     def __init__(self, alpha: float = 0.2, seed: int | None = None, **kwargs: Any):
-        kwargs.setdefault("dtype", "float32")
-        # Boxes and labels are not to be rounded.
-        super().__init__(autocast=False, **kwargs)
-        if alpha <= 0:
-            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
-        self.alpha, self.seed = alpha, seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        super().__init__(alpha, seed, **kwargs)
 
     def call(self, inputs, training=False):
         check_batch(_images(inputs), *AXES)
@@ -65,12 +75,9 @@ class MixUp(keras.layers.Layer):
             }
         return _cast(outputs, self.compute_dtype)
 
-    def get_config(self):
-        return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable("kerasmlsp")
-class CutMix(keras.layers.Layer):
+class CutMix(_Blending):
     """Pastes a rectangle of another example of the batch into every one while training, and shares the labels by area.
 
     Reference: Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features".
@@ -96,13 +103,7 @@ class CutMix(keras.layers.Layer):
     """
 
     def __init__(self, alpha: float = 1.0, seed: int | None = None, **kwargs: Any):
-        kwargs.setdefault("dtype", "float32")
-        # Boxes and labels are not to be rounded.
-        super().__init__(autocast=False, **kwargs)
-        if alpha <= 0:
-            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
-        self.alpha, self.seed = alpha, seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        super().__init__(alpha, seed, **kwargs)
 
     def call(self, inputs, training=False):
         check_batch(_images(inputs), *AXES)
@@ -132,6 +133,3 @@ class CutMix(keras.layers.Layer):
         start = ops.floor(keras.random.uniform((count,), dtype="float32", seed=self.seed_generator) * (room + 1))
         places = ops.cast(ops.arange(size), "float32")[None]
         return ops.logical_and(places >= start[:, None], places < (start + length)[:, None])
-
-    def get_config(self):
-        return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
