@@ -36,7 +36,9 @@ def read(config: Config, path: str | Path | None = None, **changes: Any) -> boxe
     columns = {"path_column": config.path_column, "label_column": config.label_column, "box_columns": config.sides}
     source = config.data if path is None else path
     found = boxes.read_boxed_images(source or "", config.image_size, encoding=config.encoding, **columns, **place)
-    return found.unlike(source or "") if path is None else found
+    if path is not None:
+        return found
+    return splits.first_of_kind(found, splits.array_keys(found.pixels), "pictures", source or "")
 
 
 def fingerprint(examples: boxes.BoxedImages) -> str:

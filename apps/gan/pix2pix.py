@@ -14,7 +14,7 @@ import numpy as np
 from kerasmlsp import exporting, metrics, models, optimizers, plotting, training
 from kerasmlsp.apps.gan import features, pairs, watching
 from kerasmlsp.apps.gan.config import Config
-from kerasmlsp.data import images, labelled
+from kerasmlsp.data import images, labelled, splits
 from kerasmlsp.data.masks import MaskedImages, read_masked_images, stretched
 from kerasmlsp.exporting.model_cards import Notes
 from kerasmlsp.files import write_atomically
@@ -94,7 +94,7 @@ def train(config: Config, run: training.Run, resume: bool) -> dict[str, Any]:
 
 def _read(config, size):
     found = read_masked_images(str(config.data), str(config.masks), size, colours=True)
-    return found.unlike(str(config.data))
+    return splits.first_of_kind(found, splits.array_keys(found.pixels), "pictures", config.data)
 
 
 def _fingerprint(found):

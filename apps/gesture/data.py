@@ -115,7 +115,7 @@ def _pictures(path, config, stored):
         stored=stored,
     )
     left_out = images.reasons(reason for _, reason in found.unreadable)
-    kept = _first_of_kind(found.pixels, path)
+    kept = splits.unlike(splits.array_keys(found.pixels), "pictures", path)
     names, labels, groups = [found.names[i] for i in kept], [found.labels[i] for i in kept], None
     if config.rounds:
         groups = splits.rounds(names, labels)
@@ -126,13 +126,6 @@ def _pictures(path, config, stored):
 
 def _taken(values, indices):
     return values.taken(indices) if isinstance(values, on_disk.Arrays) else values[indices]
-
-
-def _first_of_kind(pixels, source):
-    kept = splits.without(splits.array_keys(pixels))
-    if len(kept) < len(pixels):
-        log.warning("Left out %d of %d pictures of %s: copies of others.", len(pixels) - len(kept), len(pixels), source)
-    return kept
 
 
 def _copies(pixels, kept):
@@ -151,7 +144,7 @@ def _from_tfds(dataset, split, manual_dir, config, stored):
         pixels.append(images.resize(row["image"], config.size))
         labels.append(name(row[config.label_column]))
     pixels = pixels if stored else np.stack(pixels)
-    kept = _first_of_kind(pixels, dataset)
+    kept = splits.unlike(splits.array_keys(pixels), "pictures", dataset)
     return Examples("images", _taken(pixels, kept), [labels[i] for i in kept], left_out=_copies(pixels, kept))
 
 

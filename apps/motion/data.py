@@ -116,7 +116,7 @@ def read_own(config: Config) -> tuple[Examples, list[str]]:
         ValueError: The data cannot be used.
     """
     recordings = read(config, str(config.data))
-    unlike = splits.unlike([each.values for each in recordings], "recordings", config.data)
+    unlike = splits.unlike(splits.array_keys([each.values for each in recordings]), "recordings", config.data)
     found = examples(config, [recordings[i] for i in unlike])
     labelled.check_classes(str(config.data), found.labels.tolist())
     kept, rare = labelled.frequent(found.labels.tolist(), config.min_count)

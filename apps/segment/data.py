@@ -55,7 +55,8 @@ def read(config: Config) -> Examples:
     """
     found = masks.read_masked_images(
         config.data or "", config.masks or "", config.image_size, suffix=config.mask_suffix
-    ).unlike(config.data or "")
+    )
+    found = splits.first_of_kind(found, splits.array_keys(found.pixels), "pictures", config.data or "")
     if len(found.names) < 2:
         raise ValueError(f"`data` must hold two pictures with masks at least. Received: {config.data}, with one")
     names = []

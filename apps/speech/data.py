@@ -73,7 +73,8 @@ def read(
     if (path is None) == (dataset is None):
         raise ValueError("Give the data with either `--data FILE_OR_FOLDER` or `--dataset NAME`.")
     if dataset is not None:
-        return _unlike(_from_tfds(dataset, split, manual_dir, config), dataset)
+        examples = _from_tfds(dataset, split, manual_dir, config)
+        return splits.first_of_kind(examples, splits.array_keys(examples.samples), "recordings", dataset)
     found = clips.read_clips(
         str(path),
         config.rate,
@@ -84,7 +85,8 @@ def read(
         cut=config.silence,
     )
     speakers = _speakers(found.names, config)
-    return _unlike(Examples(found.samples, found.labels, found.names, speakers, found.left_out), path)
+    examples = Examples(found.samples, found.labels, found.names, speakers, found.left_out)
+    return splits.first_of_kind(examples, splits.array_keys(found.samples), "recordings", path)
 
 
 def read_own(config: Config) -> tuple[Examples, list[str]]:
@@ -110,16 +112,6 @@ def _speakers(names, config):
         return None
     # Noise is nobody's.
     return splits.matched(names, config.group_pattern, alone=True)
-
-
-def _unlike(examples, source):
-    count = len(examples.labels)
-    kept = splits.without(splits.array_keys(examples.samples))
-    if len(kept) == count:
-        return examples
-    log.warning("Left out %d of %d recordings of %s: copies of others.", count - len(kept), count, source)
-    left_out = examples.left_out | {"copies of others": count - len(kept)}
-    return dataclasses.replace(examples.taken(kept), left_out=left_out)
 
 
 def _from_tfds(dataset, split, manual_dir, config):

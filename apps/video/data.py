@@ -98,7 +98,8 @@ def read(
         return _made(_downloaded(str(dataset), split, manual_dir), config, place, split)
     if moving.are_made(path):
         return _made(idx.read_labelled_idx(path, split)[0][..., None], config, place, split)
-    return _unlike(_of_files(files.existing(path, "data"), config, place), path)
+    clips = _of_files(files.existing(path, "data"), config, place)
+    return splits.first_of_kind(clips, clips.keys, "clips", path)
 
 
 def read_own(config: Config, place: Path) -> tuple[Clips, list[str]]:
@@ -171,15 +172,6 @@ def _listed(path, config):
 
 def _keys(frames):
     return splits.array_keys(frames[row] for row in range(len(frames)))
-
-
-def _unlike(clips, source):
-    kept, count = splits.without(clips.keys), len(clips)
-    if len(kept) == count:
-        return clips
-    log.warning("Left out %d of %d clips of %s: copies of others.", count - len(kept), count, source)
-    left_out = clips.left_out | {"copies of others": count - len(kept)}
-    return dataclasses.replace(clips.taken(kept), left_out=left_out)
 
 
 def _made(stills, config, place, split):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import images, labelled, splits, tables
+from kerasmlsp.data import images, labelled, tables
 from kerasmlsp.files import existing, visible_files
 
 _log = logging.getLogger("kerasmlsp")
@@ -82,12 +82,6 @@ class BoxedImages:
         return dataclasses.replace(
             self, pixels=self.pixels[indices], boxes=boxes, labels=labels, sizes=self.sizes[indices], files=files
         )
-
-    def unlike(self, source: str | Path) -> "BoxedImages":
-        """Returns the pictures of `source` that are copies of none before them."""
-        kept, count = splits.unlike(self.pixels, "pictures", source), len(self.pixels)
-        left_out = self.left_out | ({"copies of others": count - len(kept)} if len(kept) < count else {})
-        return dataclasses.replace(self.taken(kept), left_out=left_out)
 
     def in_pixels(self) -> list[np.ndarray]:
         """Returns the boxes in pixels of the files."""

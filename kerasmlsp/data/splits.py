@@ -3,11 +3,13 @@
 Everything here takes and returns plain Python or NumPy values.
 """
 
+import dataclasses
 import hashlib
 import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,22 +66,49 @@ def without(keys: Iterable, other_keys: Iterable = ()) -> np.ndarray:
     return np.array(kept, dtype=np.int64)
 
 
-def unlike(arrays: Sequence[np.ndarray] | np.ndarray, what: str, source: object) -> np.ndarray:
-    """Returns the indices of arrays that are equal to none before them; the log counts the others.
+def unlike(keys: Sequence, what: str, source: object) -> np.ndarray:
+    """Returns the indices of examples that are copies of none before them; the log counts the others.
 
     Args:
-        arrays: The examples, such as pictures.
-        what: What the log calls them.
+        keys: Kind of each example, as of `array_keys`.
+        what: What the log calls the examples, such as "pictures".
         source: Where they are from.
 
     Example:
-        >>> unlike(np.array([[1, 2], [3, 4], [1, 2]]), "pictures", "photos")
+        >>> unlike(array_keys(np.array([[1, 2], [3, 4], [1, 2]])), "pictures", "photos")
         array([0, 1])
     """
-    kept, count = without(array_keys(arrays)), len(arrays)
+    kept, count = without(keys), len(keys)
     if len(kept) < count:
         _log.warning("Left out %d of %d %s of %s: copies of others.", count - len(kept), count, what, source)
     return kept
+
+
+def first_of_kind(examples: Any, keys: Sequence, what: str, source: object) -> Any:
+    """Returns examples without copies of those before them, which their `left_out` counts; the log, too.
+
+    Args:
+        examples: A dataclass with the field `left_out`, counts by reason, and the method `taken` from indices.
+        keys: As of `unlike`.
+        what: As of `unlike`.
+        source: As of `unlike`.
+
+    Example:
+        >>> import dataclasses
+        >>> @dataclasses.dataclass
+        ... class Numbers:
+        ...     values: np.ndarray
+        ...     left_out: dict
+        ...     def taken(self, indices):
+        ...         return Numbers(self.values[indices], self.left_out)
+        >>> first_of_kind(Numbers(np.array([5, 6, 5]), {}), [5, 6, 5], "numbers", "a list").left_out
+        {'copies of others': 1}
+    """
+    kept = unlike(keys, what, source)
+    if len(kept) == len(keys):
+        return examples
+    left_out = examples.left_out | {"copies of others": len(keys) - len(kept)}
+    return dataclasses.replace(examples.taken(kept), left_out=left_out)
 
 
 def apart(keys: Sequence, parts: Sequence, order: Sequence) -> np.ndarray:

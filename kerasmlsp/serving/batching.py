@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasmlsp.serving.errors import ServingError
+from kerasmlsp.serving.errors import ServingError, late
 from kerasmlsp.serving.metrics import Metrics
 from kerasmlsp.serving.pieces import Piece, Plan, Probe, Request, cut
 
@@ -223,4 +223,4 @@ def _arrival(request):
 
 
 def _expire(request, timeout):
-    request.refuse(request.fault or ServingError("DEADLINE_EXCEEDED", f"The answer took longer than {timeout:g} s"))
+    request.refuse(request.fault or late(timeout))

@@ -14,7 +14,7 @@ import orjson
 
 from kerasmlsp.serving import bodies, completions, examples, inference, parsing, requests, rest, streaming, uploads
 from kerasmlsp.serving.bodies import Reader
-from kerasmlsp.serving.errors import ServingError, invalid
+from kerasmlsp.serving.errors import ServingError, invalid, late
 from kerasmlsp.serving.requests import Answer, Request, Store, decoded
 from kerasmlsp.serving.tensors import Signature
 
@@ -271,8 +271,7 @@ class Calls:
             async with asyncio.timeout(self.settings.timeout):
                 yield
         except TimeoutError:
-            text = f"The answer took longer than {self.settings.timeout:g} s"
-            raise ServingError("DEADLINE_EXCEEDED", text) from None
+            raise late(self.settings.timeout) from None
 
     @contextlib.contextmanager
     def _counted(self, name, api, entrypoint="REST"):

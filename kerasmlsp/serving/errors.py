@@ -50,6 +50,16 @@ class ServingError(Exception):
         self.retry_after = retry_after
 
 
+def late(seconds: float) -> ServingError:
+    """Returns the error of a request whose answer took longer than it may.
+
+    Example:
+        >>> late(30).status, str(late(30))
+        (504, 'The answer took longer than 30 s')
+    """
+    return ServingError("DEADLINE_EXCEEDED", f"The answer took longer than {seconds:g} s")
+
+
 def invalid(message: str) -> ServingError:
     """Returns the error of a request whose body is wrong.
 

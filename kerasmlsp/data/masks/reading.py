@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasmlsp import files
-from kerasmlsp.data import images, splits
+from kerasmlsp.data import images
 from kerasmlsp.data.masks.numbers import MOST_UNNAMED, check_numbers
 from kerasmlsp.files import existing, visible_files
 
@@ -55,12 +55,6 @@ class MaskedImages:
         """Returns some of the pictures."""
         names, paths = ([each[i] for i in indices] for each in (self.names, self.files))
         return MaskedImages(self.pixels[indices], self.masks[indices], names, paths, self.left_out)
-
-    def unlike(self, source: str | Path) -> "MaskedImages":
-        """Returns the pictures of `source` that are copies of none before them."""
-        kept = splits.unlike(self.pixels, "pictures", source)
-        left_out = self.left_out | ({"copies of others": len(self) - len(kept)} if len(kept) < len(self) else {})
-        return dataclasses.replace(self.taken(kept), left_out=left_out)
 
 
 def read_mask(source: bytes | str | Path, *, colours: bool = False) -> np.ndarray:
