@@ -11,14 +11,17 @@ Parts: `classes` (top-1 and top-5); `norms` (of DeepFool's changes) beside the a
 adversarial-robustness-toolbox foolbox`; `maps` (insertion, deletion, and rank correlation with the maps of the same
 network with shuffled weights). The toolboxes get the network as logits of pixels from 0 to 1; norms are told of 255.
 For `norms` it is compiled, which spares ART most of its time; for `speed` it is a Keras model, as the manuals have it.
-ART's DeepFool may stay before the boundary until its steps (`--steps`) are done, so that its change is told as it is
-and 2 % longer. Photographs that the network answers wrongly are in `classes` only.
+ART's DeepFool gets a photograph's ten likeliest classes alone: left to choose ten of 1,000 (`nb_grads=10`), version
+1.20.1 takes the score of the own class from the class with the number of its place among the ten. It may stay before
+the boundary until its steps (`--steps`) are done, so that its change is told as it is and 2 % longer. Photographs that the network answers wrongly are in `classes` only.
 """
 
 import argparse
 from pathlib import Path
 
 PARTS = ("classes", "norms", "speed", "maps")
+CANDIDATES = 10
+"""Classes among which DeepFool seeks the nearest."""
 
 
 def read(folder):
@@ -68,14 +71,14 @@ def classes(model, pictures, labels):
     return ratios.markdown(rows)
 
 
-def toolboxes(logits):
-    """The network for ART and for Foolbox."""
+def toolboxes(logits, count=1000):
+    """The network with its number of classes for ART and for Foolbox."""
     import foolbox
     import tensorflow as tf
     from art.estimators.classification import TensorFlowV2Classifier
 
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    art = TensorFlowV2Classifier(logits, 1000, (224, 224, 3), loss, clip_values=(0, 1))
+    art = TensorFlowV2Classifier(logits, count, (224, 224, 3), loss, clip_values=(0, 1))
     return art, foolbox.TensorFlowModel(logits, bounds=(0, 1))
 
 
@@ -88,15 +91,16 @@ def norms(model, pictures, labels, steps):
     from benchmarks import ratios
     from kerasmlsp import interpret
 
-    logits = logits_of(model)
-    compiled = tf.function(lambda images: logits(images), autograph=False, reduce_retracing=True)
-    art, _ = toolboxes(lambda images, training=False: compiled(images))
-    theirs = DeepFool(art, max_iter=steps, nb_grads=10, batch_size=1, verbose=False)
+    logits, likeliest = logits_of(model), tf.Variable(tf.range(CANDIDATES))
+    compiled = tf.function(lambda images: tf.gather(logits(images), likeliest, axis=1), reduce_retracing=True)
+    art, _ = toolboxes(lambda images, training=False: compiled(images), CANDIDATES)
+    theirs = DeepFool(art, max_iter=steps, nb_grads=CANDIDATES, batch_size=1, verbose=False)
     lengths, fooled = {"ours": [], "ART": []}, {"ours": 0, "ART": 0, "ART, 2 % longer": 0}
     for number in range(len(pictures)):
         image, label = pictures[number : number + 1], labels[number : number + 1]
+        likeliest.assign(tf.math.top_k(logits(image / 255)[0], CANDIDATES).indices)
         change = 255 * theirs.generate(image / 255) - image
-        made = {"ours": interpret.deepfool(model, image, label), "ART": image + change}
+        made = {"ours": interpret.deepfool(model, image, label, candidates=CANDIDATES), "ART": image + change}
         made["ART, 2 % longer"] = image + 1.02 * change
         for name, each in made.items():
             outcome = interpret.outcome(model, image, np.clip(each, 0, 255), label)
