@@ -13,7 +13,8 @@ network with shuffled weights). The toolboxes get the network as logits of pixel
 For `norms` it is compiled, which spares ART most of its time; for `speed` it is a Keras model, as the manuals have it.
 ART's DeepFool gets a photograph's ten likeliest classes alone: left to choose ten of 1,000 (`nb_grads=10`), version
 1.20.1 takes the score of the own class from the class with the number of its place among the ten. It may stay before
-the boundary until its steps (`--steps`) are done, so that its change is told as it is and 2 % longer. Photographs that the network answers wrongly are in `classes` only.
+the boundary until its steps (`--steps`) are done, so that its change is told as it is and 2 % longer.
+Photographs that the network answers wrongly are in `classes` only.
 """
 
 import argparse
