@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -9,6 +10,9 @@ import pytest
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# A shell lets what runs in its background, and all that this starts, ignore Ctrl-C, which some tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nothing is kept outside of the folders of the tests.
 os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=")
 
