@@ -199,7 +199,9 @@ def _convolutional_encoder(image_shape, filters, convolutions):
     for i, size in enumerate(filters, 1):
         for number in [f"{i}", *(f"{i}_{j}" for j in range(2, convolutions + 1))]:
             states = layers.Conv2D(size, 3, padding="same", use_bias=False, name=f"convolution_{number}")(states)
-            states = layers.ReLU(name=f"relu_{number}")(BatchNormalization(name=f"norm_{number}")(states))
+            # Few labels are few steps: with Keras's 0.99 the averages would not have come near by then.
+            states = BatchNormalization(momentum=0.9, name=f"norm_{number}")(states)
+            states = layers.ReLU(name=f"relu_{number}")(states)
         states = layers.MaxPooling2D(name=f"pool_{i}")(states)
     return keras.Model(images, layers.GlobalAveragePooling2D(name="features")(states), name="encoder")
 
