@@ -18,10 +18,10 @@ def label_fraction(
     labelled: tuple[int, ...] = (20, 50, 200, 1000),
     images: int = 1000,
     filters: tuple[int, ...] = (16, 32),
-    epochs: int = 6,
+    epochs: int = 8,
     updates: int = 150,
     tested: int = 1000,
-    noise: float = 0.2,
+    noise: float = 0.1,
     seed: int = 0,
 ) -> Drawing:
     """Accuracy on digits with few and many labels: from random weights, and from a net that told how images are turned.
@@ -93,10 +93,10 @@ def mae(
     *,
     images: int = 2000,
     patch: int = 4,
-    hidden: float = 0.6,
+    hidden: float = 0.5,
     features: int = 48,
     layers: int = 2,
-    steps: int = 700,
+    steps: int = 1500,
     batch: int = 64,
     seed: int = 0,
 ) -> Drawing:

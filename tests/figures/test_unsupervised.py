@@ -46,11 +46,18 @@ def test_label_fraction():
     assert 0.1 < numbers["turns"] < 0.6
 
 
+@pytest.mark.slow
+def test_telling_turns_first_helps_to_tell_digits():
+    _, numbers = figures.label_fraction()
+    scratch, trained = numbers["accuracy"].values()
+    assert trained[-1] > scratch[-1] + 0.05 and trained[-1] > 0.6 and numbers["turns"] > 0.5
+
+
 def test_mae():
     _, numbers = quick("mae")
     assert numbers["filled"].shape == (6, 16, 16) and 0 < numbers["error"]["mean"] < 0.2
     test, _ = _data.printed_digits(200, 1000)
-    hidden = pretext.mask_patches(200, 16, rate=0.6, seed=1)[0].reshape(4, 4).repeat(4, 0).repeat(4, 1)
+    hidden = pretext.mask_patches(200, 16, rate=0.5, seed=1)[0].reshape(4, 4).repeat(4, 0).repeat(4, 1)
     np.testing.assert_allclose(numbers["filled"][0][~hidden], test[0][~hidden], atol=1e-6)
     assert np.abs(numbers["filled"][0] - test[0])[hidden].max() > 0.01
 
@@ -58,7 +65,7 @@ def test_mae():
 @pytest.mark.slow
 def test_hidden_patches_follow_from_the_others():
     _, numbers = figures.mae()
-    assert numbers["error"]["net"] < 0.95 * numbers["error"]["mean"]
+    assert numbers["error"]["net"] < 0.85 * numbers["error"]["mean"]
 
 
 def test_codebook():
