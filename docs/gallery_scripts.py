@@ -11,7 +11,7 @@ from kerasmlsp import figures
 # Arguments of those that would take more than half a minute; they still show what they are to show.
 SMALLER: dict = {
     "lstm_variants": {"seeds": 1},
-    "pretraining": {"labelled": (300,), "images": 2000, "epochs": 5, "updates": 400, "tested": 1000},
+    "pretraining": {"labelled": (600,), "images": 3000, "updates": 600, "tested": 1000},
     "resnet_vs_plain": {"seeds": 1},
 }
 # Those that measure seconds run alone.

@@ -179,7 +179,7 @@ def _started(start, hidden_units, images, epochs, seed):
     keras.utils.set_random_seed(seed)
     net = models.deep_belief_network(images.shape[1], 10, hidden_units=hidden_units)
     if start == "RBMs":
-        return layerwise.pretrain_with_rbms(net, images, epochs=epochs, batch_size=50, learning_rate=0.2, seed=seed)
+        return layerwise.pretrain_with_rbms(net, images, epochs=epochs, batch_size=50, seed=seed)
     if start == "autoencoders":
         return layerwise.pretrain_with_autoencoders(net, images, epochs=epochs, batch_size=50)
     return net

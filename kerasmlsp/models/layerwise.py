@@ -27,15 +27,18 @@ def pretrain_with_rbms(
 ) -> keras.Model:
     """Trains a restricted Boltzmann machine for every hidden layer, on the probabilities of the one before.
 
+    A machine's visible biases start at the log-odds of the means of its data, so that hidden units need not learn them.
+
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Unsupervised Pretraining"; Hinton, Osindero and Teh 2006,
-    "A Fast Learning Algorithm for Deep Belief Nets".
+    "A Fast Learning Algorithm for Deep Belief Nets"; Hinton 2010, "A Practical Guide to Training Restricted Boltzmann
+    Machines" (sections 8 and 9: the start of the biases, and momentum).
 
     Args:
         model: Chain of dense layers, the hidden ones with sigmoid activation.
         data: `(examples, features)`, in `[0, 1]`.
         epochs: Epochs of each machine.
         batch_size: Examples of a batch.
-        learning_rate: Rate of plain gradient descent.
+        learning_rate: Rate of gradient descent with a momentum of 0.9.
         gibbs_steps: Steps of Gibbs sampling, the k of CD-k.
         seed: Seed of the sampling.
         fit: What trains each part instead of Keras's `fit`, as to have checkpoints: called with a function that builds
@@ -61,9 +64,10 @@ def pretrain_with_rbms(
         if dense.activation is not keras.activations.sigmoid:
             raise ValueError(f"`model` must have sigmoid hidden layers. Received: {dense.name} of another activation")
 
-        def build(width=data.shape[1], units=dense.units):
-            machine = keras.Sequential([keras.Input((width,)), RBM(units, gibbs_steps, seed=seed)])
-            machine.compile(keras.optimizers.SGD(learning_rate))
+        def build(means=data.mean(axis=0), units=dense.units):
+            machine = keras.Sequential([keras.Input(means.shape), RBM(units, gibbs_steps, seed=seed)])
+            machine.layers[0].visible_bias.assign(_log_odds(means))
+            machine.compile(keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM))
             return machine
 
         machine = _fitted(fit, build, data, None, dense.name, batch_size, epochs)
@@ -179,6 +183,16 @@ def pretrain_with_labels(
         dense.set_weights(hidden.get_weights())
         data = _next(below, data, batch_size)
     return model
+
+
+_MOMENTUM = 0.9
+_RAREST = 0.01
+"""Bound of the means whose log-odds biases start at: what is always off in the data may not be so in other data."""
+
+
+def _log_odds(means):
+    inside = np.clip(means, _RAREST, 1 - _RAREST)
+    return np.log(inside / (1 - inside))
 
 
 def _hidden(model):

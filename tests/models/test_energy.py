@@ -284,7 +284,7 @@ def probe(model, data, labels):
 def test_pretraining_changes_hidden_layers_only(how):
     data, labels = two_groups()
     model, before = deep(), deep()
-    rate = 0.5 if how == "pretrain_with_rbms" else 0.02
+    rate = 0.05 if how == "pretrain_with_rbms" else 0.02
     options = {"learning_rate": rate, "epochs": 3, "batch_size": 16}
     # Many steps in few epochs, which cost more.
     data, labels = np.tile(data, (10, 1)), np.tile(labels, 10)
@@ -314,6 +314,21 @@ def test_layers_may_be_trained_by_another_fit(how):
     assert calls[::2] == [(f"hidden_{n}", (64, units), how == "pretrain_with_rbms") for n, units in ((1, 6), (2, 5))]
     for number, kernel in enumerate(calls[1::2], 1):
         np.testing.assert_array_equal(model.get_layer(f"hidden_{number}").get_weights()[0], kernel)
+
+
+def test_visible_biases_start_at_the_log_odds_of_the_data():
+    starts = []
+
+    def fit(build, inputs, targets, name):
+        machine = build()
+        starts.append((inputs.mean(axis=0), keras.ops.convert_to_numpy(machine.layers[0].visible_bias)))
+        return machine
+
+    data = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]], "float32")
+    layerwise.pretrain_with_rbms(models.deep_belief_network(3, 2, hidden_units=(4, 4)), data, fit=fit)
+    np.testing.assert_allclose(starts[0][1], np.log([99, 1 / 3, 1 / 99]), rtol=1e-5)
+    means, biases = starts[1]
+    np.testing.assert_allclose(1 / (1 + np.exp(-biases)), means, rtol=1e-5)
 
 
 def test_what_is_no_chain_is_refused():
