@@ -77,12 +77,11 @@ def learn(
     *,
     steps: int,
     rate: float = 1e-3,
-    decay: float = 0.0,
     batch: int = 64,
     looks: int = 1,
     seed: int = 0,
 ) -> list[float]:
-    """Trains a classifier with AdamW on small batches, in which all examples come before one comes again.
+    """Trains a classifier with Adam on small batches, in which all examples come before one comes again.
 
     Args:
         net: The classifier, from inputs to probabilities.
@@ -90,7 +89,6 @@ def learn(
         labels: Class numbers `(examples,)`.
         steps: Steps.
         rate: Learning rate.
-        decay: Share of the rate by which weights decay.
         batch: Examples of a step.
         looks: Parts of even length into which the steps are divided.
         seed: Seed of the order.
@@ -102,7 +100,7 @@ def learn(
     size = min(batch, len(inputs))
     order = np.concatenate([random.permutation(len(inputs)) for _ in range(-(-looks * each * size // len(inputs)))])
     net.compile(
-        keras.optimizers.AdamW(rate, weight_decay=decay),
+        keras.optimizers.Adam(rate),
         "sparse_categorical_crossentropy",
         run_eagerly=eager,
         jit_compile=False,

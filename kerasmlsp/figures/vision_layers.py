@@ -23,10 +23,12 @@ def first_filters(
     filters: int = 24,
     count: int = 1500,
     steps: int = 250,
-    decay: float = 0.6,
+    start: float = 0.1,
     seed: int = 0,
 ) -> Drawing:
     """The filters of the first convolution before and after learning: from noise to edges and blobs.
+
+    Its weights start smaller than usual: a few hundred steps do not take away the noise of larger ones.
 
     Reference: Pilanci, EE269 lecture 16 (2020), "Alexnet Filter Weights".
 
@@ -34,8 +36,8 @@ def first_filters(
         data: A folder of IDX files, such as MNIST; by default printed digits.
         filters: Filters of the first convolution, 5 x 5.
         count: Images to learn from.
-        steps: Steps of AdamW, each on 64 images.
-        decay: Weight decay, which takes away what of the noise is of no use.
+        steps: Steps of Adam, each on 64 images.
+        start: Size of the first convolution's weights at the start, of the usual one.
         seed: Seed of images and weights.
 
     Returns:
@@ -50,8 +52,10 @@ def first_filters(
     keras.utils.set_random_seed(seed)
     digits = _vision.digits(data, count, 1, seed)
     net = _alexnet(digits, (filters, 24, 32, 32, 24))
+    first = net.get_layer("conv_1")
+    first.kernel.assign(start * first.kernel)
     numbers = {"before": interpret.filters(net)[..., 0]}
-    learn(net, digits.images, digits.labels, steps=steps, rate=2e-3, decay=decay, seed=seed)
+    learn(net, digits.images, digits.labels, steps=steps, rate=2e-3, seed=seed)
     numbers["after"] = interpret.filters(net)[..., 0]
     correlation = {name: _vision.correlation(_even(each)) for name, each in numbers.items()}
     figure = sheet(8, 0.8 + filters / 8)
