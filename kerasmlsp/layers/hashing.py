@@ -18,10 +18,17 @@ def uint32(value: int) -> keras.KerasTensor:
 def mix(state: keras.KerasTensor) -> keras.KerasTensor:
     """Spreads the bits of every 32-bit word over all of it (finaliser of MurmurHash3).
 
+    With PyTorch, whose words have 64 bits here, those above the lowest 32 do not count.
+
     Example:
         >>> hex(int(mix(uint32(1))))  # MurmurHash3 of an empty text with seed 1
         '0x514e28b7'
     """
+    state = _lowest(state)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        state = ops.multiply(ops.bitwise_xor(state, ops.right_shift(state, uint32(shift))), uint32(factor))
+        state = _lowest(ops.multiply(ops.bitwise_xor(state, ops.right_shift(state, uint32(shift))), uint32(factor)))
     return ops.bitwise_xor(state, ops.right_shift(state, uint32(16)))
+
+
+def _lowest(state):
+    return ops.bitwise_and(state, uint32(0xFFFFFFFF)) if keras.backend.backend() == "torch" else state
