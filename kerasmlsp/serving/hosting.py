@@ -135,6 +135,7 @@ class Hosts:
         self._tasks: set[asyncio.Task] = set()
         # Those that have not ended.
         self._processes: set[Process] = set()
+        self._is_up = False
 
     def place(self, version: Version, name: str) -> None:
         """Has a version loaded into the worker of this name. Others get a worker of their own, "model:version"."""
@@ -201,6 +202,7 @@ class Hosts:
             self._metrics.loaded(str(version.path), "success", answer["seconds"], answer["records"])
             logger.info("Version %d of model %s is available.", version.number, version.model)
         finally:
+            self._is_up |= all(each.state not in ("START", "LOADING") for each in self._host_of)
             host.loading -= 1
             await self._end_if_empty(host)
             self._changed()
@@ -213,7 +215,8 @@ class Hosts:
         self._changed()
 
     def _serves(self):
-        return any(each.servable for each in self._host_of)
+        """Whether requests are to be expected: not before all versions have been loaded for the first time."""
+        return self._is_up and any(each.servable for each in self._host_of)
 
     def _limits(self, path):
         file = path / "batching_params.pbtxt"

@@ -99,7 +99,7 @@ def largest_share(build):
 def main(folder, epochs, seconds, *names):
     if mesh := os.environ.get("MESH"):
         distribution.start(mesh=[int(parts) for parts in mesh.split("x")], layout=LAYOUT)
-        print(largest_share(gpt()[0]))
+        print(f"\nlargest share {largest_share(gpt()[0])}")
     elif distribution.announced():
         distribution.start()
     train_all(folder, epochs, seconds, names)
