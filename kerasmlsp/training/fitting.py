@@ -20,6 +20,7 @@ from kerasmlsp.layers.devices import on_cpu
 from kerasmlsp.layers.recurrent import unfuse
 from kerasmlsp.training import memory, precision, selection, sharing
 from kerasmlsp.training._states import optimizers_of, to_numbers
+from kerasmlsp.training.allocation import keep_freed
 from kerasmlsp.training.callback_list import Callbacks
 from kerasmlsp.training.checkpoint import CURVES, HISTORY, Keeper
 from kerasmlsp.training.runs import CHECKPOINT, MODEL, Run, in_use
@@ -124,6 +125,7 @@ def fit(
     if settings.epochs is None:
         raise ValueError("`epochs` must be given. Received: epochs=None")
     run = run if isinstance(run, Run) else Run(run)
+    keep_freed()
     with contextlib.ExitStack() as held:
         begun = distribution.from_leader(lambda: _opened(run, resume, held))
         source, callbacks = batching.source(batches), list(callbacks)
