@@ -255,8 +255,8 @@ def overparametrisation(
     widths: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256),
     starts: int = 4,
     count: int = 8,
-    steps: int = 3000,
-    rate: float = 0.02,
+    steps: int = 4000,
+    rate: float = 0.01,
     seed: int = 0,
 ) -> Drawing:
     """Wide two-layer ReLU nets meet every label, each start in another way: the descent, not the error, decides.

@@ -140,7 +140,7 @@ def layer_hierarchy(
     data: str | Path | None = None,
     units: int = 5,
     count: int = 1500,
-    steps: int = 200,
+    steps: int = 300,
     tested: int = 400,
     seed: int = 0,
 ) -> Drawing:
@@ -172,7 +172,7 @@ def layer_hierarchy(
     keras.utils.set_random_seed(seed)
     digits = _vision.digits(data, count, tested, seed)
     net = _alexnet(digits)
-    learn(net, digits.images, digits.labels, steps=steps, seed=seed)
+    learn(net, digits.images, digits.labels, steps=steps, rate=2e-3, seed=seed)
     numbers: dict = {"sizes": {}, "outside": {}, "nearest": {"pixels": _nearest(digits, lambda x: x)}}
     figure = sheet(1.8 * units, 1.25 * len(_LEVELS))
     for part, name in zip(figure.subfigures(len(_LEVELS), 1), _LEVELS, strict=True):
@@ -233,7 +233,7 @@ def maximisation(
     *,
     data: str | Path | None = None,
     count: int = 1500,
-    steps: int = 200,
+    steps: int = 300,
     ascent: int = 150,
     smoothness: float = 20.0,
     seed: int = 0,
@@ -265,7 +265,7 @@ def maximisation(
     keras.utils.set_random_seed(seed)
     digits = _vision.digits(data, count, 1, seed)
     net = _alexnet(digits)
-    learn(net, digits.images, digits.labels, steps=steps, seed=seed)
+    learn(net, digits.images, digits.labels, steps=steps, rate=2e-3, seed=seed)
     classes, options = range(digits.classes), {"box": (0.0, 1.0), "jitter": 1, "decay": 0.01, "seed": seed}
     ways: dict[str, dict[str, Any]] = {
         "start": {"steps": 1, "learning_rate": 1e-6, "decay": 0.0, "smoothness": 0.0},

@@ -179,5 +179,5 @@ def test_overparametrisation():
 @pytest.mark.slow
 def test_wide_nets_meet_every_label_each_in_its_own_way():
     _, numbers = figures.overparametrisation()
-    assert numbers["error"][0] > 0.1 > 1e-3 > max(numbers["error"][-1], *numbers["same"])
+    assert numbers["error"][0] > 0.1 > 1e-2 > max(numbers["error"][-1], *numbers["same"])
     assert numbers["spread"]["between"] > 5 * numbers["spread"]["at points"]
