@@ -119,7 +119,8 @@ def invariance(
     Args:
         data: A folder of IDX files, such as MNIST; by default printed digits.
         count: Images to learn from.
-        steps: Steps of Adam, each on 64 images; five times as many for the changed copies, which are five times as many.
+        steps: Steps of Adam, each on 64 images; for changed copies, of which there are five times as many, five times
+            as many.
         tested: Held-out images.
         seed: Seed of images and weights.
 

@@ -64,7 +64,9 @@ def pretrain_with_rbms(
         if dense.activation is not keras.activations.sigmoid:
             raise ValueError(f"`model` must have sigmoid hidden layers. Received: {dense.name} of another activation")
 
-        def build(means=data.mean(axis=0), units=dense.units):
+        means = data.mean(axis=0)
+
+        def build(means=means, units=dense.units):
             machine = keras.Sequential([keras.Input(means.shape), RBM(units, gibbs_steps, seed=seed)])
             machine.layers[0].visible_bias.assign(_log_odds(means))
             machine.compile(keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM))
