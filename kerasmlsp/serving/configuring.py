@@ -204,7 +204,8 @@ def find_models(folders: Iterable[Path]) -> dict[str, ModelConfig]:
 def read_models(path: Path) -> dict[str, ModelConfig]:
     """Returns the models that a model configuration file of TensorFlow Serving names.
 
-    A `base_path` that is not absolute is taken from the file's folder.
+    A `base_path` that is not absolute is taken from the file's folder. A file that holds nothing is refused: it may be
+    about to be written.
 
     Raises:
         OSError: If the file cannot be read.
@@ -218,7 +219,10 @@ def read_models(path: Path) -> dict[str, ModelConfig]:
         PosixPath('/models/a')
     """
     found: dict[str, ModelConfig] = {}
-    for each in _parse(path, "Server").model_config_list.config:
+    message = _parse(path, "Server")
+    if not message.ListFields():
+        raise ValueError(f"{path}: there must be a `model_config_list`, with no `config` in it to serve none.")
+    for each in message.model_config_list.config:
         if not each.name or not each.base_path:
             raise ValueError(f"{path}: each `config` must have a `name` and a `base_path`. Received: {str(each)!r}")
         if each.name in found:

@@ -366,10 +366,11 @@ def test_a_configuration_file_is_read_again(numbers):
             and await ask(engine, 0) == [2]
             and await ask(engine, 0, version=1) == [1]
         )
-        # What is wrong changes nothing.
-        file.write_text("model_config_list {")
-        await asyncio.sleep(0.1)
-        assert states(engine) == {2: "AVAILABLE", 1: "AVAILABLE"}
+        # What is wrong, or not written yet, changes nothing.
+        for text in ("", "model_config_list {"):
+            file.write_text(text)
+            await asyncio.sleep(0.1)
+            assert states(engine) == {2: "AVAILABLE", 1: "AVAILABLE"}
         config(numbers, "model_version_policy { all {} }")
         await until(lambda: states(engine) == {3: "AVAILABLE", 2: "AVAILABLE", 1: "AVAILABLE"})
         file.write_text("model_config_list {}")
