@@ -140,7 +140,7 @@ def layer_hierarchy(
     data: str | Path | None = None,
     units: int = 5,
     count: int = 1500,
-    steps: int = 300,
+    steps: int = 600,
     tested: int = 400,
     seed: int = 0,
 ) -> Drawing:
@@ -233,9 +233,9 @@ def maximisation(
     *,
     data: str | Path | None = None,
     count: int = 1500,
-    steps: int = 300,
-    ascent: int = 150,
-    smoothness: float = 20.0,
+    steps: int = 400,
+    ascent: int = 250,
+    smoothness: float = 80.0,
     seed: int = 0,
 ) -> Drawing:
     """Images that excite the output of each class most, found by gradient ascent from noise, without and with a prior.

@@ -130,7 +130,7 @@ def test_layer_hierarchy():
 def test_classes_come_apart_from_layer_to_layer():
     _, numbers = figures.layer_hierarchy()
     nearest = numbers["nearest"]
-    assert nearest["conv_5"] > 0.9 and min(nearest["conv_5"], nearest["conv_3"]) > nearest["conv_1"] + 0.1
+    assert nearest["conv_5"] > 0.95 and nearest["conv_5"] >= nearest["conv_3"] > nearest["pixels"] + 0.05
 
 
 def test_maximisation():
@@ -143,9 +143,9 @@ def test_maximisation():
 @pytest.mark.slow
 def test_images_that_excite_a_class_are_smooth_with_a_prior_only():
     _, numbers = figures.maximisation()
-    for name in ("smooth", "without prior"):
-        assert np.mean(numbers["probability"][name]) > 0.9
-    assert numbers["correlation"]["smooth"] > numbers["correlation"]["without prior"] + 0.15
+    # From noise alone the ascent of one class may stay where no slope leads to it.
+    assert min(numbers["probability"]["smooth"]) > 0.9 and np.mean(numbers["probability"]["without prior"]) > 0.85
+    assert numbers["correlation"]["smooth"] > 0.5 > numbers["correlation"]["without prior"]
 
 
 def test_resnet_vs_plain():
