@@ -178,7 +178,7 @@ QUICK: dict = {
     "dropout": {"units": 6, "steps": 10},
     "early_stopping": {"units": 8, "steps": 10, "looks": 5},
     "overfitting": {"units": (1, 8), "steps": 10},
-    "overparametrisation": {"widths": (1, 32), "starts": 1, "steps": 10},
+    "overparametrisation": {"widths": (1, 32), "starts": 1, "steps": 100},
     "pretraining": {
         "labelled": (50,),
         "images": 50,
