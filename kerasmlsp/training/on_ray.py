@@ -3,10 +3,14 @@
 All nodes must reach data and runs by the same paths, as on a shared drive, and have kerasmlsp and JAX installed.
 """
 
+import contextlib
+import io
 import json
 import os
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,7 +70,7 @@ def train(
     connect(ray, address, workers, runtime_env={"env_vars": environment})
     try:
         _check_room(ray.cluster_resources(), workers, gpus)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _printed() as said:
             trainer = JaxTrainer(
                 _work,
                 train_loop_config={
@@ -74,17 +78,49 @@ def train(
                     "config": config,
                     "run": str(run),
                     "folder": os.getcwd(),
+                    "said": said,
                 },
                 scaling_config=ray_train.ScalingConfig(num_workers=workers, use_gpu=gpus),
                 run_config=ray_train.RunConfig(
                     storage_path=folder, failure_config=ray_train.FailureConfig(max_failures=_RESTARTS)
                 ),
             )
-            return json.loads(trainer.fit().metrics["results"])
+            return json.loads(trainer.fit().return_value)
     except ray_train.TrainingFailedError as error:
         raise _reason(error) from error
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _printed():
+    """A queue of texts, printed as they come; what Ray itself would print of its workers drowns what they say."""
+    from ray.util.queue import Queue
+
+    queue = Queue(actor_options={"num_cpus": 0})
+
+    def follow():
+        while (text := queue.get()) is not None:
+            print(text, end="", file=sys.stderr, flush=True)
+
+    printing = threading.Thread(target=follow, daemon=True)
+    printing.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        printing.join()
+
+
+class _Sent(io.TextIOBase):
+    """A stream whose texts go to a queue."""
+
+    def __init__(self, queue):
+        self._queue = queue
+
+    def write(self, text):
+        self._queue.put(text)
+        return len(text)
 
 
 def _check_room(resources, workers, gpus):
@@ -118,8 +154,9 @@ def _work(arguments):
     address = broadcast_from_rank_zero(_address() if context.get_world_rank() == 0 else None)
     distribution.start(address, context.get_world_size(), context.get_world_rank())
     # Another attempt than the first goes on; one without a checkpoint begins.
-    found = arguments["job"](arguments["config"], Path(arguments["run"]), resume=True)
-    ray_train.report({"results": json.dumps(found, default=float)})
+    with contextlib.redirect_stderr(_Sent(arguments["said"])):
+        found = arguments["job"](arguments["config"], Path(arguments["run"]), resume=True)
+    return json.dumps(found, default=float)
 
 
 def _address():

@@ -120,8 +120,11 @@ def connect(ray: Any, address: str | None, workers: int | None, **options: Any) 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what fails is raised here
     own: dict[str, Any] = {} if address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
-    if own and workers:
-        own["num_cpus"] = max(workers, os.cpu_count() or 1)
+    if own:
+        # By default Ray's workers yield to all else: beside another program on all cores they hardly move.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        if workers:
+            own["num_cpus"] = max(workers, os.cpu_count() or 1)
     try:
         _check_reachable(address or os.environ.get("RAY_ADDRESS", ""))
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own, **options)
