@@ -23,8 +23,10 @@ run: $(VENV)/.installed
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
 
+# In two parts: what has trained every application holds so much that it had better end there.
 test-slow: $(VENV)/.tested
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest tests/apps $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --ignore=tests/apps $(PYTEST_FLAGS)
 
 # The table of cases and the layers with JAX doing the computing; it answers for the files that TensorFlow wrote.
 test-jax test-jax-slow: export KERAS_BACKEND = jax
@@ -49,7 +51,7 @@ format: $(VENV)/.tested
 
 # The site, in build/docs/html. It needs no network; cells and figures are computed again only when their code has changed.
 docs: $(VENV)/.documented
-	$(BIN)/python -m sphinx -W --keep-going -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m sphinx -W --keep-going -j 2 -d build/docs/doctrees docs build/docs/html
 
 clean:
 	rm -rf $(VENV) build dist results docs/gallery *.egg-info

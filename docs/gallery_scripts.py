@@ -10,9 +10,12 @@ from kerasmlsp import figures
 
 # Arguments of those that would take more than half a minute; they still show what they are to show.
 SMALLER: dict = {
+    "label_fraction": {"labelled": (50, 1000)},
     "lstm_variants": {"seeds": 1},
+    "mae": {"steps": 800},
     "pretraining": {"labelled": (600,), "images": 3000, "updates": 600, "tested": 1000},
     "resnet_vs_plain": {"seeds": 1},
+    "translation_quality": {"steps": 150, "tested": 20},
 }
 # Those that measure seconds run alone.
 TIMED = {"ar_speed", "backprop_cost"}
