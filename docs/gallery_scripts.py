@@ -10,6 +10,7 @@ from kerasmlsp import figures
 
 # Arguments of those that would take more than half a minute; they still show what they are to show.
 SMALLER: dict = {
+    "invariance": {"steps": 200, "tested": 200},
     "label_fraction": {"labelled": (50, 1000)},
     "lstm_variants": {"seeds": 1},
     "mae": {"steps": 800},
