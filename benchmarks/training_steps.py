@@ -21,7 +21,7 @@ from benchmarks.ratios import compare, in_turns, table
 # Batch, shape of an example, classes.
 IMAGES = {"lenet5": (64, (32, 32, 1), 10), "resnet20": (32, (32, 32, 3), 10)}
 SPEECH = {"speech_command_cnn": (32, (98, 40), 12), "bc_resnet": (32, (98, 40), 12)}
-POLICIES = {"TF": ("float32", False), "TF with XLA": ("float32", True), "bfloat16": ("mixed_bfloat16", False)}
+POLICIES = {"TF": ("float32", "off"), "TF with XLA": ("float32", "on"), "bfloat16": ("mixed_bfloat16", "off")}
 NETS = (*IMAGES, *SPEECH, "lstm", "lstm_64", "gpt")
 GPT = {"features": 192, "num_layers": 4, "num_heads": 6, "window": 128}
 
