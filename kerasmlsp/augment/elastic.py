@@ -1,5 +1,6 @@
 """Elastic deformation of images, with their masks."""
 
+import math
 from typing import Any
 
 import keras
@@ -44,9 +45,9 @@ class RandomElasticDeformation(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         # Labels are not to be rounded.
         super().__init__(autocast=False, **kwargs)
-        if not alpha >= 0:
+        if not 0 <= alpha < math.inf:
             raise ValueError(f"`alpha` must be at least 0. Received: alpha={alpha}")
-        if not sigma > 0:
+        if not 0 < sigma < math.inf:
             raise ValueError(f"`sigma` must be above 0. Received: sigma={sigma}")
         self.alpha, self.sigma, self.seed = alpha, sigma, seed
         self.seed_generator = keras.random.SeedGenerator(seed)

@@ -90,8 +90,8 @@ def cover(*, count: int = 120, epochs: int = 60, seed: int = 0) -> Drawing:
         seed: Seed of the points.
 
     Returns:
-        The figure; `accuracy` of the perceptron on the points as "given" and "lifted", and the `plane` that it found:
-        three weights and the bias.
+        The figure; `accuracy` of the perceptron after the last pass, on the points as "given" (where other lines do
+        better, though none well) and "lifted", and the `plane` that it found: three weights and the bias.
 
     Example:
         >>> figure, numbers = cover()
@@ -106,7 +106,8 @@ def cover(*, count: int = 120, epochs: int = 60, seed: int = 0) -> Drawing:
     flat, space = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2, projection="3d")
     classes(flat, points, labels)
     flat.plot(*_ends(line, 2.2), color="black")
-    flat.set(title=f"given: a line gets {accuracy['given']:.0%}", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal")
+    flat.set_title(f"given: the rule's line gets {accuracy['given']:.0%}")
+    flat.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal")
     flat.legend(loc="upper right", fontsize=8)
     _draw_lifted(space, lifted, labels, plane)
     space.set_title(f"lifted: a plane gets {accuracy['lifted']:.0%}")

@@ -305,7 +305,7 @@ def overparametrisation(
     right.set(
         title=f"{count} points, {steps} steps",
         xlabel="hidden units",
-        ylabel="mean squared error on the points (from 1e-8 on)",
+        ylabel="squared error on the points, at least 1e-8",
     )
     spread = {"at points": float(at_points.std(0).max()), "between": float(lines.std(0).max())}
     return Drawing(figure, {"error": errors[: len(widths)], "same": errors[len(widths) :], "spread": spread})

@@ -22,7 +22,7 @@ def resnet_vs_plain(
     width: int = 4,
     rate: float = 0.05,
 ) -> Drawing:
-    """Training loss of nets of 20 and of 56 layers: without skips the deeper one learns worse, with them it does not.
+    """Training loss of nets of 20 and of 56 layers: without skips the deeper one hardly learns, with them it does.
 
     Reference: Sri Rama Murty, (Deep) Neural Networks (2021), "Residual Networks (ResNet)"; He et al. 2016, "Deep
     Residual Learning for Image Recognition", figure 6.
@@ -64,15 +64,15 @@ def resnet_vs_plain(
     }
     figure, (axes,) = panels(1, 2, width=4.2, height=3.6)
     places = steps // looks * np.arange(1, looks + 1)
+    highest = max(each.max() for losses in loss.values() for each in losses.values())
     for panel, (kind, losses) in zip(axes, loss.items(), strict=True):
         for (depth, each), colour, style in zip(losses.items(), COLOURS, ("--", "-"), strict=False):
             panel.plot(places, each.T, style, color=colour, linewidth=0.8, alpha=0.6)
-            label = f"{depth} layers, mean of {seeds}: {last[kind][depth].mean():.2f}"
+            label = f"{depth} layers: {last[kind][depth].mean():.2f} in the last third"
             panel.plot(places, each.mean(0), style, color=colour, linewidth=2.2, label=label)
-        panel.set(title=kind, xlabel="steps", ylim=(0, None))
+        panel.set(title=kind, xlabel="steps", ylim=(0, 1.05 * highest))
         panel.legend(fontsize=8)
     axes[0].set_ylabel("training loss")
-    axes[1].sharey(axes[0])
     return Drawing(figure, {"loss": loss, "last": last})
 
 

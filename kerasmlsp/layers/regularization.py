@@ -1,5 +1,6 @@
 """Penalties on what units give."""
 
+import math
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ class ActivityPenalty(keras.layers.Layer):
         The inputs.
 
     Raises:
-        ValueError: `factor` is negative.
+        ValueError: `factor` is negative or no finite number.
 
     Example:
         >>> layer = ActivityPenalty(0.1)
@@ -36,7 +37,7 @@ class ActivityPenalty(keras.layers.Layer):
 
     def __init__(self, factor: float, **kwargs: Any):
         super().__init__(**kwargs)
-        if factor < 0:
+        if not 0 <= factor < math.inf:
             raise ValueError(f"`factor` must be at least 0. Received: factor={factor}")
         self.factor = factor
         self.supports_masking = True

@@ -1,5 +1,7 @@
 """Dense networks on vectors of features: linear and logistic regression, perceptrons, universal approximators."""
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -294,15 +296,15 @@ def _check_choices(num_outputs, hidden_units, activation, output_activation, inp
 
 
 def _check_bounds(activity, max_norm):
-    if activity < 0:
+    if not 0 <= activity < math.inf:
         raise ValueError(f"`activity` must be at least 0. Received: activity={activity}")
-    if max_norm is not None and max_norm <= 0:
+    if max_norm is not None and not max_norm > 0:
         raise ValueError(f"`max_norm` must be above 0, or None. Received: max_norm={max_norm}")
 
 
 def _penalty(l1, l2):
     for name, value in (("l1", l1), ("l2", l2)):
-        if value < 0:
+        if not 0 <= value < math.inf:
             raise ValueError(f"`{name}` must be at least 0. Received: {name}={value}")
     return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 

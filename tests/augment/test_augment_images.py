@@ -323,6 +323,8 @@ def test_grey_images_have_no_saturation_to_change():
         ("RandomAffine", {"fill_mode": "mirror"}, "`fill_mode` must be"),
         ("RandomElasticDeformation", {"alpha": -1.0}, "`alpha` must be at least 0"),
         ("RandomElasticDeformation", {"sigma": 0.0}, "`sigma` must be above 0"),
+        ("RandomElasticDeformation", {"alpha": float("inf")}, "`alpha` must be at least 0"),
+        ("RandomElasticDeformation", {"sigma": float("inf")}, "`sigma` must be above 0"),
         ("RandAugment", {"num_ops": 0}, "`num_ops` must be at least 1"),
         ("RandAugment", {"magnitude": 2.0}, r"`magnitude` must be in \[0, 1\]"),
         ("MixUp", {"alpha": 0.0}, "`alpha` must be above 0"),

@@ -1,5 +1,7 @@
 """Cases of the dense networks on vectors of features."""
 
+import math
+
 import numpy as np
 from case import Case
 
@@ -120,6 +122,9 @@ CASES = {
             ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
             ({"activity": -0.1}, "`activity` must be at least 0. Received: activity=-0.1"),
             ({"max_norm": 0.0}, "`max_norm` must be above 0, or None. Received: max_norm=0.0"),
+            ({"activity": math.nan}, "`activity` must be at least 0. Received: activity=nan"),
+            ({"max_norm": math.nan}, "`max_norm` must be above 0, or None. Received: max_norm=nan"),
+            ({"l1": math.inf}, "`l1` must be at least 0. Received: l1=inf"),
             ({"input_noise": 1.5}, r"`input_noise` must be in \[0, 1\]. Received: input_noise=1.5"),
         ),
     ),

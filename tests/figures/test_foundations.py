@@ -49,6 +49,14 @@ def test_cover():
     first, mixed, second, bias = numbers["plane"]
     assert first == pytest.approx(second, rel=0.5) and abs(mixed) < first and 1 < -bias / first < 1.4**2
     assert figure.axes[1].get_zlabel() == "√2 x₁x₂"
+    # The line that the rule ends with is not the best one: the title must not say what lines can do.
+    assert figure.axes[0].get_title() == f"given: the rule's line gets {numbers['accuracy']['given']:.0%}"
+    points, labels = _data.rings(120, 0)
+    turns = np.linspace(0, 2 * np.pi, 73)
+    heights = points @ np.stack([np.cos(turns), np.sin(turns)])
+    decided = heights[:, None] >= np.linspace(-2, 2, 81)[:, None]
+    best = np.mean(decided == labels[:, None, None], axis=0).max()
+    assert numbers["accuracy"]["given"] + 0.1 < best < 0.75
 
 
 def test_kernels():
@@ -174,6 +182,10 @@ def test_overparametrisation():
     figure, numbers = quick("overparametrisation")
     assert len(numbers["error"]) == 2 and len(numbers["same"]) == 1 and numbers["error"][1] < numbers["error"][0]
     np.testing.assert_allclose(figure.axes[1].get_lines()[0].get_ydata(), numbers["error"])
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        label = axes.yaxis.label.get_window_extent()
+        assert figure.bbox.y0 <= label.y0 and label.y1 <= figure.bbox.y1  # nothing of it is cut off
 
 
 @pytest.mark.slow

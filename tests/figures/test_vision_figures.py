@@ -153,6 +153,10 @@ def test_resnet_vs_plain():
     assert [each.shape for losses in numbers["loss"].values() for each in losses.values()] == [(1, 1)] * 4
     shown = figure.axes[0].get_lines()[1].get_ydata()
     np.testing.assert_allclose(shown, numbers["loss"]["plain"][8][0])
+    # Both panels have one scale, which leaves out none of the curves.
+    highest = max(each.max() for losses in numbers["loss"].values() for each in losses.values())
+    (low, high), other = (axes.get_ylim() for axes in figure.axes)
+    assert low == 0 and high >= highest and (low, high) == other
     with pytest.raises(ValueError, match=r"`depths` must be numbers 6 n \+ 2.*Received: depths=\(8, 10\)"):
         figures.resnet_vs_plain(depths=(8, 10))
 
@@ -170,7 +174,7 @@ def test_each_start_of_a_net_is_another_and_the_same_again():
 
 
 @pytest.mark.slow
-def test_skips_turn_the_order_of_the_depths_round():
+def test_a_deep_net_learns_with_skips_alone():
     _, numbers = figures.resnet_vs_plain()
     plain, residual = numbers["last"]["plain"], numbers["last"]["residual"]
     assert (plain[56] > plain[20]).all() and residual[56].mean() < plain[56].mean() / 2

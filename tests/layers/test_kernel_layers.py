@@ -1,5 +1,7 @@
 """Layers whose inner products are kernels, and the penalty on activity, against their formulas."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -42,6 +44,7 @@ def test_a_seed_decides_the_frequencies():
         (lambda: layers.RandomFourierFeatures(0), "`units` must be at least 1. Received: units=0"),
         (lambda: layers.RandomFourierFeatures(2, 0.0), "`width` must be above 0. Received: width=0.0"),
         (lambda: layers.ActivityPenalty(-1.0), "`factor` must be at least 0. Received: factor=-1.0"),
+        (lambda: layers.ActivityPenalty(math.nan), "`factor` must be at least 0. Received: factor=nan"),
     ],
 )
 def test_wrong_arguments_are_refused(make, told):
