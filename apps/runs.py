@@ -64,7 +64,8 @@ def compare(first, second, folder, as_json):
     \b
     kerasmlsp runs compare sentiment/lstm sentiment/cnn
     """
-    from kerasmlsp.training import comparing
+    with messages.quiet_imports():
+        from kerasmlsp.training import comparing
 
     found = comparing.compare(_place(first, folder), _place(second, folder))
     if as_json:
@@ -136,7 +137,8 @@ def _tell_kept(row):
 
 
 def _listed(folder, app):
-    from kerasmlsp.training import comparing
+    with messages.quiet_imports():
+        from kerasmlsp.training import comparing
 
     return comparing.listed(folder, app)
 

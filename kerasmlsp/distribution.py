@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ HEARTBEAT = 12
 AXES = ("batch", "model")
 """Names of the axes of a mesh."""
 _COUNT, _NUMBER = "KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_PROCESS_ID"
+_ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,7 @@ def start(
             `{".*/kernel": (None, "model")}`; what is not named is whole on every device.
 
     Raises:
-        ValueError: Keras's backend is not JAX, or the mesh does not fit the devices.
+        ValueError: Keras's backend is not JAX, the mesh does not fit the devices, or the environment says nonsense.
         RuntimeError: The other processes did not come within five minutes.
 
     Example:
@@ -115,15 +117,20 @@ def start(
 
 
 def _join(addresses, count, number):
-    import jax
-
-    addresses = addresses or os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES")
+    addresses = addresses or os.environ.get(_ADDRESSES)
     given = [
-        int(os.environ[name]) if value is None and name in os.environ else value
-        for name, value in ((_COUNT, count), (_NUMBER, number))
+        _announced(name, least) if value is None else value
+        for name, value, least in ((_COUNT, count, 1), (_NUMBER, number, 0))
     ]
     if given[0] == 1 or not (addresses or given[0] or announced()):
         return
+    if None not in given and given[1] >= given[0]:
+        raise ValueError(f"`{_NUMBER}` must be less than the number of processes, {given[0]}. Received: {given[1]}")
+    if addresses and not re.fullmatch(r".+:\d+", addresses.split(",")[0]):
+        raise ValueError(f"`{_ADDRESSES}` must be the `HOST:PORT` of process 0. Received: {addresses!r}")
+
+    import jax
+
     # JAX would catch SIGTERM to tell of a preemption; a checkpoint is there at any time, and the signal shall end it.
     jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(
@@ -132,6 +139,15 @@ def _join(addresses, count, number):
         heartbeat_timeout_seconds=HEARTBEAT,
         shutdown_timeout_seconds=HEARTBEAT,
     )
+
+
+def _announced(name, least):
+    value = os.environ.get(name)
+    if not value:
+        return None
+    if not value.isdecimal() or int(value) < least:
+        raise ValueError(f"`{name}` must be a whole number from {least}. Received: {value!r}")
+    return int(value)
 
 
 def _model_parallel(layouts):

@@ -14,6 +14,7 @@ from kerasmlsp.files import locked, read_json, write_atomically
 from kerasmlsp.metrics.classification import bootstrap, group_bootstrap
 from kerasmlsp.training.checkpoint import read_state
 from kerasmlsp.training.runs import CHECKPOINT, CONFIG, EVALUATION, Run
+from kerasmlsp.training.searching import SPACE, TRIALS
 
 EXAMPLES = "examples.npz"
 FINISHED, STOPPED, IN_TRAINING, DAMAGED = "finished", "stopped", "in training", "damaged"
@@ -71,7 +72,8 @@ def listed(folder: str | Path, app: str | None = None) -> list[dict[str, Any]]:
         >>> [(row["app"], row["state"], row["epochs"]) for row in listed(run.parents[1])]
         [('sentiment', 'stopped', 0)]
     """
-    found = [path.parent for path in Path(folder).glob(f"{app or '*'}/*/{CONFIG}")]
+    # A search has a run at its end only.
+    found = {path.parent for name in (CONFIG, SPACE) for path in Path(folder).glob(f"{app or '*'}/*/{name}")}
     rows = [_row(path) for path in found if not path.name.startswith(".")]
     return sorted(rows, key=lambda row: (row["age"], row["run"]))
 
@@ -84,7 +86,9 @@ def _row(folder: Path) -> dict[str, Any]:
     age = (time.time() - max((each.st_mtime for each in files), default=0.0)) / 86_400
     size = {"MB": round(sum(each.st_size for each in files) / 1e6, 1), "age": round(max(0.0, age), 2)}
     try:
-        config, state = Run(folder).read(CONFIG), _state(folder)
+        begun = (folder / CONFIG).exists()
+        config = Run(folder).read(CONFIG) if begun else Run(folder).read(SPACE)["configuration"]
+        state = _state(folder)
         measured = next(_measures(Run(folder).evaluation() or {}), None)
         shown = None if measured is None else f"{measured[0]} {_number(measured[1]['value'])}"
         rows = state.get("rows", ())
@@ -102,11 +106,11 @@ def _row(folder: Path) -> dict[str, Any]:
 
 
 def _stage(folder):
-    # The trials of a search are trained, not the run that it ends in.
-    for place in (folder, *folder.glob("trials/*")):
-        if place.with_name(f".{place.name}.lock").exists():
+    # The trials of a search are trained, not the run that it ends in; one that reads its data has no folder yet.
+    for lock in (folder.with_name(f".{folder.name}.lock"), *folder.glob(f"{TRIALS}/.*.lock")):
+        if lock.exists():
             try:
-                with locked(place, IN_TRAINING):
+                with locked(lock.with_name(lock.name[1:].removesuffix(".lock")), IN_TRAINING):
                     pass
             except ValueError:
                 return IN_TRAINING

@@ -19,7 +19,7 @@ import numpy as np
 from kerasmlsp.files import locked, read_json, write_atomically, write_json
 from kerasmlsp.training import fitting
 from kerasmlsp.training.checkpoint import read_state
-from kerasmlsp.training.runs import CHECKPOINT, CONFIG, Run, in_use
+from kerasmlsp.training.runs import CHECKPOINT, CONFIG, EVALUATION, Run, in_use
 from kerasmlsp.training.settings import Settings, fields
 
 if TYPE_CHECKING:
@@ -295,7 +295,11 @@ def _importance(study) -> dict[str, float]:
 
 def _lay(best: Path, run: Path) -> None:
     """Copies a run's files into the folder of the search, `config.json` last: until then there is no run in it."""
+    if (run / CONFIG).exists() and (run / CONFIG).read_bytes() == (best / CONFIG).read_bytes():
+        return  # it is there already, and may have been evaluated since
     (run / CONFIG).unlink(missing_ok=True)
+    # What was measured of an earlier best says nothing about this one.
+    shutil.rmtree(run / EVALUATION, ignore_errors=True)
     entries = [entry for entry in best.iterdir() if entry.name not in (CONFIG, FIRST)]
     for entry in entries:
         target = run / entry.name

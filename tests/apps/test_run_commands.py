@@ -1,6 +1,8 @@
 """The command `kerasmlsp runs` on folders as the applications write them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,12 @@ def test_list_tells_each_run():
     (row,) = json.loads(command("runs", "list", "--app", "gan", "--json").stdout)
     assert row["state"] == "stopped" and row["evaluation"] is None
     assert "There are no runs in" in command("runs", "list", "--app", "music").stderr
+
+
+def test_list_keeps_what_tensorflow_says_away():
+    # In a process of its own, where it is imported anew.
+    told = subprocess.run([sys.executable, "-m", "kerasmlsp.apps.cli", "runs", "list"], capture_output=True, text=True)
+    assert (told.stderr, told.returncode) == ("", 0)
 
 
 def test_compare_tells_what_differs_and_by_how_much():

@@ -52,7 +52,19 @@ def test_what_a_search_works_on_is_in_training_and_not_deleted(tmp_path):
     with locked(run / "trials/3"):
         assert [row["state"] for row in comparing.listed(tmp_path)] == [comparing.IN_TRAINING]
         assert not comparing.delete(run) and run.folder.exists()
+    with locked(run / "trials/4"):  # reads its data, and has no folder yet
+        assert not comparing.delete(run) and run.folder.exists()
     assert comparing.delete(run) and not run.folder.exists()
+
+
+def test_a_search_that_was_stopped_before_its_end_is_listed(tmp_path):
+    run = Run(tmp_path / "sentiment/best")
+    run.write("search.json", {"configuration": {"app": "sentiment", "monitor": "val_loss"}, "fixed": []})
+    (row,) = comparing.listed(tmp_path)
+    assert (row["app"], row["state"], row["epochs"]) == ("sentiment", comparing.STOPPED, 0)
+    finish(made(run / "trials/0"), [{"epoch": 1, "val_loss": 0.5}], 1)
+    (row,) = comparing.listed(tmp_path)
+    assert (row["run"], row["state"], row["epochs"]) == (str(run), comparing.STOPPED, 1)
 
 
 @pytest.mark.parametrize("damage", ["config.json", "checkpoint.npz"])

@@ -112,6 +112,20 @@ def test_what_the_architecture_decides_is_searched_about_its_value(tmp_path):
     assert rates[0] == 0.05 and rates.between(0.01, 0.25).all() and rates.nunique() == 6
 
 
+def test_an_evaluation_stays_with_the_trial_that_it_measured(tmp_path):
+    run, rates = tmp_path / "toy", iter([0.1, 0.2, 0.02])
+
+    def drawn(config, place, *, resume=False):
+        train(dataclasses.replace(config, learning_rate=next(rates)), place, resume=resume)
+
+    searching.search(drawn, Config(), run, 2)
+    training.Run(run).write("evaluation/metrics.json", {"metrics": {}})
+    searching.search(drawn, Config(), run, 2)
+    assert training.Run(run).evaluation() == {"metrics": {}}
+    assert searching.search(drawn, Config(), run, 3)["best"]["trial"] == 2
+    assert training.Run(run).evaluation() is None
+
+
 def test_a_search_that_was_killed_goes_on_in_the_middle_of_a_trial(tmp_path):
     run, calls = tmp_path / "toy", []
 

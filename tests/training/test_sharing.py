@@ -259,3 +259,25 @@ def test_the_environment_announces_other_processes(environment, said, monkeypatc
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert distribution.announced() is said
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"NUM_PROCESSES": "two"}, "`KERAS_DISTRIBUTION_NUM_PROCESSES` must be a whole number from 1. Received: 'two'"),
+        ({"NUM_PROCESSES": "-1"}, "must be a whole number from 1"),
+        (
+            {"NUM_PROCESSES": "2", "PROCESS_ID": "first"},
+            "`KERAS_DISTRIBUTION_PROCESS_ID` must be a whole number from 0",
+        ),
+        ({"NUM_PROCESSES": "2", "PROCESS_ID": "2"}, "must be less than the number of processes, 2. Received: 2"),
+        ({"NUM_PROCESSES": "2", "PROCESS_ID": "0", "JOB_ADDRESSES": "here"}, "must be the `HOST:PORT` of process 0"),
+    ],
+)
+def test_nonsense_in_the_environment_is_refused(environment, message, monkeypatch):
+    for name in ("NUM_PROCESSES", "PROCESS_ID", "JOB_ADDRESSES"):
+        monkeypatch.delenv(f"KERAS_DISTRIBUTION_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"KERAS_DISTRIBUTION_{name}", value)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        distribution._join(None, None, None)
