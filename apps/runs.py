@@ -44,7 +44,7 @@ def list_runs(folder, app, as_json):
     """
     found = _listed(folder, app)
     if not found and not as_json:
-        click.echo(f"There are no runs in {folder}.", err=True)
+        click.echo(f"There are no runs{f' of {app}' if app else ''} in {folder}.", err=True)
     elif as_json:
         printing.print_results(found, True)
     else:
@@ -103,14 +103,14 @@ def clean(names, state, older_than, app, folder, yes):
     if not (names or state or older_than is not None):
         raise click.UsageError("Name runs, or say which by `--state` or `--older-than`.")
     found = _listed(folder, app)
-    places = {_place(name, folder).resolve(): _place(name, folder) for name in names}
-    there = {Path(row["run"]).resolve() for row in found}
+    places = {_where(_place(name, folder)): _place(name, folder) for name in names}
+    there = {_where(row["run"]) for row in found}
     if missing := [place for resolved, place in places.items() if resolved not in there]:
         raise FileNotFoundError(f"There is no run in {missing[0]}: `kerasmlsp runs list` names those that are there.")
     chosen = [
         row
         for row in found
-        if (not names or Path(row["run"]).resolve() in places)
+        if (not names or _where(row["run"]) in places)
         and (state is None or row["state"] == state)
         and (older_than is None or row["age"] >= older_than)
     ]
@@ -146,6 +146,11 @@ def _listed(folder, app):
 def _place(name: str, folder: Path) -> Path:
     """The folder of a run that is named by its path, or as APP/NAME within the folder of runs."""
     return Path(name) if (Path(name) / "config.json").exists() else folder / name
+
+
+def _where(run: str | Path) -> Path:
+    """The place of a run's entry, which of a link is not that of the run behind it."""
+    return Path(run).parent.resolve() / Path(run).name
 
 
 def _short(row, folder):

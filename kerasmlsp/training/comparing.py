@@ -118,7 +118,7 @@ def _stage(folder):
 
 
 def delete(folder: str | Path) -> bool:
-    """Deletes a run, unless a process trains it, and tells whether it did.
+    """Deletes a run, unless a process trains it, and tells whether it did. Of a link the run behind it stays.
 
     Raises:
         OSError: A file may not be deleted.
@@ -135,7 +135,7 @@ def delete(folder: str | Path) -> bool:
         return False
     try:
         with locked(folder, IN_TRAINING):
-            shutil.rmtree(folder)
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     except ValueError:
         return False
     return True

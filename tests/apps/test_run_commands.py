@@ -39,7 +39,7 @@ def test_list_tells_each_run():
     ]
     (row,) = json.loads(command("runs", "list", "--app", "gan", "--json").stdout)
     assert row["state"] == "stopped" and row["evaluation"] is None
-    assert "There are no runs in" in command("runs", "list", "--app", "music").stderr
+    assert "There are no runs of music in runs." in command("runs", "list", "--app", "music").stderr
 
 
 def test_list_keeps_what_tensorflow_says_away():
@@ -74,3 +74,9 @@ def test_clean_deletes_what_was_named_and_nothing_else():
     command("runs", "clean", "gan/try", "--yes")
     assert sorted(path.name for path in Path("runs").glob("*/*")) == ["cnn", "lstm"]
     assert "nothing to delete" in command("runs", "clean", "--older-than", "1").stderr
+
+
+def test_clean_deletes_a_link_and_not_the_run_behind_it():
+    Path("runs/gan/link").symlink_to(Path("runs/gan/try").absolute())
+    assert "Deleted 1 runs" in command("runs", "clean", "gan/link", "--yes").stderr
+    assert [path.name for path in Path("runs/gan").iterdir()] == ["try"]
