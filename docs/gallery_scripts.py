@@ -112,7 +112,7 @@ def _script(name):
         what="\n\n".join(textwrap.fill(each, 110) for each in paragraphs[:end]).replace("`", "``"),
         name=name,
         # So that it is drawn again when the code has changed.
-        digest=hashlib.sha256(Path(inspect.getsourcefile(function)).read_bytes()).hexdigest()[:12],
+        digest=hashlib.sha256(Path(inspect.getsourcefile(inspect.unwrap(function))).read_bytes()).hexdigest()[:12],
         arguments=arguments(name),
         settings="# sphinx_gallery_parallel = False\n" if name in TIMED else "",
     )

@@ -1,9 +1,12 @@
 """What the figures of the lectures are drawn with."""
 
+import functools
+import inspect
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,6 +34,41 @@ class Drawing(NamedTuple):
         content = io.BytesIO()
         _save(self.figure, content, dpi=100)
         return content.getvalue()
+
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def checked(function: Callable[_Arguments, Drawing]) -> Callable[_Arguments, Drawing]:
+    """Refuses arguments that no figure can be made of, by their names: it would fail somewhere inside.
+
+    Whole numbers are at least 1, and `seed` 0; other numbers are finite, and there is something in what holds several.
+    """
+    kinds = {name: str(each.annotation) for name, each in inspect.signature(function).parameters.items()}
+
+    @functools.wraps(function)
+    def figure(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Drawing:
+        for name, value in kwargs.items():
+            if wanted := _wanted(name, kinds.get(name, ""), value):
+                raise ValueError(f"`{name}` must be {wanted}. Received: {value!r}")
+        return function(*args, **kwargs)
+
+    return figure
+
+
+def _wanted(name, kind, value):
+    """What an argument must be that is not; else nothing."""
+    if "int" in kind and isinstance(value, int | float):
+        least = 0 if name == "seed" else 1
+        return "" if math.isfinite(value) and value == int(value) >= least else f"a whole number, at least {least}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "finite"
+    if isinstance(value, Collection) and not isinstance(value, str):
+        if not len(value):
+            return "some values, not none"
+        if any(isinstance(each, float) and not math.isfinite(each) for each in value):
+            return "finite values"
+    return ""
 
 
 def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.2) -> tuple[Figure, np.ndarray]:

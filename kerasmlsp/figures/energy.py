@@ -8,11 +8,12 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.models.energy import hopfield_overlaps
 
 
+@checked
 def hopfield_recall(*, letters: str = "JXO", size: int = 16, flipped: float = 0.2, seed: int = 0) -> Drawing:
     """Letters that a Hopfield network finds again from noisy ones, and from ones whose lower half is noise.
 
@@ -55,6 +56,7 @@ def hopfield_recall(*, letters: str = "JXO", size: int = 16, flipped: float = 0.
     return Drawing(figure, {"overlap": overlap, "energy": energy})
 
 
+@checked
 def energy_landscape(*, units: int = 12, patterns: int = 3, starts: int = 8, seed: int = 0) -> Drawing:
     """The energy of every state of a small Hopfield network, and updates that roll down into its valleys.
 
@@ -141,6 +143,7 @@ def _draw_landscape(figure, axes, overlaps, energies, known, spurious):
     axes.legend(fontsize=8, loc="upper center", ncols=2)
 
 
+@checked
 def capacity(
     *,
     units: Sequence[int] = (100, 300),

@@ -8,11 +8,12 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels, sheet
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels, sheet
 from kerasmlsp.figures._fitting import numpy, without_graphs
 from kerasmlsp.models import layerwise
 
 
+@checked
 def rbm(
     *,
     data: str | Path | None = None,
@@ -107,6 +108,7 @@ def _after(steps):
 _STARTS = ("random", "RBMs", "autoencoders", "labels, layer by layer")
 
 
+@checked
 def pretraining(
     *,
     data: str | Path | None = None,

@@ -8,10 +8,11 @@ import numpy as np
 
 from kerasmlsp import layers, models
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, Drawing, classes, logarithmic, panels, regions, sheet
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, classes, logarithmic, panels, regions, sheet
 from kerasmlsp.figures._fitting import bending_nets, descend, numpy, solve
 
 
+@checked
 def linear_boundaries(*, count: int = 60, epochs: int = 12, seed: int = 0) -> Drawing:
     """The perceptron's rule moves its line until no point is on the wrong side, or for ever where no line will do.
 
@@ -78,6 +79,7 @@ def _ends(line, limit):
     return np.stack([foot - 4 * limit * along, foot + 4 * limit * along], axis=1)
 
 
+@checked
 def cover(*, count: int = 120, epochs: int = 60, seed: int = 0) -> Drawing:
     """A ring around a disc, which no line parts, lifted by `(x1^2, sqrt(2) x1 x2, x2^2)` to where a plane parts them.
 
@@ -133,6 +135,7 @@ def _draw_lifted(axes, lifted, labels, plane):
     axes.view_init(18, -62)
 
 
+@checked
 def kernels(
     *,
     degrees: tuple[int, ...] = (1, 2, 5),
@@ -210,6 +213,7 @@ _FUNCTIONS: dict[str, Callable] = {
 }
 
 
+@checked
 def universal_approximator(
     *, units: int = 3, count: int = 50, steps: int = 2000, rate: float = 0.05, seed: int = 1
 ) -> Drawing:
@@ -253,6 +257,7 @@ def universal_approximator(
     return Drawing(figure, numbers)
 
 
+@checked
 def weight_symmetry(*, units: int = 4, count: int = 40, resolution: int = 81, seed: int = 0) -> Drawing:
     """Exchanged and negated hidden units: every minimum of the error is there `2^M M!` times.
 

@@ -10,10 +10,11 @@ import numpy as np
 from kerasmlsp import models
 from kerasmlsp.callbacks import UpdateNorms
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, logarithmic, panels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, logarithmic, panels
 from kerasmlsp.figures._fitting import descend, gradients, numpy, slopes, solve
 
 
+@checked
 def initialisation(*, depth: int = 10, units: int = 100, count: int = 200, seed: int = 0) -> Drawing:
     """How large what the layers give, and what they get back, is at the start, by how large the weights are drawn.
 
@@ -82,6 +83,7 @@ _ACTIVATIONS: dict[str, Callable] = {
 }
 
 
+@checked
 def activations(*, limit: float = 4.0, count: int = 161) -> Drawing:
     """The activation functions of the table, each with its derivative.
 
@@ -115,6 +117,7 @@ def activations(*, limit: float = 4.0, count: int = 161) -> Drawing:
     return Drawing(figure, {"x": x, "values": values, "derivatives": derivatives})
 
 
+@checked
 def training_speed(
     *, depth: int = 8, units: int = 30, steps: int = 40, count: int = 200, rate: float = 0.1, seed: int = 0
 ) -> Drawing:
@@ -186,6 +189,7 @@ def _updates(net, x, labels, steps, rate, depth):
     )
 
 
+@checked
 def depth(*, layers: int = 5, count: int = 1025) -> Drawing:
     """A sawtooth that each layer of two units folds once more, beside one hidden layer of as many units.
 
@@ -250,6 +254,7 @@ def _pieces(values):
     return 1 + int(np.sum(bends & ~np.roll(bends, 1))) if len(bends) else 1
 
 
+@checked
 def overparametrisation(
     *,
     widths: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256),

@@ -7,12 +7,13 @@ import keras
 import numpy as np
 
 from kerasmlsp import models
-from kerasmlsp.figures._drawing import COLOURS, Drawing, logarithmic, panels
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, logarithmic, panels
 from kerasmlsp.figures._fitting import gradients, numpy, slopes, solve
 
 _BINARY, _HINGE = keras.losses.binary_crossentropy, keras.losses.hinge
 
 
+@checked
 def losses(*, limit: float = 4.0, count: int = 161) -> Drawing:
     """Losses of regression and of classification, and the slopes by which they correct a sum.
 
@@ -66,6 +67,7 @@ _OF_SUMS: dict[str, Callable] = {
 }
 
 
+@checked
 def batch_size(*, count: int = 40, mini: int = 8, epochs: int = 12, rate: float = 0.25, seed: int = 0) -> Drawing:
     """The same descent by all examples at once, by mini-batches and by single examples, on one error surface.
 
@@ -131,6 +133,7 @@ def _errors(x, t, lines):
     return np.mean((x * lines[:, 0] + lines[:, 1] - t) ** 2, axis=0) / 2
 
 
+@checked
 def backprop_cost(
     *, widths: tuple[int, ...] = (16, 64, 256, 1024), batch: int = 128, repeats: int = 5, perturbed: int = 1000
 ) -> Drawing:
@@ -239,6 +242,7 @@ def _perturbed(weight, error, change=1e-2):
     return slopes
 
 
+@checked
 def saddle(*, steps: int = 120, rate: float = 0.1, starts: tuple[float, ...] = (0.3, 0.03, 0.003)) -> Drawing:
     """Gradient descent lingers at a saddle point, the longer the nearer it comes.
 

@@ -3,13 +3,14 @@
 import numpy as np
 
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, Drawing, logarithmic, panels
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, logarithmic, panels
 from kerasmlsp.figures._fitting import bending_nets, descend, numpy
 
 # Units that bend between neighbouring points.
 _STEEP = 6.0
 
 
+@checked
 def overfitting(
     *, units: tuple[int, ...] = (1, 3, 10, 30), count: int = 16, steps: int = 4000, rate: float = 0.02, seed: int = 1
 ) -> Drawing:
@@ -50,6 +51,7 @@ def overfitting(
     return Drawing(figure, {"learnt": learnt, "sine": sine})
 
 
+@checked
 def early_stopping(
     *, units: int = 30, count: int = 12, steps: int = 2000, looks: int = 100, rate: float = 0.005, seed: int = 1
 ) -> Drawing:
@@ -107,6 +109,7 @@ def early_stopping(
     return Drawing(figure, {"steps": done, "learnt": learnt, "held_out": held_out, "best": done[best]})
 
 
+@checked
 def l1_l2(*, count: int = 40, features: int = 12, used: int = 3, penalty: float = 0.4, seed: int = 0) -> Drawing:
     """Weights of linear regression as a penalty grows: absolute values make them 0 one by one, squares only small.
 

@@ -9,10 +9,11 @@ import numpy as np
 from kerasmlsp import augment, models
 from kerasmlsp.data import images
 from kerasmlsp.figures import _data
-from kerasmlsp.figures._drawing import COLOURS, Drawing, classes, logarithmic, panels, pixels, regions
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, classes, logarithmic, panels, pixels, regions
 from kerasmlsp.figures._fitting import descend, numpy
 
 
+@checked
 def dropout(
     *, units: int = 10, count: int = 100, steps: int = 400, draws: int = 300, rate: float = 0.02, seed: int = 0
 ) -> Drawing:
@@ -94,6 +95,7 @@ _WAYS: dict[str, dict] = {
 }
 
 
+@checked
 def regularisers(*, units: int = 100, count: int = 40, steps: int = 2500, rate: float = 0.01, seed: int = 3) -> Drawing:
     """One net on few noisy points without regularisation and in six ways with it: boundaries, and errors on new points.
 
@@ -158,6 +160,7 @@ _CHANGES: dict[str, dict] = {
 }
 
 
+@checked
 def augmentation(*, picture: str | Path | None = None, copies: int = 5, size: int = 160, seed: int = 0) -> Drawing:
     """What each change of augmentation makes of a picture whose class stays what it is.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasmlsp import generation, models
 from kerasmlsp.figures import _made
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import attention_of, filler, learn, share
 from kerasmlsp.layers import ScaledDotProductAttention
@@ -17,6 +17,7 @@ from kerasmlsp.metrics import translation
 _START, _END = _made.START, _made.END
 
 
+@checked
 def alignment(
     *,
     sentence: str = "the black dog follows a white cat",
@@ -101,6 +102,7 @@ def _written(net, ids, length):
     return numpy(generation.fill(decoder, free, seeds=seeds, temperature=0.0, stop=_END, start=_START)[0])
 
 
+@checked
 def translation_quality(
     *,
     steps: int = 300,
@@ -174,6 +176,7 @@ def _scored(net, english, french):
     return translation.corpus_chrf(translation.chrf(found, wanted)), right
 
 
+@checked
 def self_attention(
     *, sentence: str = "I am a student", features: int = 32, steps: int = 400, batch: int = 64, seed: int = 0
 ) -> Drawing:
@@ -240,6 +243,7 @@ def _entropy(shares):
     return float(-np.sum(shares * np.log(np.maximum(shares, 1e-12)), axis=-1).mean())
 
 
+@checked
 def attention_heads(
     *,
     heads: int = 2,

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasmlsp import exporting, generation, losses, models
 from kerasmlsp.figures import _made
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, logarithmic, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, logarithmic, panels, pixels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import learn
 from kerasmlsp.layers import GatedConvolutions, LSTMVariantCell
@@ -30,6 +30,7 @@ _VARIANTS: dict[str, dict] = {
 }
 
 
+@checked
 def lstm_variants(
     *,
     data: str | Path | None = None,
@@ -125,6 +126,7 @@ def _staying(train, test):
     return float(-np.log(np.where(test[:, 1:] > 0, told, 1 - told)).sum(-1).mean())
 
 
+@checked
 def wavenet_dilations(*, blocks: int = 4, features: int = 8, seed: int = 0) -> Drawing:
     """What samples an answer of WaveNet sees through its dilated convolutions, and through as many that are not.
 
@@ -197,6 +199,7 @@ def _draw_links(axes, links, title):
     axes.set_yticklabels(["samples", *[f"block {place + 1}" for place in range(len(links))]], fontsize=8)
 
 
+@checked
 def ar_speed(
     *,
     lengths: tuple[int, ...] = (32, 64, 128, 256),
@@ -287,6 +290,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
+@checked
 def word_map(*, groups: Mapping[str, Sequence[str]] = _GROUPS) -> Drawing:
     """Words in the plane of the two largest principal components of their vectors, of groups that mean alike.
 

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, logarithmic, panels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, logarithmic, panels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import KINDS, learn
 from kerasmlsp.layers import LSTM, ResidualRecurrence
 
 
+@checked
 def bptt(*, lags: int = 50, units: int = 32, count: int = 16, seed: int = 0) -> Drawing:
     """How much of a gradient is left after it went back k steps through an RNN, an LSTM and a GRU.
 
@@ -83,6 +84,7 @@ def _slope_by_lag(kind, units, signal, name="", value=0.0):
     return norms / norms[0]
 
 
+@checked
 def adding_problem(
     *,
     length: int = 20,
@@ -155,6 +157,7 @@ def _reader(kind: Callable, name: str, length: int, units: int) -> keras.Model:
     return keras.Sequential([keras.Input((length, 2)), *layers], name=name.lower())
 
 
+@checked
 def clipping(
     *,
     steps: int = 50,

@@ -4,12 +4,13 @@ import keras
 import numpy as np
 
 from kerasmlsp import models
-from kerasmlsp.figures._drawing import COLOURS, Drawing, panels
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, panels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import learn
 from kerasmlsp.layers import LSTM, Stateful
 
 
+@checked
 def truncation(
     *,
     lag: int = 6,
@@ -73,6 +74,7 @@ def _delayed(count, length, lag, seed):
     return bits, (before > 0).astype("float32")
 
 
+@checked
 def gates_over_time(
     *,
     length: int = 30,

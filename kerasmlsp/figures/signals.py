@@ -6,11 +6,12 @@ import numpy as np
 
 from kerasmlsp import layers
 from kerasmlsp.figures import _signals
-from kerasmlsp.figures._drawing import COLOURS, Drawing, logarithmic, panels, sheet
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, logarithmic, panels, sheet
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.layers.spectral import WINDOWS
 
 
+@checked
 def stft(*, frames: tuple[int, int] = (64, 512), gap: float = 80.0, rate: int = 8000, length: int = 64) -> Drawing:
     """What the window of a short-time Fourier transform decides: leakage by its shape, and by its length what it parts.
 
@@ -91,6 +92,7 @@ def _width(values):
     return int(np.sum(values >= values.max() / 2))
 
 
+@checked
 def spectrogram(*, data: str | Path | None = None, bands: int = 40, seed: int = 0) -> Drawing:
     """A second of a spoken word as waveform, as short-time spectrum, and as the 98 x 40 numbers that the net takes.
 
@@ -132,6 +134,7 @@ def spectrogram(*, data: str | Path | None = None, bands: int = 40, seed: int = 
     return Drawing(figure, {"log_mel": log_mel, "seconds": seconds, "frequencies": frequencies, **sizes})
 
 
+@checked
 def scalogram(*, bands: int = 48, frame: int = 256, cycles: float = 6.0, rate: int = 4000) -> Drawing:
     """A rising tone and two clicks, by wavelets and by the short-time Fourier transform.
 
@@ -199,6 +202,7 @@ def _draw_time_frequency(axes, power, seconds, frequencies, tone):
     axes.set(xlabel="seconds", ylabel="Hz")
 
 
+@checked
 def log_histogram(*, data: str | Path | None = None, epsilon: float = 1e-6, seed: int = 0) -> Drawing:
     """Values of a spectrogram before and after the logarithm: nearly all near 0, and spread out.
 

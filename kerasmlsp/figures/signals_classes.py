@@ -10,7 +10,7 @@ from kerasmlsp import classification, layers, metrics, models
 from kerasmlsp.data import audio, clips
 from kerasmlsp.data import motion as recordings
 from kerasmlsp.figures import _signals
-from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, sheet
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, panels, sheet
 from kerasmlsp.figures._fitting import learn, numpy
 from kerasmlsp.plotting.classes import _confusion
 
@@ -27,6 +27,7 @@ def _motion(data, count, seed) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return found.values[chosen], labels[chosen], names.tolist()
 
 
+@checked
 def har_signals(*, data: str | Path | None = None, seed: int = 0) -> Drawing:
     """Four seconds of an accelerometer in each activity, and the spectrum of how strongly it is pushed.
 
@@ -89,6 +90,7 @@ _COUNTS = {
 }
 
 
+@checked
 def class_counts(*, data: str | Path | None = None) -> Drawing:
     """How many recordings each command has, and the weights under which all count the same in the loss.
 
@@ -126,6 +128,7 @@ def class_counts(*, data: str | Path | None = None) -> Drawing:
     return Drawing(figure, {**found, "frequent": float(numbers.max() / numbers.sum())})
 
 
+@checked
 def confusion(
     *,
     data: str | Path | None = None,

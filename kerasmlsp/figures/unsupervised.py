@@ -5,13 +5,14 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _data, _made
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import filler, learn
 from kerasmlsp.metrics.distances import principal_components
 from kerasmlsp.targets import pretext
 
 
+@checked
 def density(
     *,
     levels: int = 24,
@@ -84,6 +85,7 @@ def _nats(shares, cells):
     return float(-np.log(shares[cells[:, 0], cells[:, 1]]).mean())
 
 
+@checked
 def clusters(
     *,
     count: int = 600,
@@ -143,6 +145,7 @@ def _purity(labels, digits):
     return float(sum(np.bincount(digits[labels == place]).max() for place in np.unique(labels)) / len(digits))
 
 
+@checked
 def fill_in(
     *,
     gaps: tuple[str, ...] = (

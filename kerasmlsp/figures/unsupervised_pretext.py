@@ -7,12 +7,13 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _data, _made
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels
 from kerasmlsp.figures._fitting import numpy
 from kerasmlsp.figures._sequences import learn
 from kerasmlsp.targets import pretext
 
 
+@checked
 def label_fraction(
     *,
     labelled: tuple[int, ...] = (20, 50, 200, 1000),
@@ -89,6 +90,7 @@ def _noisy_digits(count, seed, noise, random):
     return random.normal(images, noise)[..., None].astype("float32"), digits
 
 
+@checked
 def mae(
     *,
     images: int = 2000,
@@ -177,6 +179,7 @@ def _images(patches, size):
     return grid.transpose(0, 1, 3, 2, 4).reshape(number, side * size, side * size)
 
 
+@checked
 def codebook(
     *,
     waves: int = 128,

@@ -9,11 +9,12 @@ from keras import layers
 
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
-from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, pixels
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, panels, pixels
 from kerasmlsp.figures._fitting import numpy, without_graphs
 from kerasmlsp.models.images import FILTERS
 
 
+@checked
 def filters(*, picture: str | Path | None = None, size: int = 240) -> Drawing:
     """The nine filters of the table on a photograph: edges, sharpening and blurring.
 
@@ -54,6 +55,7 @@ def filters(*, picture: str | Path | None = None, size: int = 240) -> Drawing:
     return Drawing(figure, numbers)
 
 
+@checked
 def pooling(*, size: int = 192, factor: int = 4, deviation: float = 2.0) -> Drawing:
     """Rings that become finer outwards, made smaller in four ways: what is too fine turns up as false rings.
 
@@ -124,6 +126,7 @@ def _blur(deviation):
 _SEEN = ("conv_1", "conv_2", "conv_3", "conv_5")
 
 
+@checked
 def receptive_field(
     *, picture: str | Path | None = None, drawn: Sequence[str] = _SEEN, images: int = 8, seed: int = 0
 ) -> Drawing:

@@ -8,10 +8,11 @@ import numpy as np
 
 from kerasmlsp import models
 from kerasmlsp.figures import _vision
-from kerasmlsp.figures._drawing import COLOURS, Drawing, panels
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, panels
 from kerasmlsp.figures._fitting import without_graphs
 
 
+@checked
 def resnet_vs_plain(
     *,
     data: str | Path | None = None,

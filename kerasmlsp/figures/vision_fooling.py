@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, pixels, sheet
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, pixels, sheet
 from kerasmlsp.figures._fitting import learn, without_graphs
 
 _BOX = (0.0, 1.0)
@@ -22,6 +22,7 @@ def _lenet(data, count, steps, tested, seed):
     return net, digits
 
 
+@checked
 def feature_pruning(
     *,
     data: str | Path | None = None,
@@ -75,6 +76,7 @@ def feature_pruning(
     return Drawing(figure, {"sensitivity": sensitivity[..., 0], "accuracy": curves})
 
 
+@checked
 def fgsm(
     *,
     data: str | Path | None = None,
@@ -145,6 +147,7 @@ def _draw_fgsm(epsilons, fooled, rows):
     return figure
 
 
+@checked
 def deepfool(
     *,
     data: str | Path | None = None,

@@ -9,7 +9,7 @@ from keras import ops
 
 from kerasmlsp import augment, models
 from kerasmlsp.figures import _vision
-from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, panels, pixels, sheet
+from kerasmlsp.figures._drawing import COLOURS, MARKS, Drawing, checked, panels, pixels, sheet
 from kerasmlsp.figures._fitting import learn, numpy
 
 
@@ -24,6 +24,7 @@ def _accuracy(net, images, labels):
     return float(np.mean(numpy(net(images)).argmax(1) == labels))
 
 
+@checked
 def shuffled_pixels(
     *, data: str | Path | None = None, count: int = 1500, steps: int = 250, tested: int = 500, seed: int = 0
 ) -> Drawing:
@@ -105,6 +106,7 @@ _CHANGES = {
 }
 
 
+@checked
 def invariance(
     *, data: str | Path | None = None, count: int = 1500, steps: int = 300, tested: int = 300, seed: int = 0
 ) -> Drawing:

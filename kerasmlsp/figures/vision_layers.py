@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasmlsp import interpret, models
 from kerasmlsp.figures import _vision
-from kerasmlsp.figures._drawing import COLOURS, Drawing, panels, pixels, sheet
+from kerasmlsp.figures._drawing import COLOURS, Drawing, checked, panels, pixels, sheet
 from kerasmlsp.figures._fitting import learn, numpy, without_graphs
 
 
@@ -17,6 +17,7 @@ def _alexnet(digits, filters=(16, 24, 32, 32, 24), units=64):
     return models.small_alexnet(digits.classes, input_shape=digits.shape, filters=filters, units=units)
 
 
+@checked
 def first_filters(
     *,
     data: str | Path | None = None,
@@ -72,6 +73,7 @@ def _even(kernels):
     return kernels / np.abs(kernels).max(axis=(1, 2), keepdims=True)
 
 
+@checked
 def feature_maps(
     *, data: str | Path | None = None, digit: int = 5, count: int = 1000, steps: int = 150, seed: int = 0
 ) -> Drawing:
@@ -135,6 +137,7 @@ def _framed(image, move):
 _LEVELS = ("conv_1", "conv_2", "conv_3", "conv_5")
 
 
+@checked
 def layer_hierarchy(
     *,
     data: str | Path | None = None,
@@ -229,6 +232,7 @@ def _nearest(digits, features):
     return float(np.mean(present[distances.argmin(1)] == digits.answers))
 
 
+@checked
 def maximisation(
     *,
     data: str | Path | None = None,

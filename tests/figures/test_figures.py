@@ -96,3 +96,21 @@ def test_the_figure_is_named_after_itself_where_no_file_is(tmp_path, monkeypatch
 def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch, words, code, told):
     monkeypatch.chdir(tmp_path)
     assert told in command(*words, code=code).stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "wanted"),
+    [
+        ("cover", "epochs", 0, "a whole number, at least 1"),
+        ("linear_boundaries", "count", 2.5, "a whole number, at least 1"),
+        ("saddle", "steps", float("nan"), "a whole number, at least 1"),
+        ("initialisation", "depth", float("inf"), "a whole number, at least 1"),
+        ("batch_size", "seed", -1, "a whole number, at least 0"),
+        ("batch_size", "rate", float("nan"), "finite"),
+        ("backprop_cost", "widths", (), "some values, not none"),
+        ("kernels", "widths", (1.0, float("inf")), "finite values"),
+    ],
+)
+def test_arguments_that_no_figure_can_be_made_of_are_refused(name, argument, value, wanted):
+    with pytest.raises(ValueError, match=f"`{argument}` must be {wanted}. Received: "):
+        getattr(figures, name)(**{argument: value})
