@@ -40,8 +40,10 @@ def figures(name, listing, output, data, quick, as_json):
     if listing:
         _list(as_json)
         return
+    if not name:
+        raise click.UsageError("Name a figure: `kerasmlsp figures --list` lists them.")
     found = catalogue.docstrings("figures")
-    function = (name or "").replace("-", "_")
+    function = name.replace("-", "_")
     if function not in found:
         raise click.UsageError(f"NAME must be a figure that `kerasmlsp figures --list` lists. Received: {name!r}")
     shown = function.replace("_", "-")

@@ -85,7 +85,7 @@ def test_the_figure_is_named_after_itself_where_no_file_is(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "NAME must be a figure that `kerasmlsp figures --list` lists. Received: None"),
+        ([], 2, "Name a figure: `kerasmlsp figures --list` lists them."),
         (["nix"], 2, "Received: 'nix'"),
         (["cover", "--output", "cover.gif"], 2, ".png"),
         (["cover", "--data", "here"], 2, "`--data` is for figures of data, which cover is not"),
