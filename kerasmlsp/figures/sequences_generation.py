@@ -323,17 +323,34 @@ def word_map(*, groups: Mapping[str, Sequence[str]] = _GROUPS) -> Drawing:
     other = ~np.eye(len(names), dtype=bool)
     cosine = {"within": float(cosines[alike & other].mean()), "between": float(cosines[~alike].mean())}
     figure, (axes,) = panels(1, 2, width=5, height=4.4)
-    for group, colour, mark in zip(groups, COLOURS, MARKS, strict=False):
-        axes[0].scatter(*places[names == group].T, color=colour, marker=mark, s=18, label=group)
-    for place, (x, y) in zip(kept, places, strict=True):
-        axes[0].annotate(pairs[place][1], (x, y), xytext=(3, 2), textcoords="offset points", fontsize=6)
-    axes[0].set(xticks=[], yticks=[], title="first two principal components")
-    axes[0].margins(0.15)
-    axes[0].legend(fontsize=8)
     words = [pairs[place][1] for place in kept]
+    for side, (group, colour, mark) in enumerate(zip(groups, COLOURS, MARKS, strict=False)):
+        own = np.flatnonzero(names == group)
+        axes[0].scatter(*places[own].T, color=colour, marker=mark, s=18, label=group)
+        _name_points(axes[0], places, own[np.argsort(places[own, 1])], words, colour, left=side % 2)
+    axes[0].set(xticks=[], yticks=[], title="first two principal components")
+    axes[0].margins(0.25)
+    axes[0].legend(fontsize=8)
     shown = pixels(axes[1], cosines, "cosines", cmap="viridis", vmin=0, vmax=1)
     axes[1].set_xticks(range(len(words)), words, rotation=90, fontsize=7)
     axes[1].set_yticks(range(len(words)), words, fontsize=7)
     figure.colorbar(shown, ax=axes[1], fraction=0.05)
     variance = float((places**2).sum() / ((vectors - mean) ** 2).sum())
     return Drawing(figure, {"places": places, "words": words, "cosine": cosine, "variance": variance})
+
+
+def _name_points(axes, places, own, words, colour, left):
+    """Writes the words of a group in a column beside it, since its points lie on each other, with lines to them."""
+    wide, high = np.ptp(places, 0)
+    column = places[own, 0].min() - 0.06 * wide if left else places[own, 0].max() + 0.06 * wide
+    rows = places[own, 1].mean() + 0.045 * high * (np.arange(len(own)) - (len(own) - 1) / 2)
+    for point, row in zip(own, rows, strict=True):
+        axes.annotate(
+            words[point],
+            places[point],
+            (column, row),
+            fontsize=6.5,
+            ha="right" if left else "left",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4},
+        )
