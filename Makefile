@@ -51,7 +51,7 @@ format: $(VENV)/.tested
 
 # The site, in build/docs/html. It needs no network; cells and figures are computed again only when their code has changed.
 docs: $(VENV)/.documented
-	$(BIN)/python -m sphinx -W --keep-going -j 2 -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m sphinx -W --keep-going -d build/docs/doctrees docs build/docs/html
 
 clean:
 	rm -rf $(VENV) build dist results docs/gallery *.egg-info

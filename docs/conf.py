@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-# Two processes compute figures and cells.
+# Two processes compute the figures.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -125,15 +125,9 @@ def _finish_docstring(app, what, name, value, options, lines):
         lines += builder_diagrams.described(builder, HERE / _DIAGRAMS, f"/{_DIAGRAMS}")
 
 
-def _deal(app, env, names):
-    """Deals pages out: a process reads a run of them, and those with cells to be computed lie together."""
-    names[:] = [name for first in range(8) for name in names[first::8]]
-
-
 def setup(app):
     app.add_directive("gallery", site_parts.Shown)
     app.connect("builder-inited", lambda app: builder_diagrams.draw(HERE / _DIAGRAMS))
-    app.connect("env-before-read-docs", _deal)
     app.connect("doctree-read", site_parts.link_code)
     app.connect("doctree-read", site_parts.describe_outputs)
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))

@@ -37,12 +37,15 @@ class Drawing(NamedTuple):
 
 
 _Arguments = ParamSpec("_Arguments")
+# Nets that have learnt nothing yet can be drawn, too.
+_FROM_0 = {"seed", "digit", "steps", "epochs", "updates", "lag", "draws", "perturbed"}
 
 
 def checked(function: Callable[_Arguments, Drawing]) -> Callable[_Arguments, Drawing]:
     """Refuses arguments that no figure can be made of, by their names: it would fail somewhere inside.
 
-    Whole numbers are at least 1, and `seed` 0; other numbers are finite, and there is something in what holds several.
+    Whole numbers are at least 1, those of `_FROM_0` at least 0; other numbers are finite, and there is something in
+    what holds several.
     """
     kinds = {name: str(each.annotation) for name, each in inspect.signature(function).parameters.items()}
 
@@ -59,7 +62,7 @@ def checked(function: Callable[_Arguments, Drawing]) -> Callable[_Arguments, Dra
 def _wanted(name, kind, value):
     """What an argument must be that is not; else nothing."""
     if "int" in kind and isinstance(value, int | float):
-        least = 0 if name == "seed" else 1
+        least = 0 if name in _FROM_0 else 1
         return "" if math.isfinite(value) and value == int(value) >= least else f"a whole number, at least {least}"
     if isinstance(value, float) and not math.isfinite(value):
         return "finite"

@@ -100,6 +100,8 @@ def cover(*, count: int = 120, epochs: int = 60, seed: int = 0) -> Drawing:
         >>> numbers["accuracy"]["given"] < 0.8, numbers["accuracy"]["lifted"]
         (True, 1.0)
     """
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be a whole number, at least 1. Received: {epochs!r}")
     points, labels = _data.rings(count, seed)
     lifted = numpy(layers.PolynomialFeatures(2, constant=0.0)(points))
     line, plane = _rule(points, labels, epochs)[0][-1], _rule(lifted, labels, epochs)[0][-1]

@@ -90,6 +90,8 @@ def batch_size(*, count: int = 40, mini: int = 8, epochs: int = 12, rate: float 
         >>> {name: len(path) - 1 for name, path in numbers["paths"].items()}
         {'batch': 3, 'mini-batch': 15, 'online': 120}
     """
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be a whole number, at least 1. Received: {epochs!r}")
     random = np.random.default_rng(seed)
     x = random.normal(size=(count, 1))
     t = 1.5 * x + 0.5 + random.normal(0, 0.5, (count, 1))

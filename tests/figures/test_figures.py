@@ -103,7 +103,8 @@ def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch, words, code, told):
     [
         ("cover", "epochs", 0, "a whole number, at least 1"),
         ("linear_boundaries", "count", 2.5, "a whole number, at least 1"),
-        ("saddle", "steps", float("nan"), "a whole number, at least 1"),
+        ("saddle", "steps", float("nan"), "a whole number, at least 0"),
+        ("batch_size", "epochs", 0, "a whole number, at least 1"),
         ("initialisation", "depth", float("inf"), "a whole number, at least 1"),
         ("batch_size", "seed", -1, "a whole number, at least 0"),
         ("batch_size", "rate", float("nan"), "finite"),
@@ -114,3 +115,8 @@ def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch, words, code, told):
 def test_arguments_that_no_figure_can_be_made_of_are_refused(name, argument, value, wanted):
     with pytest.raises(ValueError, match=f"`{argument}` must be {wanted}. Received: "):
         getattr(figures, name)(**{argument: value})
+
+
+def test_nets_that_have_learnt_nothing_are_drawn():
+    for name, argument in (("shuffled_pixels", "steps"), ("rbm", "epochs")):
+        assert getattr(figures, name)(**{**figures.QUICK[name], argument: 0}).numbers

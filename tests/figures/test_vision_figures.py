@@ -120,6 +120,10 @@ def test_feature_maps():
         assert moved < 1e-4 and numbers["stay"][name] > 0.1
 
 
+def test_feature_maps_of_a_zero():
+    assert "shapes" in quick("feature_maps", digit=0).numbers
+
+
 def test_layer_hierarchy():
     _, numbers = quick("layer_hierarchy")
     assert numbers["sizes"] == {"conv_1": 5, "conv_2": 15, "conv_3": 27, "conv_5": 43}
