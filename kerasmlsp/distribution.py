@@ -119,7 +119,7 @@ def start(
 def _join(addresses, count, number):
     addresses = addresses or os.environ.get(_ADDRESSES)
     given = [
-        _announced(name, least) if value is None else value
+        _whole_number(name, least) if value is None else value
         for name, value, least in ((_COUNT, count, 1), (_NUMBER, number, 0))
     ]
     if given[0] == 1 or not (addresses or given[0] or announced()):
@@ -141,7 +141,7 @@ def _join(addresses, count, number):
     )
 
 
-def _announced(name, least):
+def _whole_number(name, least):
     value = os.environ.get(name)
     if not value:
         return None
