@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+import kerasmlsp  # noqa: F401  before TensorFlow, for the settings of commands
+
 # Here and in processes that are started: two of pytest-xdist's share two cores, and what XLA compiles runs a few times.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -68,8 +68,8 @@ def search(
 
     Raises:
         ModuleNotFoundError: Optuna is not installed.
-        ValueError: There is nothing to search over, the folder holds another search or a run, or the log of a training
-            has no column `monitor`.
+        ValueError: There is nothing to search over, the folder holds another search or a run, the data are not those
+            of the first trial, or the log of a training has no column `monitor`.
 
     Example:
         >>> search(print, Settings(), Path("runs/toy/mine"), trials=1)
@@ -112,7 +112,8 @@ def _start(run: Path, config: Settings, fixed: Iterable[str]) -> None:
         if read_json(run / SPACE) != wanted:
             raise ValueError(f"The folder {run} holds a search with other options: name another run.")
         return
-    Run(run).check_free()
+    if (run / CONFIG).exists():
+        raise ValueError(f"The folder {run} holds a run that no search made: name another run.")
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / SPACE, wanted)
 
@@ -195,8 +196,11 @@ def _try(train, config, run: Path, study, space) -> None:
     chosen = dataclasses.replace(config, **trial.params)
     log.info("Trial %d: %s.", trial.number, ", ".join(f"{name} {value:.4g}" for name, value in trial.params.items()))
     try:
-        with _watching(_Watcher(config, trial)):
+        with _watching(_Watcher(config, trial, run)):
             train(chosen, place, resume=(place / CONFIG).exists())
+    except _OtherData:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        raise
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     except ValueError as error:
@@ -208,12 +212,16 @@ def _try(train, config, run: Path, study, space) -> None:
         study.tell(trial, _value(place))
 
 
+class _OtherData(ValueError):
+    """A trial would be compared with those of other data."""
+
+
 class _Watcher(keras.callbacks.Callback):
     """Looks on at a training: which direction is good, as `fit` tells, and whether a trial is to be stopped."""
 
-    def __init__(self, config: Settings, trial: "optuna.Trial | None" = None) -> None:
+    def __init__(self, config: Settings, trial: "optuna.Trial | None" = None, run: Path | None = None) -> None:
         super().__init__()
-        self.config, self.trial, self.nets = config, trial, 0
+        self.config, self.trial, self.run, self.nets = config, trial, run, 0
         self.sign: int | None = None
         self.settings: Settings | None = None
         # Of a trial that was killed the epochs before are known.
@@ -221,6 +229,10 @@ class _Watcher(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.nets += 1
+        if self.trial is not None and self.run is not None:
+            places = (self.run / TRIALS / str(number) / CONFIG for number in (0, self.trial.number))
+            if len({read_json(place).get("fingerprint") for place in places}) > 1:
+                raise _OtherData("The data are not those of the search's first trial: name another run.")
 
     def on_epoch_end(self, epoch, logs=None):
         import optuna

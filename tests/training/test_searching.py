@@ -36,11 +36,11 @@ class Killed(BaseException):
     """Stands for a signal: nothing catches it."""
 
 
-def train(config, place, *, resume=False, killed_after=None):
+def train(config, place, *, resume=False, killed_after=None, data="monday"):
     """Does what a training does to its run and to those that look on, without a net: a rate of 0.02 is the best."""
     run = training.Run(place)
     with run.claimed(resume=resume):
-        run.start(config, {}, resume=resume)
+        run.start(config, {"fingerprint": data}, resume=resume)
         path = run / "checkpoint.npz"
         rows = json.loads(str(np.load(path)["state"]))["rows"] if path.exists() else []
         for watcher in fitting.watchers.get():
@@ -209,5 +209,15 @@ def test_other_searches_and_nothing_to_search_are_refused(tmp_path):
     with pytest.raises(ValueError, match="`trials` must be at least 2"):
         searching.search(train, Config(), run, 1)
     train(Config(), tmp_path / "run")
-    with pytest.raises(ValueError, match="holds a run already"):
+    with pytest.raises(ValueError, match="holds a run that no search made: name another run"):
         searching.search(train, Config(), tmp_path / "run", 2)
+
+
+def test_trials_of_other_data_end_the_search(tmp_path):
+    def on(data):
+        return lambda config, place, *, resume=False: train(config, place, resume=resume, data=data)
+
+    searching.search(on("monday"), Config(), tmp_path, 2)
+    with pytest.raises(ValueError, match="data are not those of the search's first trial"):
+        searching.search(on("tuesday"), Config(), tmp_path, 4)
+    assert searching.search(on("monday"), Config(), tmp_path, 4)["trials"] == {"complete": 3, "fail": 1}
