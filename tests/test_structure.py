@@ -170,5 +170,13 @@ def test_files_are_whole(path):
             assert not idle, f"{node.name} in line {node.lineno} does nothing"
 
 
+@pytest.mark.parametrize("path", **ids(sources("kerasmlsp/layers")))
+def test_layers_assign_nothing_within_expressions(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            inner = [each for each in ast.walk(node) if isinstance(each, ast.NamedExpr)]
+            assert not inner, f"{node.name}: AutoGraph, which TensorFlow uses in a user's function, warns of `:=`"
+
+
 def _ellipsis(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...

@@ -136,7 +136,8 @@ class DecoderBlock(Composite):
 
     def _heads(self, inputs):
         shape = (*ops.shape(inputs)[:-1], self.num_heads, self.head_dim)
-        if (layout := self._layout_by_heads()) is not None:
+        layout = self._layout_by_heads()
+        if layout is not None:
             kernel = ops.reshape(self.projection.kernel, (-1, 3, self.num_heads, self.head_dim))
             kernel = keras.distribution.distribute_tensor(ops.cast(kernel, self.compute_dtype), layout)
             return ops.unstack(ops.einsum("...f,fphd->p...hd", inputs, kernel), axis=0)
