@@ -1,3 +1,6 @@
 """Measurements beside peers: `python -m benchmarks.<name>` prints one table, and `--help` says what is in it."""
 
-import kerasmlsp  # noqa: F401  before TensorFlow, for the settings of commands
+import os
+
+# As commands set it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

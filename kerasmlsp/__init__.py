@@ -5,12 +5,8 @@
 
 `kerasmlsp.layers`, `kerasmlsp.models`, `kerasmlsp.training` and `kerasmlsp.exporting` are imported by name;
 this package itself imports nothing, so that the command line starts at once.
-
-Where it is imported before TensorFlow, TensorFlow uses oneDNN on every processor, unless the environment has
-TF_ENABLE_ONEDNN_OPTS.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +15,6 @@ if TYPE_CHECKING:
     import keras
 
 __version__ = "0.1.0"
-
-# By itself TensorFlow uses oneDNN only on processors with AVX512_VNNI or the like. It reads this once, when imported.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def load_model(path: "str | Path", *, compile: bool = False) -> "keras.Model":

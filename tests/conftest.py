@@ -6,12 +6,12 @@ import signal
 
 import pytest
 
-import kerasmlsp  # noqa: F401  before TensorFlow, for the settings of commands
-
 # Here and in processes that are started: two of pytest-xdist's share two cores, and what XLA compiles runs a few times.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# As commands set it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # A shell lets what runs in its background, and all that this starts, ignore Ctrl-C, which some tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

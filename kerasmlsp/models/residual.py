@@ -366,6 +366,9 @@ def _no_skip(inputs, filters, strides, name):
 
 
 def _projected(inputs, filters, strides, name):
+    if strides > 1 and inputs.shape[-1] < 8:
+        # oneDNN, as TensorFlow 2.21 has it, writes beyond its memory in the gradient of strided filters of 1x1 there.
+        inputs, strides = layers.MaxPooling2D(1, strides, padding="same", name=f"{name}_skip_pool")(inputs), 1
     return _images.convolution(inputs, filters, 1, f"{name}_skip", strides=strides, activation=None)
 
 

@@ -414,6 +414,15 @@ def test_ctrl_c_tells_how_to_go_on(failing):
     assert failing(KeyboardInterrupt()).stderr == "Error: Stopped.\n"
 
 
+@pytest.mark.parametrize("told", [None, "0"])
+def test_tensorflow_is_to_use_onednn_unless_the_environment_says_no(failing, told, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if told:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", told)
+    failing(ValueError())
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == (told or "1")
+
+
 def test_a_closed_pipe_is_silent():
     script = "from kerasmlsp.apps import cli, options; import click\n"
     script += "@cli.root.command()\ndef much():\n    [click.echo('x' * 1000) for _ in range(10000)]\n"

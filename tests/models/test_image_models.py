@@ -137,6 +137,22 @@ def test_skips_and_projections_are_counted(name, skips, projections):
     assert sum(each.endswith("_skip_conv") for each in names) == projections
 
 
+@pytest.mark.parametrize("size", [(9, 8), (8, 11)])
+def test_narrow_skips_drop_pixels_before_they_are_projected(size):
+    """What a filter of 1x1 with strides does, without one: see `_projected`."""
+    with keras.StatelessScope(initialize_variables=False):
+        wide = models.resnet18(2, input_shape=(32, 32, 3), width=8).get_layer("stage_2_block_1_skip_conv")
+        assert wide.strides == (2, 2)
+    model = models.resnet18(2, input_shape=(4 * size[0], 4 * size[1], 3), width=4, repeats=(1, 1))
+    skip = model.get_layer("stage_2_block_1_skip_conv")
+    assert skip.strides == (1, 1)
+    parts = keras.Model(model.input, [model.get_layer("stage_1_block_1_relu").output, skip.output])
+    images = np.random.default_rng(0).random((2, *model.input_shape[1:])).astype("float32")
+    before, after = (numpy(each) for each in parts(images, training=False))
+    strided = keras.ops.conv(before, skip.kernel, strides=2, padding="same")
+    np.testing.assert_allclose(after, numpy(strided), rtol=1e-5, atol=1e-6)
+
+
 # ---- segmentation --------------------------------------------------------------------------------------------------
 
 

@@ -606,15 +606,6 @@ def test_the_package_itself_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("told", [None, "0"])
-def test_tensorflow_uses_onednn_everywhere_unless_told(told):
-    code = "import os, kerasmlsp; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
-    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
-    environment |= {"TF_ENABLE_ONEDNN_OPTS": told} if told else {}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == (told or "1")
-
-
 # ---- the processes -------------------------------------------------------------------------------------------------
 
 
