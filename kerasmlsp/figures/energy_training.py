@@ -168,7 +168,8 @@ def pretraining(
         for (start, curve), colour, mark in zip(each.items(), COLOURS, MARKS, strict=False):
             panel.plot(*curve, color=colour, marker=mark, markersize=4, label=f"{start}: {curve[1][-1]:.1%}")
         panel.set(title=f"{count:,} labels", xlabel="steps with labels", ylabel="error on new images", ylim=(0, 1))
-        panel.legend(fontsize=8, title=f"start of {len(hidden_units)} sigmoid layers: error at the end")
+        title = f"start of {len(hidden_units)} sigmoid layers: error at the end"
+        panel.legend(fontsize=8, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return Drawing(figure, {"error": error, "curves": curves})
 
 

@@ -38,7 +38,7 @@ class ActivityPenalty(keras.layers.Layer):
     def __init__(self, factor: float, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= factor < math.inf:
-            raise ValueError(f"`factor` must be at least 0. Received: factor={factor}")
+            raise ValueError(f"`factor` must be at least 0 and finite. Received: factor={factor}")
         self.factor = factor
         self.supports_masking = True
 

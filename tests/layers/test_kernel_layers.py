@@ -43,8 +43,8 @@ def test_a_seed_decides_the_frequencies():
         (lambda: layers.PolynomialFeatures(2, -1.0), "`constant` must be at least 0. Received: constant=-1.0"),
         (lambda: layers.RandomFourierFeatures(0), "`units` must be at least 1. Received: units=0"),
         (lambda: layers.RandomFourierFeatures(2, 0.0), "`width` must be above 0. Received: width=0.0"),
-        (lambda: layers.ActivityPenalty(-1.0), "`factor` must be at least 0. Received: factor=-1.0"),
-        (lambda: layers.ActivityPenalty(math.nan), "`factor` must be at least 0. Received: factor=nan"),
+        (lambda: layers.ActivityPenalty(-1.0), "`factor` must be at least 0 and finite. Received: factor=-1.0"),
+        (lambda: layers.ActivityPenalty(math.nan), "`factor` must be at least 0 and finite. Received: factor=nan"),
     ],
 )
 def test_wrong_arguments_are_refused(make, told):
