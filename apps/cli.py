@@ -70,8 +70,6 @@ class _Root(messages.OneSentenceErrors):
 def root(context, debug):
     """Neural networks for signals: train, evaluate, export and use them."""
     messages.set_up_logs(context, debug)
-    # TensorFlow, which reads this once, while it is imported, does so by itself only where there is AVX512_VNNI or the like.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @click.command()

@@ -105,6 +105,7 @@ def watcher():
 def measure(app, arguments):
     """Trains, and returns the seconds of each part by name."""
     started = time.perf_counter()
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `train` does, before TensorFlow is imported here
     from kerasmlsp.apps.cli import main
     from kerasmlsp.training import fitting
 

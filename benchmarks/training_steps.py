@@ -68,6 +68,7 @@ def build(name):
 
 def keras_step(name, precision, jit, steps):
     """Function that trains for some steps and returns the seconds of one."""
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `train` does
     import tensorflow as tf
 
     from kerasmlsp import training

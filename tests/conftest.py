@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
-# As commands set it.
+# As `train` sets it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # A shell lets what runs in its background, and all that this starts, ignore Ctrl-C, which some tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

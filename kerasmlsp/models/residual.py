@@ -74,7 +74,7 @@ def resnet34(
         ValueError: An argument is out of range.
 
     Example:
-        >>> model = resnet34(10, input_shape=(32, 32, 3), width=4, repeats=(1, 1))
+        >>> model = resnet34(10, input_shape=(32, 32, 3), width=8, repeats=(1, 1))
         >>> [layer.name for layer in model.layers if "skip" in layer.name]  # the other skip is an identity
         ['stage_2_block_1_skip_conv', 'stage_2_block_1_skip_norm']
     """
