@@ -97,8 +97,8 @@ def train(
         mesh, layout: As of `kerasmlsp.distribution.start`.
     """
     run, resume, overwrite, as_json = (values.pop(name) for name in ("run", "resume", "overwrite", "as_json"))
-    # TensorFlow, which reads it once, while it is imported, uses oneDNN by itself only on processors with AVX512_VNNI or
-    # the like. Steps of whole batches gain by it everywhere; answers to single examples lose.
+    # TensorFlow, which reads this once, when it is imported, uses oneDNN by itself only on processors with AVX512_VNNI
+    # or the like. Steps of whole batches gain by it everywhere; answers to single examples lose.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     trials, minutes = values.pop("search", None), values.pop("timeout", None)
     on_ray = {name: values.pop(name) for name in ("address", "workers", "worker_gpus")}
