@@ -106,7 +106,7 @@ def measure(app, arguments):
     """Trains, and returns the seconds of each part by name."""
     started = time.perf_counter()
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `train` does, before TensorFlow is imported here
-    from kerasmlsp.apps.cli import main
+    from kerasmlsp.apps import cli
     from kerasmlsp.training import fitting
 
     watching = watcher()
@@ -116,7 +116,7 @@ def measure(app, arguments):
         home = os.getcwd()
         try:
             os.chdir(place)
-            main([app, "train", "--run", "profile", *arguments], standalone_mode=False)
+            cli.root([app, "train", "--run", "profile", *arguments], standalone_mode=False)
         finally:
             os.chdir(home)
             sys.stdout = before
