@@ -17,6 +17,7 @@ also as a share of what epochs take:
 """
 
 import argparse
+import contextlib
 import itertools
 import os
 import statistics
@@ -111,15 +112,10 @@ def measure(app, arguments):
 
     watching = watcher()
     token = fitting.watchers.set((watching,))
-    before, sys.stdout = sys.stdout, sys.stderr
-    with tempfile.TemporaryDirectory() as place:
-        home = os.getcwd()
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place), contextlib.redirect_stdout(sys.stderr):
         try:
-            os.chdir(place)
             cli.root([app, "train", "--run", "profile", *arguments], standalone_mode=False)
         finally:
-            os.chdir(home)
-            sys.stdout = before
             fitting.watchers.reset(token)
     after = time.perf_counter() - watching.last - watching.measuring
     return {"before": watching.first - started, **watching.parts, "after": after}
