@@ -196,7 +196,8 @@ def _try(train, config, run: Path, study, space) -> None:
     chosen = dataclasses.replace(config, **trial.params)
     log.info("Trial %d: %s.", trial.number, ", ".join(f"{name} {value:.4g}" for name, value in trial.params.items()))
     try:
-        with _watching(_Watcher(config, trial, run)):
+        check = keras.callbacks.LambdaCallback(on_train_begin=lambda logs=None: _check_data(run, place))
+        with _watching(check, _Watcher(config, trial)):
             train(chosen, place, resume=(place / CONFIG).exists())
     except _OtherData:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -216,12 +217,18 @@ class _OtherData(ValueError):
     """A trial would be compared with those of other data."""
 
 
+def _check_data(run: Path, place: Path) -> None:
+    """Refuses a trial whose data, which a training knows once it has read them, are not those of the first one."""
+    if len({read_json(each / CONFIG).get("fingerprint") for each in (run / TRIALS / "0", place)}) > 1:
+        raise _OtherData("The data are not those of the search's first trial: name another run.")
+
+
 class _Watcher(keras.callbacks.Callback):
     """Looks on at a training: which direction is good, as `fit` tells, and whether a trial is to be stopped."""
 
-    def __init__(self, config: Settings, trial: "optuna.Trial | None" = None, run: Path | None = None) -> None:
+    def __init__(self, config: Settings, trial: "optuna.Trial | None" = None) -> None:
         super().__init__()
-        self.config, self.trial, self.run, self.nets = config, trial, run, 0
+        self.config, self.trial, self.nets = config, trial, 0
         self.sign: int | None = None
         self.settings: Settings | None = None
         # Of a trial that was killed the epochs before are known.
@@ -229,10 +236,6 @@ class _Watcher(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.nets += 1
-        if self.trial is not None and self.run is not None:
-            places = (self.run / TRIALS / str(number) / CONFIG for number in (0, self.trial.number))
-            if len({read_json(place).get("fingerprint") for place in places}) > 1:
-                raise _OtherData("The data are not those of the search's first trial: name another run.")
 
     def on_epoch_end(self, epoch, logs=None):
         import optuna
@@ -249,8 +252,8 @@ class _Watcher(keras.callbacks.Callback):
 
 
 @contextlib.contextmanager
-def _watching(watcher: _Watcher) -> Iterator[None]:
-    token = fitting.watchers.set((watcher,))
+def _watching(*watchers: keras.callbacks.Callback) -> Iterator[None]:
+    token = fitting.watchers.set(watchers)
     try:
         yield
     finally:
