@@ -139,7 +139,7 @@ def adding_problem(
     axes.axhline(guess, color="grey", linestyle="--", label="always 1")
     logarithmic(axes, "y")
     axes.set(xlabel="steps", ylabel="mean squared error on new sequences", title=f"two of {length} numbers to add")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     return Drawing(figure, {"steps": done, "error": error, "guess": guess})
 
 
