@@ -10,7 +10,7 @@ also as a share of what epochs take:
   graph       the first step of each training, in which TensorFlow makes the graph
   steps       the others at the pace of the same batches when they lie in memory
   data        what steps took beyond that: waiting for batches, and the share of the cores that making them takes
-  callbacks   between the steps: bar, logs, checkpoints within an epoch
+  callbacks   before the first step of an epoch and between steps: start of the data, bar, logs, checkpoints
   validation  held-out data after each epoch
   ends        after the last step of each epoch, without validation: checkpoint, log, TensorBoard
   after       what comes after the last epoch: saving, figures, calibration
@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.ratios import markdown
+from benchmarks.ratios import markdown, seconds
 
 OF_EPOCHS = ("graph", "steps", "data", "callbacks", "validation", "ends")
 _KEPT = 8
@@ -47,10 +47,11 @@ def watcher():
             self.first = self.last = None
 
         def on_train_begin(self, logs=None):
-            self.function, self.batches, self.took, self.tested = self.model.train_function, [], [], 0.0
+            self.function, self.batches, self.took = self.model.train_function, [], []
             self.model.train_function = self._step
 
         def _step(self, iterator):
+            entered = now()
             if len(self.took) < _KEPT:
                 # What is kept is also trained on: no batch is left out.
                 own = list(itertools.islice(iterator, self.model.steps_per_execution))
@@ -59,14 +60,15 @@ def watcher():
                 iterator = self._iterator(own)
             started = now()
             logs = self.function(iterator)
-            self.took.append(now() - started)
             self.done = now()
+            self.took.append(self.done - started)
+            self.within += self.done - entered
             return logs
 
         def on_epoch_begin(self, epoch, logs=None):
-            self.began, self.steps, self.tested = now(), len(self.took), 0.0
+            self.began = self.done = now()
+            self.within = self.tested = 0.0
             self.first = self.first or self.began
-            self.done = self.began
 
         def on_test_begin(self, logs=None):
             self.testing = now()
@@ -76,7 +78,7 @@ def watcher():
 
         def on_epoch_end(self, epoch, logs=None):
             self.last = now()
-            self.parts["callbacks"] += self.done - self.began - sum(self.took[self.steps :])
+            self.parts["callbacks"] += self.done - self.began - self.within
             self.parts["validation"] += self.tested
             self.parts["ends"] += self.last - self.done - self.tested
 
@@ -93,11 +95,8 @@ def watcher():
 
         def _pace(self):
             """Seconds of a step on the batches that were kept."""
-            iterator, took, calls = self._iterator(self.batches), [], min(_KEPT, len(self.took))
-            for _ in range(4 * calls):
-                started = now()
-                self.function(iterator)
-                took.append(now() - started)
+            iterator, calls = self._iterator(self.batches), min(_KEPT, len(self.took))
+            took = [seconds(self.function, iterator) for _ in range(4 * calls)]
             return statistics.mean(took[calls:])
 
     return Watcher()
